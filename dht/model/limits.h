@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// Every limit of the protocol, in one place. Whatever a stranger can fill is bounded by a line of this page.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "dht/model/time.h"
+
+namespace kith::dht::limits {
+
+using namespace std::chrono_literals;
+
+// Sizes on the wire, bytes.
+inline constexpr std::size_t datagram_bytes_max = 1200;
+inline constexpr std::size_t datagram_plaintext_bytes_max = 1168;
+inline constexpr std::size_t record_inline_bytes_max = 900;     // larger records take the stream
+inline constexpr std::size_t frame_plaintext_bytes_max = 16384;  // one stream frame
+inline constexpr std::size_t message_bytes_max = (4U << 20) + 65536;
+inline constexpr std::size_t wire_depth_max = 8;
+
+// Keys, values, records.
+inline constexpr std::size_t key_bytes_max = 1024;
+inline constexpr std::size_t value_bytes_default = 65536;
+inline constexpr std::size_t value_bytes_max = 1U << 20;
+inline constexpr std::size_t record_bytes_max = 4U << 20;
+inline constexpr std::size_t context_entries_max = 4096;
+inline constexpr std::size_t record_entries_max = 1024;
+inline constexpr std::size_t siblings_max = 100;
+inline constexpr std::size_t batch_items_max = 1000;
+inline constexpr std::size_t token_bytes_max = 65536;
+
+// Clocks.
+inline constexpr WallMs skew_shared_ms = 60'000;      // a seq further ahead than this is refused on a shared key
+inline constexpr WallMs clock_adopt_ms = 10'000;      // remote seqs move our clock at most this far ahead
+inline constexpr WallMs clock_step_back_ms = 30'000;  // further ahead of the wall: the run ends, a new one begins
+inline constexpr WallMs sequence_lease_ms = 60'000;   // how far ahead the high-water mark is reserved
+
+// Members and gossip.
+inline constexpr std::size_t members_max = 20'000;
+inline constexpr std::size_t contacts_per_reply = 12;
+inline constexpr std::size_t endpoints_per_contact = 8;
+inline constexpr std::size_t name_bytes_max = 63;
+inline constexpr std::size_t zone_bytes_max = 63;
+inline constexpr std::uint8_t weight_max = 16;
+inline constexpr std::size_t gossip_updates_per_message = 8;
+inline constexpr std::size_t gossip_queue_max = 4096;
+
+// Sessions and handshakes (WireGuard's figures where it has them).
+inline constexpr std::size_t sessions_confirmed_max = 4096;
+inline constexpr std::size_t sessions_unconfirmed_max = 1024;
+inline constexpr std::size_t sessions_unconfirmed_per_key = 4;
+inline constexpr Duration session_unconfirmed_life = 10s;
+inline constexpr Duration session_rekey_after = 120s;
+inline constexpr Duration session_reject_after = 180s;
+inline constexpr std::size_t handshakes_pending_max = 256;
+inline constexpr std::size_t handshakes_per_second = 500;
+inline constexpr std::size_t handshakes_under_load = 100;
+inline constexpr std::size_t handshakes_source_per_second = 20;
+inline constexpr std::size_t handshakes_source_burst = 5;
+inline constexpr std::size_t handshake_sources_max = 4096;
+inline constexpr std::size_t queued_messages_per_peer = 4096;
+inline constexpr std::size_t queued_bytes_per_peer = 16U << 20;
+inline constexpr std::size_t streams_max = 256;
+inline constexpr std::size_t streams_unauthenticated_max = 64;
+inline constexpr std::size_t streams_unauthenticated_per_address = 4;
+inline constexpr Duration stream_handshake_deadline = 5s;
+
+// Requests.
+inline constexpr std::size_t requests_in_flight_max = 65536;
+inline constexpr std::size_t tickets_max = 16384;
+inline constexpr Duration request_deadline_default = 2s;
+inline constexpr Duration request_deadline_max = 60s;
+
+// The local socket.
+inline constexpr std::size_t clients_max = 1024;
+inline constexpr std::size_t client_request_bytes_max = 4U << 20;
+inline constexpr std::size_t client_unsent_bytes_max = 8U << 20;
+inline constexpr std::size_t client_requests_in_flight_max = 4096;
+
+// Operation ids of client retries.
+inline constexpr WallMs operation_keep_ms = 24 * 3600 * 1000ULL;
+
+}  // namespace kith::dht::limits

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// Merge: the only rule by which knowledge about a key grows (docs/protocol.md, "Merge").
+//
+// Per actor the record with the higher seq stays. An entry (a, s) is masked when another actor's record has
+// context[a] ≥ s. A record whose entries are all masked leaves the replica's rows in the same merge, so equal
+// knowledge means equal rows. The author's own row is kept apart: masked or not, it stays for its seq and context.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "dht/model/record.h"
+
+namespace kith::dht {
+
+struct Row {
+  Record record;
+  bool is_own = false;      // this node wrote it in its current run: never dropped for being masked
+  bool is_replica = false;  // counts among the replica's rows: read, compared, digested
+
+  friend bool operator==(const Row&, const Row&) = default;
+};
+
+// All rows of one key. Unordered in meaning; kept sorted by (tag, bytes) so that equal sets compare equal.
+using Rows = std::vector<Row>;
+
+enum class MergeVerdict : std::uint8_t {
+  stored,  // new knowledge; rows changed
+  known,   // already here, byte for byte
+  stale,   // what is here supersedes it
+};
+
+struct MergeResult {
+  MergeVerdict verdict = MergeVerdict::known;
+  bool actor_cloned = false;  // one actor, one seq, different bytes: both are kept and it is counted
+};
+
+// Merges a verified record into the replica rows of its key. Commutative, associative and idempotent for closed histories.
+MergeResult merge_record(Rows& rows, const Record& incoming);
+
+// Puts this node's own new record in; `as_replica` says whether this node also holds the key as a replica.
+enum class OwnPlacement : std::uint8_t { author_only, author_and_replica };
+MergeResult merge_own(Rows& rows, const Record& own, OwnPlacement placement);
+
+// One live entry as a reader sees it. Points into the rows.
+struct LiveEntry {
+  const Record* record = nullptr;
+  Entry entry;
+};
+
+// The entries that are unmasked and not expired at `wall_ms`, tombstones included, newest first by (seq, tag).
+// Looks at replica rows and own rows alike: both are knowledge.
+std::vector<LiveEntry> live_entries(std::span<const Row> rows, WallMs wall_ms);
+
+// Joins contexts and seqs of all rows: what a token of a read covers (closure).
+VersionVector joined_context(std::span<const Row> rows);
+
+// Order-independent digest of the replica rows: equal exactly when the rows are equal. Keyed, so it cannot be forged.
+using RowsDigest = std::array<std::uint8_t, 16>;
+RowsDigest digest_of(std::span<const Row> rows, crypto::ByteSpan data_key);
+
+}  // namespace kith::dht

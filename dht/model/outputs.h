@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// What a turn of the core produced. Machines append; the driver carries it out.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "dht/model/message.h"
+#include "dht/model/result.h"
+#include "dht/model/token.h"
+
+namespace kith::dht {
+
+// Persist before you speak: what promises or reveals something not yet durable leaves after the commit.
+enum class Release : std::uint8_t { at_once, after_commit };
+
+struct Send {
+  NodeId to;  // may be this node itself: the driver hands it back as input
+  Message message;
+  Release release = Release::at_once;
+};
+
+// A client's operation in progress. Every ticket completes exactly once.
+using Ticket = std::uint64_t;
+
+// What really happened to a write.
+struct Receipt {
+  std::string key;
+  crypto::Bytes version;  // token
+  Seq seq = 0;
+  int copies = 0;   // durable, counted
+  int wanted = 0;   // N, capped by the members
+  int hints = 0;    // copies held for someone else
+  int queued = 0;   // replicas away that the outbox will serve
+  bool durable = false;
+  Duration took{};
+};
+
+struct ReadValue {
+  crypto::Bytes bytes;
+  EntryKind kind = EntryKind::value;
+  WallMs expires_ms = 0;
+  NodeId author;
+  Seq seq = 0;
+};
+struct ReadAnswer {
+  std::string key;
+  std::vector<ReadValue> values;  // newest first; empty: not found
+  crypto::Bytes version;          // token, even when nothing was found
+  int replies = 0;
+  int wanted = 0;        // R, capped by the members
+  bool degraded = false;  // fewer than R answered
+  Duration took{};
+};
+
+struct ScanAnswer {
+  std::vector<std::string> keys;  // sorted by hash, each once
+  std::optional<KeyHash> next;
+  int members_asked = 0;
+  int members_answered = 0;
+};
+
+struct Completion {
+  Ticket ticket = 0;
+  std::variant<Receipt, ReadAnswer, ScanAnswer, Error> outcome;
+  Receipt partial;  // with an Error of a write: what was reached all the same
+  Release release = Release::at_once;
+};
+
+enum class EventKind : std::uint8_t {
+  member_alive,
+  member_suspect,
+  member_dead,
+  member_joined,
+  run_began,
+  actor_cloned,
+  record_damaged,
+  joined_mesh,
+  join_failed,
+};
+struct Event {
+  EventKind kind;
+  NodeId node;
+  std::string detail;
+};
+
+struct Outputs {
+  std::vector<Send> sends;
+  std::vector<Completion> completions;
+  std::vector<Event> events;
+
+  bool is_empty() const { return sends.empty() && completions.empty() && events.empty(); }
+};
+
+}  // namespace kith::dht

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// Where a node keeps what it must not forget. SQLite in the daemon (store/), memory in the simulator.
+//
+// One turn: the core reads and writes through this interface; reads see the writes of the same turn. When the turn
+// ends, its driver commits all of it as one transaction and only then lets out what was marked after_commit.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dht/model/author.h"
+#include "dht/model/merge.h"
+#include "dht/model/record.h"
+
+namespace kith::dht {
+
+struct KeyRows {
+  Rows rows;
+  bool is_committed = true;  // false: what was read is not durable yet; an answer made from it waits for the commit
+  bool is_damaged = false;   // a row of this key failed its check: it is treated as missing and wants repair
+};
+
+struct StoreTotals {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t outbox = 0;
+};
+
+// What a retry with the same op id must be told again.
+struct Operation {
+  KeyHash key;
+  Seq seq = 0;
+  WallMs expires_ms = 0;  // when it may be forgotten
+};
+
+// Keys in order of their hash, for listings.
+struct ScanPage {
+  std::vector<std::string> keys;
+  std::optional<KeyHash> next;  // ask again after this hash; empty at the end
+};
+
+class RecordStore {
+ public:
+  virtual ~RecordStore() = default;
+
+  // Valid until the next call on this store.
+  virtual const KeyRows& read(const KeyHash& key) = 0;
+
+  // The key's rows as they are to be from now on; empty erases. The store finds out what changed.
+  virtual void replace(const KeyHash& key, Rows rows) = 0;
+
+  // The durable outbox: keys whose own row some of these nodes have not confirmed yet.
+  virtual void outbox_add(const KeyHash& key, const NodeId& target) = 0;
+  virtual void outbox_remove(const KeyHash& key, const NodeId& target) = 0;
+  virtual std::vector<KeyHash> outbox_for(const NodeId& target, std::size_t count_max) = 0;
+
+  // Up to count_max key names with `prefix` whose hash is greater than `after`, in hash order. Keys with no live replica or own row are left out.
+  virtual ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) = 0;
+
+  virtual std::optional<Operation> find_operation(const OpId& op_id) = 0;
+  virtual void remember_operation(const OpId& op_id, const Operation& operation) = 0;
+
+  // Empty for a new, wiped or restored database, or where the side file disagrees: a new run must begin.
+  virtual std::optional<AuthorState> author_state() const = 0;
+  virtual void reserve(const AuthorState& state) = 0;
+
+  // Contacts remembered for the next start, as their signed bytes.
+  virtual std::vector<crypto::Bytes> contacts() = 0;
+  virtual void remember_contact(const NodeId& id, crypto::ByteSpan contact) = 0;
+  virtual void forget_contact(const NodeId& id) = 0;
+
+  virtual StoreTotals totals() const = 0;
+};
+
+}  // namespace kith::dht
