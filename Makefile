@@ -95,14 +95,19 @@ test: build/deps/test all $(units) $(replays) $(if $(sim_sources),build/release/
 	@tests/run $(suites)
 
 .PHONY: asan tsan
-asan: build/asan/unit_tests  ## Run the unit tests under AddressSanitizer and UBSan.
-	@tests/run build/asan/unit_tests
-tsan: build/tsan/unit_tests  ## Run the unit tests under ThreadSanitizer.
-	@TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp $${TSAN_OPTIONS:-}" tests/run build/tsan/unit_tests
+asan: $(units:build/debug/%=build/asan/%)  ## Run the unit tests under AddressSanitizer and UBSan.
+	@tests/run $(units:build/debug/%=build/asan/%)
+tsan: $(units:build/debug/%=build/tsan/%)  ## Run the unit tests under ThreadSanitizer.
+	@TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp $${TSAN_OPTIONS:-}" tests/run $(units:build/debug/%=build/tsan/%)
 
 .PHONY: sim sim-long
 sim: build/release/sim  ## Run the simulator: SEEDS=200 NODES=60.
 	build/release/sim --seeds $(SEEDS) --nodes $(NODES)
+# A first seed drawn anew, printed so that the run can be had again.
+.PHONY: ci-seeds
+ci-seeds: build/deps/test $(if $(sim_sources),build/release/sim)
+	@$(if $(sim_sources),tests/run "build/release/sim --first-seed $${FIRST_SEED:-$$RANDOM$$RANDOM} --seeds $(TEST_SEEDS)",\
+	  echo '0 passed, 0 failed, 0 skipped')
 sim-long: build/release/sim  ## Run the simulator for long: 10,000 seeds, then one run of 1,000 nodes.
 	build/release/sim --seeds 10000 --nodes $(NODES)
 	build/release/sim --seeds 1 --nodes 1000
