@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// A node at datagram level: node.h plus wire and sessions. Still without I/O: datagrams and stream bytes come in
+// as values and go out as values. The daemon carries them over UDP and TCP, the simulator over its own network.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "crypto/keys.h"
+#include "crypto/secret.h"
+#include "dht/node.h"
+
+namespace kith::dht {
+
+// What makes a mesh: its public name, the secret that keys handshakes, the key of tokens and digests.
+struct MeshKeys {
+  MeshId id{};
+  crypto::Secret<32> secret;
+  DataKey data_key{};
+};
+
+// How to reach a node that is not a known member yet.
+struct Seed {
+  crypto::PublicKey signing_key{};
+  crypto::PublicKey exchange_key{};
+  std::vector<Endpoint> endpoints;
+};
+
+// A TCP connection as the host names it.
+using StreamId = std::uint64_t;
+
+struct Datagram {
+  Endpoint to;
+  crypto::Bytes bytes;
+};
+struct StreamOpen {
+  StreamId stream = 0;
+  Endpoint to;
+};
+struct StreamBytes {
+  StreamId stream = 0;
+  crypto::Bytes bytes;
+};
+struct StreamClose {
+  StreamId stream = 0;
+};
+
+// Everything here may leave at once: the host holds back what waits for a commit.
+struct HostOutputs {
+  std::vector<Datagram> datagrams;
+  std::vector<StreamOpen> opens;
+  std::vector<StreamBytes> writes;
+  std::vector<StreamClose> closes;
+  std::vector<Completion> completions;
+  std::vector<Event> events;
+};
+
+// Ever-rising counts, by reason, of what came in and was dropped.
+struct HostCounters {
+  std::uint64_t datagrams_in = 0, datagrams_out = 0, bytes_in = 0, bytes_out = 0;
+  std::uint64_t malformed = 0;          // wrong length or type
+  std::uint64_t not_authentic = 0;      // mac1, tag or signature
+  std::uint64_t replayed = 0;
+  std::uint64_t unknown_session = 0;
+  std::uint64_t rate_limited = 0;
+  std::uint64_t undecodable = 0;        // authenticated but not a message
+  std::uint64_t queue_full = 0;
+  std::uint64_t handshakes_done = 0;
+  std::uint64_t sessions = 0;           // now
+  std::uint64_t streams = 0;            // now
+};
+
+class Host {
+ public:
+  // `store` must outlive the host. `seed` is 32 bytes of entropy.
+  Host(NodeOptions options, const crypto::NodeKeys& keys, const MeshKeys& mesh, RecordStore& store,
+       const crypto::Hash256& seed);
+  ~Host();
+
+  void start(Now now, std::span<const Endpoint> own_endpoints, HostOutputs& out);
+  void join(Now now, std::span<const Seed> seeds, HostOutputs& out);
+
+  void receive_datagram(Now now, const Endpoint& from, crypto::ByteSpan bytes, HostOutputs& out);
+  void stream_accepted(Now now, StreamId stream, const Endpoint& from, HostOutputs& out);  // ids from the driver: odd
+  void stream_connected(Now now, StreamId stream, HostOutputs& out);                       // ids from the host: even
+  void stream_received(Now now, StreamId stream, crypto::ByteSpan bytes, HostOutputs& out);
+  void stream_drained(Now now, StreamId stream, std::size_t unsent_bytes, HostOutputs& out);
+  void stream_closed(Now now, StreamId stream, HostOutputs& out);
+
+  Ticket put(Now now, PutRequest request, HostOutputs& out);
+  Ticket get(Now now, GetRequest request, HostOutputs& out);
+  Ticket scan(Now now, ScanRequest request, HostOutputs& out);
+  void cancel(Ticket ticket) { node().cancel(ticket); }
+
+  // The driver's turn ended and its writes are in commit `batch` (numbers rise; a turn without writes names the last
+  // one). What was marked after_commit since the last end_turn is held until committed() has named its batch.
+  void end_turn(std::uint64_t batch);
+  void committed(Now now, std::uint64_t batch, HostOutputs& out);
+
+  void on_deadline(Now now, HostOutputs& out);
+  std::optional<Instant> next_deadline() const;
+
+  Node& node();
+  const Node& node() const;
+  HostCounters counters() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kith::dht

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// A node at message level: the protocol without bytes. (state, now, input) → (state, outputs).
+//
+//   receive ─┬─► liveness      pings, probes, gossip
+//            ├─► join          members
+//            ├─► replica       fetch, store, scan of what is kept here
+//            └─► coordinator   replies to the requests of tickets
+//
+// Whoever drives it (host.h, the simulator) must, after every call: take the outputs, end the store's turn, release
+// `at_once` outputs, and `after_commit` outputs once everything written so far is durable. Sends addressed to this
+// node itself come back through receive() under the same rule.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crypto/rng.h"
+#include "dht/liveness/liveness.h"
+#include "dht/model/contact.h"
+#include "dht/model/outputs.h"
+#include "dht/model/record_store.h"
+#include "dht/model/signatures.h"
+#include "dht/model/time.h"
+
+namespace kith::dht {
+
+struct NodeOptions {
+  DataKey data_key{};
+  std::string name;
+  std::string zone;
+  std::uint8_t weight = 1;
+  int n = 3;
+  int r = 2;
+  int w = 2;
+  std::size_t value_bytes_max = limits::value_bytes_default;
+  Liveness::Timing liveness = Liveness::lan;
+};
+
+enum class Wait : std::uint8_t { local, one, quorum, all };
+enum class Strictness : std::uint8_t { sloppy, strict };
+
+struct PutRequest {
+  std::string key;  // as typed; made canonical here
+  EntryKind kind = EntryKind::value;  // a tombstone deletes
+  crypto::Bytes value;
+  WallMs ttl_ms = 0;              // 0: for ever
+  std::optional<OpId> op_id;      // the same id again is the same write
+  crypto::Bytes token;            // empty: a blind write
+  Wait wait = Wait::quorum;
+  std::optional<int> w;           // overrides wait
+  Strictness strictness = Strictness::sloppy;
+  Duration deadline = limits::request_deadline_default;
+};
+
+struct GetRequest {
+  std::string key;
+  std::optional<int> r;
+  Strictness strictness = Strictness::sloppy;
+  Duration deadline = limits::request_deadline_default;
+};
+
+struct ScanRequest {
+  std::string prefix;
+  std::optional<KeyHash> after;
+  std::size_t count = limits::batch_items_max;
+  Duration deadline = limits::request_deadline_default;
+};
+
+struct Location {
+  std::string key;
+  KeyHash hash;
+  Partition partition = 0;
+  std::vector<NodeId> replicas;   // in order of distance
+  std::vector<NodeId> stand_ins;  // who takes writes for replicas that are away now
+};
+
+// Ever-rising counts, by reason, of what was dropped or refused.
+struct NodeCounters {
+  std::uint64_t records_refused = 0;
+  std::uint64_t signatures_bad = 0;
+  std::uint64_t replies_unasked = 0;
+  std::uint64_t read_repairs = 0;
+  std::uint64_t records_damaged = 0;
+  std::uint64_t actors_cloned = 0;
+  std::uint64_t requests_retried = 0;
+};
+
+class Node {
+ public:
+  // `signatures` and `store` must outlive the node.
+  Node(NodeOptions options, const Signatures& signatures, RecordStore& store, const crypto::Hash256& seed);
+  ~Node();
+
+  // Begins to live: loads the author's state and the remembered contacts and presents itself to them.
+  void start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out);
+
+  // Asks these nodes to take this one in. The driver must know how to reach them.
+  void join(Now now, std::span<const NodeId> seeds, Outputs& out);
+
+  // `from` is authenticated (or this node itself).
+  void receive(Now now, const NodeId& from, const Message& message, Outputs& out);
+
+  // The driver could not deliver to this node; what waits for it need not wait longer.
+  void unreachable(Now now, const NodeId& node, Outputs& out);
+
+  // Each answers the ticket with exactly one Completion, in this call's outputs or later ones.
+  Ticket put(Now now, PutRequest request, Outputs& out);
+  Ticket get(Now now, GetRequest request, Outputs& out);
+  Ticket scan(Now now, ScanRequest request, Outputs& out);
+
+  // The client went away: its tickets complete nowhere.
+  void cancel(Ticket ticket);
+
+  void on_deadline(Now now, Outputs& out);
+  std::optional<Instant> next_deadline() const;
+
+  const NodeId& id() const;
+  const Contact& self() const;
+  const Contact* contact(const NodeId& node) const;  // how to reach a node; valid until the next input
+  std::vector<const Member*> members() const;         // without this node
+  Location locate(std::string_view key) const;        // Requires: key is canonical
+  NodeCounters counters() const;
+  const NodeOptions& options() const;
+  std::size_t tickets_open() const;
+  // Own endpoints changed (interfaces came or went): the contact is signed anew and gossiped.
+  void set_endpoints(Now now, std::span<const Endpoint> own_endpoints, Outputs& out);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kith::dht
