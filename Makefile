@@ -129,6 +129,10 @@ demo: build/deps/test all  ## Show a mesh of five daemons that loses two and kee
 layers: build/deps/test  ## Refuse an include against docs/architecture.md.
 	@tools/layers
 
+.PHONY: style
+style: build/deps/test  ## Refuse what clang-format and clang-tidy cannot see.
+	@tools/style
+
 .PHONY: format format-check
 format: build/deps/tools  ## Format our sources.
 	@clang-format -i $(our_code)
@@ -136,12 +140,12 @@ format-check: build/deps/tools  ## Refuse sources that are not formatted.
 	@$(if $(our_code),clang-format --dry-run --Werror $(our_code))
 
 # One stamp a file, next to its object, whose own dependencies say when a header it includes has changed.
-tidied := $(patsubst %.cpp,build/debug/tidy/%.ok,$(filter %.cpp,$(our_code)))
+tidied := $(patsubst %.cpp,build/debug/tidy/%.ok,$(filter-out tests/unit/main.cpp,$(filter %.cpp,$(our_code))))
 .PHONY: tidy
 tidy: $(tidied)  ## Run clang-tidy over our sources; only those that changed since.
 build/debug/tidy/%.ok: build/debug/obj/%.o .clang-tidy | build/deps/tools
 	@echo "tidy $*.cpp"
-	@clang-tidy --quiet $*.cpp -- $(cppflags) $(filter-out -Werror,$(cxxflags))
+	@clang-tidy --quiet $*.cpp -- $(cppflags) $(filter-out -Werror,$(cxxflags)) 2> >(grep -v 'warnings\? generated' >&2)
 	@mkdir -p $(@D) && touch $@
 
 .PHONY: install
