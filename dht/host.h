@@ -9,24 +9,10 @@
 #include <vector>
 
 #include "crypto/keys.h"
-#include "crypto/secret.h"
+#include "dht/model/mesh.h"
 #include "dht/node.h"
 
 namespace kith::dht {
-
-// What makes a mesh: its public name, the secret that keys handshakes, the key of tokens and digests.
-struct MeshKeys {
-  MeshId id{};
-  crypto::Secret<32> secret;
-  DataKey data_key{};
-};
-
-// How to reach a node that is not a known member yet.
-struct Seed {
-  crypto::PublicKey signing_key{};
-  crypto::PublicKey exchange_key{};
-  std::vector<Endpoint> endpoints;
-};
 
 // A TCP connection as the host names it.
 using StreamId = std::uint64_t;
