@@ -46,16 +46,16 @@ struct HostOutputs {
 // Ever-rising counts, by reason, of what came in and was dropped.
 struct HostCounters {
   std::uint64_t datagrams_in = 0, datagrams_out = 0, bytes_in = 0, bytes_out = 0;
-  std::uint64_t malformed = 0;          // wrong length or type
-  std::uint64_t not_authentic = 0;      // mac1, tag or signature
+  std::uint64_t malformed = 0;      // wrong length or type
+  std::uint64_t not_authentic = 0;  // mac1, tag or signature
   std::uint64_t replayed = 0;
   std::uint64_t unknown_session = 0;
   std::uint64_t rate_limited = 0;
-  std::uint64_t undecodable = 0;        // authenticated but not a message
+  std::uint64_t undecodable = 0;  // authenticated but not a message
   std::uint64_t queue_full = 0;
   std::uint64_t handshakes_done = 0;
-  std::uint64_t sessions = 0;           // now
-  std::uint64_t streams = 0;            // now
+  std::uint64_t sessions = 0;  // now
+  std::uint64_t streams = 0;   // now
 };
 
 class Host {

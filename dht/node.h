@@ -43,14 +43,14 @@ enum class Wait : std::uint8_t { local, one, quorum, all };
 enum class Strictness : std::uint8_t { sloppy, strict };
 
 struct PutRequest {
-  std::string key;  // as typed; made canonical here
+  std::string key;                    // as typed; made canonical here
   EntryKind kind = EntryKind::value;  // a tombstone deletes
   crypto::Bytes value;
-  WallMs ttl_ms = 0;              // 0: for ever
-  std::optional<OpId> op_id;      // the same id again is the same write
-  crypto::Bytes token;            // empty: a blind write
+  WallMs ttl_ms = 0;          // 0: for ever
+  std::optional<OpId> op_id;  // the same id again is the same write
+  crypto::Bytes token;        // empty: a blind write
   Wait wait = Wait::quorum;
-  std::optional<int> w;           // overrides wait
+  std::optional<int> w;  // overrides wait
   Strictness strictness = Strictness::sloppy;
   Duration deadline = limits::request_deadline_default;
 };
@@ -120,8 +120,8 @@ class Node {
   const NodeId& id() const;
   const Contact& self() const;
   const Contact* contact(const NodeId& node) const;  // how to reach a node; valid until the next input
-  std::vector<const Member*> members() const;         // without this node
-  Location locate(std::string_view key) const;        // Requires: key is canonical
+  std::vector<const Member*> members() const;        // without this node
+  Location locate(std::string_view key) const;       // Requires: key is canonical
   NodeCounters counters() const;
   const NodeOptions& options() const;
   std::size_t tickets_open() const;

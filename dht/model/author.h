@@ -59,8 +59,8 @@ struct WriteIntent {
 
 struct Authored {
   Record record;
-  VersionVector token;        // to hand back to the client (see data model: unchanged where an older own entry stays)
-  AuthorState reserved;       // make durable together with the record
+  VersionVector token;   // to hand back to the client (see data model: unchanged where an older own entry stays)
+  AuthorState reserved;  // make durable together with the record
   bool began_run = false;
 };
 
@@ -73,7 +73,8 @@ class Author {
 
   // Builds and signs the next record for the key from the rows known here (data model, "New record").
   // `rows` are all rows of the key at this node, the own row among them.
-  Result<Authored> write(const WriteIntent& intent, std::span<const Row> rows, const VersionVector& heard, WallMs wall_ms);
+  Result<Authored> write(const WriteIntent& intent, std::span<const Row> rows, const VersionVector& heard,
+                         WallMs wall_ms);
 
   // True when `record` proves that this node forgot something it issued: a record of our own actor ahead of our row,
   // or a context that names our actor above the last issued seq. The caller must then begin_run().

@@ -30,10 +30,10 @@ struct Receipt {
   std::string key;
   crypto::Bytes version;  // token
   Seq seq = 0;
-  int copies = 0;   // durable, counted
-  int wanted = 0;   // N, capped by the members
-  int hints = 0;    // copies held for someone else
-  int queued = 0;   // replicas away that the outbox will serve
+  int copies = 0;  // durable, counted
+  int wanted = 0;  // N, capped by the members
+  int hints = 0;   // copies held for someone else
+  int queued = 0;  // replicas away that the outbox will serve
   bool durable = false;
   Duration took{};
 };
@@ -50,7 +50,7 @@ struct ReadAnswer {
   std::vector<ReadValue> values;  // newest first; empty: not found
   crypto::Bytes version;          // token, even when nothing was found
   int replies = 0;
-  int wanted = 0;        // R, capped by the members
+  int wanted = 0;         // R, capped by the members
   bool degraded = false;  // fewer than R answered
   Duration took{};
 };

@@ -56,7 +56,8 @@ class RecordStore {
   virtual void outbox_remove(const KeyHash& key, const NodeId& target) = 0;
   virtual std::vector<KeyHash> outbox_for(const NodeId& target, std::size_t count_max) = 0;
 
-  // Up to count_max key names with `prefix` whose hash is greater than `after`, in hash order. Keys with no live replica or own row are left out.
+  // Up to count_max key names with `prefix` whose hash is greater than `after`, in hash order. Keys with no live
+  // replica or own row are left out.
   virtual ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) = 0;
 
   virtual std::optional<Operation> find_operation(const OpId& op_id) = 0;
