@@ -46,6 +46,7 @@ inline constexpr std::size_t zone_bytes_max = 63;
 inline constexpr std::uint8_t weight_max = 16;
 inline constexpr std::size_t gossip_updates_per_message = 8;
 inline constexpr std::size_t gossip_queue_max = 4096;
+inline constexpr std::size_t join_candidates_max = 256;
 
 // Sessions and handshakes (WireGuard's figures where it has them).
 inline constexpr std::size_t sessions_confirmed_max = 4096;

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 // A view: the positions of all members this node knows, in order. Placement and routing read the same view, so
 // what a node stores and where it sends agree (Dynamo §4.2; Kademlia §2.1 for the metric).
+//
+// A view is large (a thousand members are 16,000 positions) and there is one in every node, so a position is kept as
+// the first 8 bytes of its hash. Distances are compared on those; two positions that agree in all of them, which
+// takes 2^64 keys to arrange and gains nothing, are ordered by node id.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <functional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,22 +24,63 @@ inline constexpr std::uint32_t positions_per_weight = 16;
 
 class View {
  public:
-  // Adds a member with 16 × weight positions, or replaces it where weight or zone changed.
+  // Adds a member with 16 × weight positions, or replaces it where weight or zone changed. Cheap, and cheaper in a
+  // row: the positions are put in order when closest() is next asked.
   void add(const Contact& contact);
+
+  // Ignored for a node that is no member.
   void remove(const NodeId& node);
 
-  std::size_t size() const;
+  std::size_t size() const { return by_id_.size(); }
   bool contains(const NodeId& node) const;
+
+  // Empty where the node names none, or is no member. Valid until the next change.
   std::string_view zone_of(const NodeId& node) const;
 
   // Rises with every change: a cache made from the view is valid while this stands still.
-  std::uint64_t version() const;
+  std::uint64_t version() const { return version_; }
 
-  // The first `count` distinct nodes by XOR distance of their positions to `point`, closest first.
+  // The first `count` distinct nodes by XOR distance of their positions to `point`, closest first; all of them where
+  // there are fewer. Equal views give equal answers, however they came to be.
   std::vector<NodeId> closest(const Position& point, std::size_t count) const;
 
  private:
-  // …
+  using Slot = std::uint32_t;
+  using Place = std::uint64_t;  // the first 8 bytes of a position, as a big-endian integer
+
+  struct Member {
+    NodeId id;
+    std::string zone;
+    std::uint8_t weight = 0;
+    bool is_present = false;
+  };
+  // Twelve bytes, not sixteen: there are millions of these in a simulation.
+  struct Entry {
+    std::array<std::uint32_t, 2> place_halves;
+    Slot slot;
+    Place place() const { return Place{place_halves[0]} << 32 | place_halves[1]; }
+  };
+  struct Walk;
+
+  std::vector<Slot>::const_iterator lower_bound(const NodeId& node) const;
+  const Member* find(const NodeId& node) const;
+  Slot free_slot();
+  void place_member(const Contact& contact, Slot slot);
+  void drop_member(std::vector<Slot>::const_iterator at);
+  bool precedes(const Entry& a, const Entry& b) const;
+  void settle() const;
+  void visit(std::span<const Entry> range, int bit, Walk& walk) const;
+
+  std::vector<Member> members_;  // by slot
+  std::vector<Slot> by_id_;      // slots of present members, in order of id
+  std::uint64_t version_ = 0;
+
+  // What settle() tidies behind const: the first settled_ entries are in order, the rest came since; entries of
+  // slots in left_ are void.
+  mutable std::vector<Entry> entries_;
+  mutable std::size_t settled_ = 0;
+  mutable std::vector<Slot> left_;
+  mutable std::vector<Slot> free_;
 };
 
 }  // namespace kith::dht

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// Joining: present the own contact to a remembered member or a seed, then page through the members it knows until
+// the view is full (overlay design, "Joining and finding each other").
+//
+//   idle ──start──► asking ──first page──► paging ──last page──► joined
+//                   ▲    │                    │
+//                   │ silence: next candidate │ three silences: next candidate, and on from the last page
+//                   └────┴────────────────────┘
+//
+// A round through all candidates takes 1 s, then 2 s, 4 s … 60 s (± 20 %, so that a mesh that restarts as one does
+// not knock as one), though each candidate has a second to answer. There is no last round.
+//
+// What a page says about members goes to liveness; here only its `next` matters.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "crypto/rng.h"
+#include "dht/model/outputs.h"
+#include "dht/model/time.h"
+
+namespace kith::dht {
+
+class Joining {
+ public:
+  Joining(const NodeId& self, crypto::Rng rng) : self_(self), rng_(std::move(rng)) {}
+
+  // Begins anew, with these candidates next and those of earlier calls behind them: call it with the remembered
+  // members, then with the seeds, and again when no member is left. Without any candidate there is nothing to do.
+  void start(Now now, std::span<const NodeId> candidates, const crypto::Bytes& own_contact, Outputs& out);
+
+  // Ignored unless it answers the open question. A candidate that lists nobody, not even itself, has not let us in:
+  // that counts as silence.
+  void on_reply(Now now, const NodeId& from, std::uint64_t request_id, const MembersReply& reply, Outputs& out);
+
+  // Call when next_deadline() has passed. The first round without an answer is told as an event.
+  void on_deadline(Now now, Outputs& out);
+
+  // Empty while idle or joined.
+  std::optional<Instant> next_deadline() const;
+
+  // The last page is in. False again from the next start() with a candidate.
+  bool is_joined() const { return is_joined_; }
+
+ private:
+  struct Question {
+    NodeId to;
+    std::uint64_t request_id = 0;
+    Instant deadline{};
+  };
+
+  void remember(std::span<const NodeId> candidates);
+  void ask(Now now, Outputs& out);
+  Duration patience();
+  bool is_last(const MembersReply& page) const;
+  void finish(Outputs& out);
+  void on_silence(Now now, Outputs& out);
+  void turn_to_next(Outputs& out);
+
+  NodeId self_;
+  crypto::Rng rng_;
+  crypto::Bytes own_contact_;
+  std::vector<NodeId> candidates_;  // the one in turn first
+  std::optional<Question> question_;
+  bool is_joined_ = false;
+
+  bool is_presented_ = false;  // the one in turn has our contact, so it is asked for members
+  NodeId after_;               // members up to here are in, whoever listed them
+  std::size_t members_listed_ = 0;
+  int silences_ = 0;             // of the one in turn, in a row
+  std::size_t passed_over_ = 0;  // candidates that were silent in this round
+  int rounds_ = 0;
+};
+
+}  // namespace kith::dht
