@@ -1,31 +1,22 @@
 // SPDX-License-Identifier: MIT
 // What nodes tell each other about a node, signed by it (docs/wire.md, "Contacts").
+//
+//   version u8 · flags u8 · weight u8 · endpoint count u8 · name length u8 · zone length u8 · signing key 32 ·
+//   exchange key 32 · incarnation u64 · endpoints (address 16, port u16)… · name · zone · signature 64
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "crypto/bytes.h"
 #include "crypto/keys.h"
+#include "dht/model/endpoint.h"
 #include "dht/model/id.h"
 #include "dht/model/signatures.h"
 
 namespace kith::dht {
-
-// An address and a port. IPv4 is held as an IPv4-mapped IPv6 address, so there is one form only.
-struct Endpoint {
-  std::array<std::uint8_t, 16> address{};
-  std::uint16_t port = 0;
-
-  friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
-};
-
-// "192.168.1.7:5484" and "[fe80::1]:5484".
-std::string to_text(const Endpoint& endpoint);
-std::optional<Endpoint> endpoint_from_text(std::string_view text);
 
 // Raised by a member to refute a suspicion; begins at the wall clock so that a restart never reuses one.
 using Incarnation = std::uint64_t;
@@ -42,10 +33,10 @@ struct Contact {
   crypto::Bytes bytes;  // as signed: what is stored, relayed and verified
 };
 
-// Fills in id and bytes. Requires: the fields are within limits.h.
+// Fills in id, keys and bytes. Requires: the other fields are within limits.h, name and zone printable.
 Contact sign_contact(Contact fields, const Signatures& signatures);
 
-// Absent when malformed, outside limits.h, or not signed by the key it names.
+// Absent when malformed, outside limits.h, not printable, or not signed by the key it names.
 std::optional<Contact> read_contact(crypto::ByteSpan bytes, const Signatures& signatures);
 
 }  // namespace kith::dht

@@ -15,13 +15,15 @@ using namespace std::chrono_literals;
 // Sizes on the wire, bytes.
 inline constexpr std::size_t datagram_bytes_max = 1200;
 inline constexpr std::size_t datagram_plaintext_bytes_max = 1168;
-inline constexpr std::size_t record_inline_bytes_max = 900;     // larger records take the stream
+inline constexpr std::size_t record_inline_bytes_max = 900;      // larger records take the stream
 inline constexpr std::size_t frame_plaintext_bytes_max = 16384;  // one stream frame
 inline constexpr std::size_t message_bytes_max = (4U << 20) + 65536;
 inline constexpr std::size_t wire_depth_max = 8;
 
 // Keys, values, records.
-inline constexpr std::size_t key_bytes_max = 1024;
+inline constexpr std::size_t key_name_bytes_max = 1024;
+inline constexpr std::size_t namespace_bytes_max = 63;
+inline constexpr std::size_t key_bytes_max = namespace_bytes_max + 1 + key_name_bytes_max;  // canonical, as sent
 inline constexpr std::size_t value_bytes_default = 65536;
 inline constexpr std::size_t value_bytes_max = 1U << 20;
 inline constexpr std::size_t record_bytes_max = 4U << 20;
@@ -29,13 +31,14 @@ inline constexpr std::size_t context_entries_max = 4096;
 inline constexpr std::size_t record_entries_max = 1024;
 inline constexpr std::size_t siblings_max = 100;
 inline constexpr std::size_t batch_items_max = 1000;
-inline constexpr std::size_t token_bytes_max = 65536;
+inline constexpr std::size_t token_bytes_max = 65536 + 64;  // context_entries_max and what frames them
 
 // Clocks.
 inline constexpr WallMs skew_shared_ms = 60'000;      // a seq further ahead than this is refused on a shared key
 inline constexpr WallMs clock_adopt_ms = 10'000;      // remote seqs move our clock at most this far ahead
 inline constexpr WallMs clock_step_back_ms = 30'000;  // further ahead of the wall: the run ends, a new one begins
-inline constexpr WallMs sequence_lease_ms = 60'000;   // how far ahead the high-water mark is reserved
+inline constexpr WallMs sequence_lease_ms =
+    5'000;  // how far ahead the high-water mark is reserved: what a restart skips
 
 // Members and gossip.
 inline constexpr std::size_t members_max = 20'000;

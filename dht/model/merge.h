@@ -36,7 +36,8 @@ struct MergeResult {
   bool actor_cloned = false;  // one actor, one seq, different bytes: both are kept and it is counted
 };
 
-// Merges a verified record into the replica rows of its key. Commutative, associative and idempotent for closed histories.
+// Merges a verified record into the replica rows of its key. Commutative, associative and idempotent for closed
+// histories.
 MergeResult merge_record(Rows& rows, const Record& incoming);
 
 // Puts this node's own new record in; `as_replica` says whether this node also holds the key as a replica.
@@ -56,7 +57,8 @@ std::vector<LiveEntry> live_entries(std::span<const Row> rows, WallMs wall_ms);
 // Joins contexts and seqs of all rows: what a token of a read covers (closure).
 VersionVector joined_context(std::span<const Row> rows);
 
-// Order-independent digest of the replica rows: equal exactly when the rows are equal. Keyed, so it cannot be forged.
+// Order-independent digest of one key's replica rows: equal exactly when they are. Zero where there are none. Keyed, so
+// that nobody outside the mesh can aim for a collision.
 using RowsDigest = std::array<std::uint8_t, 16>;
 RowsDigest digest_of(std::span<const Row> rows, crypto::ByteSpan data_key);
 

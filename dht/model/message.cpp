@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#include "dht/model/message.h"
+
+namespace kith::dht {
+namespace {
+
+template <typename... Replies>
+bool is_any_of(const Body& body) {
+  return (std::holds_alternative<Replies>(body) || ...);
+}
+
+}  // namespace
+
+bool is_reply(const Body& body) {
+  return is_any_of<PingReply, ProbeReply, MembersReply, FindReply, FetchReply, StoreReply, ScanReply, Unsupported>(
+      body);
+}
+
+}  // namespace kith::dht
