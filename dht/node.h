@@ -22,6 +22,7 @@
 #include "dht/model/contact.h"
 #include "dht/model/outputs.h"
 #include "dht/model/record_store.h"
+#include "dht/model/requests.h"
 #include "dht/model/signatures.h"
 #include "dht/model/time.h"
 
@@ -37,36 +38,6 @@ struct NodeOptions {
   int w = 2;
   std::size_t value_bytes_max = limits::value_bytes_default;
   Liveness::Timing liveness = Liveness::lan;
-};
-
-enum class Wait : std::uint8_t { local, one, quorum, all };
-enum class Strictness : std::uint8_t { sloppy, strict };
-
-struct PutRequest {
-  std::string key;                    // as typed; made canonical here
-  EntryKind kind = EntryKind::value;  // a tombstone deletes
-  crypto::Bytes value;
-  WallMs ttl_ms = 0;          // 0: for ever
-  std::optional<OpId> op_id;  // the same id again is the same write
-  crypto::Bytes token;        // empty: a blind write
-  Wait wait = Wait::quorum;
-  std::optional<int> w;  // overrides wait
-  Strictness strictness = Strictness::sloppy;
-  Duration deadline = limits::request_deadline_default;
-};
-
-struct GetRequest {
-  std::string key;
-  std::optional<int> r;
-  Strictness strictness = Strictness::sloppy;
-  Duration deadline = limits::request_deadline_default;
-};
-
-struct ScanRequest {
-  std::string prefix;
-  std::optional<KeyHash> after;
-  std::size_t count = limits::batch_items_max;
-  Duration deadline = limits::request_deadline_default;
 };
 
 struct Location {
@@ -108,8 +79,8 @@ class Node {
 
   // Each answers the ticket with exactly one Completion, in this call's outputs or later ones.
   Ticket put(Now now, PutRequest request, Outputs& out);
-  Ticket get(Now now, GetRequest request, Outputs& out);
-  Ticket scan(Now now, ScanRequest request, Outputs& out);
+  Ticket get(Now now, const GetRequest& request, Outputs& out);
+  Ticket scan(Now now, const ScanRequest& request, Outputs& out);
 
   // The client went away: its tickets complete nowhere.
   void cancel(Ticket ticket);
@@ -122,6 +93,9 @@ class Node {
   const Contact* contact(const NodeId& node) const;  // how to reach a node; valid until the next input
   std::vector<const Member*> members() const;        // without this node
   Location locate(std::string_view key) const;       // Requires: key is canonical
+  // The replica set of a partition as this node sees it now; valid until the next input.
+  const std::vector<NodeId>& replicas_of(Partition partition);
+  bool is_usable(const NodeId& node) const;
   NodeCounters counters() const;
   const NodeOptions& options() const;
   std::size_t tickets_open() const;

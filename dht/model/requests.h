@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// What a client asks of its node.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/bytes.h"
+#include "dht/model/limits.h"
+#include "dht/model/record.h"
+#include "dht/model/time.h"
+
+namespace kith::dht {
+
+enum class Wait : std::uint8_t { local, one, quorum, all };
+enum class Strictness : std::uint8_t { sloppy, strict };
+
+struct PutRequest {
+  std::string key;                    // as typed; made canonical by the coordinator
+  EntryKind kind = EntryKind::value;  // a tombstone deletes
+  crypto::Bytes value;
+  WallMs ttl_ms = 0;           // 0: for ever
+  std::optional<OpId> op_id;   // the same id again is the same write
+  crypto::Bytes token;         // empty: a blind write
+  Wait wait = Wait::quorum;
+  std::optional<int> w;  // overrides wait
+  Strictness strictness = Strictness::sloppy;
+  Duration deadline = limits::request_deadline_default;
+};
+
+struct GetRequest {
+  std::string key;
+  std::optional<int> r;
+  Strictness strictness = Strictness::sloppy;
+  Duration deadline = limits::request_deadline_default;
+};
+
+struct ScanRequest {
+  std::string prefix;
+  std::optional<KeyHash> after;
+  std::size_t count = limits::batch_items_max;
+  Duration deadline = limits::request_deadline_default;
+};
+
+}  // namespace kith::dht

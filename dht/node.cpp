@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: MIT
+#include "dht/node.h"
+
+#include <algorithm>
+
+#include "dht/overlay/joining.h"
+#include "dht/overlay/table.h"
+#include "dht/replication/coordinator.h"
+#include "dht/replication/placement.h"
+
+namespace kith::dht {
+
+namespace {
+
+// After a change among the members, how long reads ask more nodes than R (docs/protocol.md, "Reading").
+constexpr Duration settle_time = std::chrono::seconds(60);
+constexpr std::size_t members_per_page = 32;
+
+Contact make_contact(const NodeOptions& options, const Signatures& signatures) {
+  Contact contact;
+  contact.signing_key = signatures.signing_key();
+  contact.exchange_key = signatures.exchange_key();
+  contact.weight = options.weight;
+  contact.name = options.name;
+  contact.zone = options.zone;
+  return sign_contact(std::move(contact), signatures);
+}
+
+AuthorState author_state_of(const RecordStore& store) {
+  return store.author_state().value_or(AuthorState{});
+}
+
+}  // namespace
+
+struct Node::State final : Neighbours {
+  State(NodeOptions node_options, const Signatures& node_signatures, RecordStore& node_store, crypto::Rng node_rng)
+      : options(std::move(node_options)),
+        signatures(node_signatures),
+        store(node_store),
+        rng(std::move(node_rng)),
+        table(make_contact(options, signatures)),
+        placement(table.view()),
+        liveness(options.liveness, table.self(), signatures, rng.fork()),
+        joining(table.self().id, rng.fork()),
+        author(signatures, author_state_of(store)),
+        replica(signatures, store, options.data_key),
+        requests(rng.fork()),
+        coordinator({options.n, options.r, options.w, options.value_bytes_max}, options.data_key, author, replica,
+                    rng.fork()) {}
+
+  // Neighbours
+  const NodeId& self() const override { return table.self().id; }
+  const ReplicaSet& replica_set(Partition partition) override {
+    return placement.replica_set(partition, static_cast<std::size_t>(options.n));
+  }
+  bool is_usable(const NodeId& node) const override { return node == self() || liveness.is_usable(node); }
+  Duration round_trip(const NodeId& node) const override {
+    const Member* member = liveness.find(node);
+    return member == nullptr ? Duration::zero() : member->rtt;
+  }
+  bool is_settled(Instant now) const override {
+    return liveness.members().empty() || (settled_since && *settled_since + settle_time <= now);
+  }
+  std::vector<NodeId> usable_members() const override;
+
+  Turn turn(Now now, Outputs& out) { return {now, out, requests, *this, store}; }
+  void finish(Now now, Outputs& out, std::size_t first_send);
+  void apply(Now now, const MemberChange& change, Outputs& out);
+  void refresh_contact(const NodeId& node);
+  void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
+  void answer_request(Now now, const NodeId& from, const Message& message, Outputs& out);
+  void answer_join(Now now, const NodeId& from, const Join& join, std::uint64_t request_id, Outputs& out);
+  void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
+  void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
+  void take_members(Now now, const NodeId& from, const Message& message, Outputs& out);
+  MembersReply members_after(const NodeId& after) const;
+  FindReply closest_contacts(const Find& find) const;
+
+  NodeOptions options;
+  const Signatures& signatures;
+  RecordStore& store;
+  crypto::Rng rng;
+  Table table;
+  Placement placement;
+  Liveness liveness;
+  Joining joining;
+  Author author;
+  Replica replica;
+  RequestTable requests;
+  Coordinator coordinator;
+  std::optional<Instant> settled_since;
+  std::uint64_t replies_unasked = 0;
+};
+
+Node::Node(NodeOptions options, const Signatures& signatures, RecordStore& store, const crypto::Hash256& seed)
+    : state_(std::make_unique<State>(std::move(options), signatures, store, crypto::Rng(seed))) {}
+
+Node::~Node() = default;
+
+// ---- living
+
+void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out) {
+  State& s = *state_;
+  const std::size_t first_send = out.sends.size();
+  s.settled_since = now.instant;
+  set_endpoints(now, own_endpoints, out);
+  Turn turn = s.turn(now, out);
+  if (!s.store.author_state() || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
+  s.coordinator.start(now.instant);
+  std::vector<NodeId> remembered;
+  for (const crypto::Bytes& bytes : s.store.contacts()) {
+    const std::optional<Contact> contact = read_contact(bytes, s.signatures);
+    if (!contact || contact->id == s.self()) continue;
+    s.liveness.add(now, *contact, MemberState::alive);
+    remembered.push_back(contact->id);
+  }
+  s.finish(now, out, first_send);
+  if (!remembered.empty()) join(now, remembered, out);
+}
+
+void Node::set_endpoints(Now now, std::span<const Endpoint> own_endpoints, Outputs& out) {
+  const std::size_t first_send = out.sends.size();
+  Contact contact = state_->table.self();
+  contact.endpoints.assign(own_endpoints.begin(), own_endpoints.end());
+  contact.incarnation = std::max(contact.incarnation + 1, now.wall_ms);
+  state_->liveness.replace_self(now, sign_contact(std::move(contact), state_->signatures));
+  state_->finish(now, out, first_send);
+}
+
+void Node::join(Now now, std::span<const NodeId> seeds, Outputs& out) {
+  const std::size_t first_send = out.sends.size();
+  state_->joining.start(now, seeds, state_->table.self().bytes, out);
+  state_->finish(now, out, first_send);
+}
+
+void Node::receive(Now now, const NodeId& from, const Message& message, Outputs& out) {
+  const std::size_t first_send = out.sends.size();
+  if (from != state_->self()) state_->liveness.receive(now, from, message, out);
+  if (is_reply(message.body)) {
+    state_->take_reply(now, from, message, out);
+  } else {
+    state_->answer_request(now, from, message, out);
+  }
+  state_->finish(now, out, first_send);
+}
+
+void Node::unreachable(Now now, const NodeId& node, Outputs& out) {
+  const std::size_t first_send = out.sends.size();
+  Turn turn = state_->turn(now, out);
+  state_->coordinator.on_away(turn, node);
+  state_->finish(now, out, first_send);
+}
+
+void Node::on_deadline(Now now, Outputs& out) {
+  State& s = *state_;
+  const std::size_t first_send = out.sends.size();
+  if (const auto due = s.liveness.next_deadline(); due && *due <= now.instant) s.liveness.on_deadline(now, out);
+  if (const auto due = s.joining.next_deadline(); due && *due <= now.instant) s.joining.on_deadline(now, out);
+  Turn turn = s.turn(now, out);
+  for (const auto& silent : s.requests.on_deadline(now, out)) s.coordinator.on_silence(turn, silent.node, silent.owner);
+  s.coordinator.on_deadline(turn);
+  s.finish(now, out, first_send);
+}
+
+std::optional<Instant> Node::next_deadline() const {
+  const State& s = *state_;
+  return earlier(earlier(s.liveness.next_deadline(), s.joining.next_deadline()),
+                 earlier(s.requests.next_deadline(), s.coordinator.next_deadline()));
+}
+
+// What every input ends with: the members' changes take effect, and what leaves carries gossip.
+void Node::State::finish(Now now, Outputs& out, std::size_t first_send) {
+  for (const MemberChange& change : liveness.take_changes()) apply(now, change, out);
+  if (liveness.self().bytes != table.self().bytes) table.replace_self(liveness.self());
+  for (std::size_t i = first_send; i < out.sends.size(); ++i) {
+    if (out.sends[i].to != self()) liveness.piggyback(out.sends[i].message);
+  }
+}
+
+void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
+  using Kind = MemberChange::Kind;
+  Turn turn_now = turn(now, out);
+  if (change.kind == Kind::joined || change.kind == Kind::contact) refresh_contact(change.node);
+  if (change.kind == Kind::contact) return;
+  settled_since = now.instant;
+  switch (change.kind) {
+    case Kind::joined:
+      out.events.push_back({EventKind::member_joined, change.node, {}});
+      coordinator.on_back(turn_now, change.node);
+      break;
+    case Kind::alive:
+      out.events.push_back({EventKind::member_alive, change.node, {}});
+      coordinator.on_back(turn_now, change.node);
+      break;
+    case Kind::suspect:
+      out.events.push_back({EventKind::member_suspect, change.node, {}});
+      coordinator.on_away(turn_now, change.node);
+      break;
+    case Kind::dead:
+      out.events.push_back({EventKind::member_dead, change.node, {}});
+      coordinator.on_away(turn_now, change.node);
+      break;
+    case Kind::contact: break;
+  }
+}
+
+void Node::State::refresh_contact(const NodeId& node) {
+  const Member* member = liveness.find(node);
+  if (member == nullptr) return;
+  table.add(member->contact);
+  store.remember_contact(node, member->contact.bytes);
+}
+
+std::vector<NodeId> Node::State::usable_members() const {
+  std::vector<NodeId> usable{self()};
+  for (const Member* member : liveness.members()) {
+    if (liveness.is_usable(member->contact.id)) usable.push_back(member->contact.id);
+  }
+  return usable;
+}
+
+// ---- answering
+
+void Node::State::reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const {
+  if (request_id == 0) return;  // one way: nobody waits
+  out.sends.push_back({.to = to,
+                       .message = {.request_id = request_id, .body = std::move(answer.body), .gossip = {}},
+                       .release = answer.release});
+}
+
+void Node::State::answer_request(Now now, const NodeId& from, const Message& message, Outputs& out) {
+  const std::uint64_t id = message.request_id;
+  if (const auto* fetch = std::get_if<Fetch>(&message.body)) return reply(from, id, replica.fetch(*fetch), out);
+  if (const auto* put = std::get_if<Store>(&message.body)) return answer_store(now, from, *put, id, out);
+  if (const auto* scan = std::get_if<Scan>(&message.body)) return reply(from, id, {.body = replica.scan(*scan)}, out);
+  if (const auto* find = std::get_if<Find>(&message.body)) return reply(from, id, {.body = closest_contacts(*find)}, out);
+  if (const auto* join = std::get_if<Join>(&message.body)) return answer_join(now, from, *join, id, out);
+  if (const auto* page = std::get_if<Members>(&message.body)) reply(from, id, {.body = members_after(page->after)}, out);
+}
+
+// A stranger presents itself; whoever could open a session belongs to the mesh.
+void Node::State::answer_join(Now now, const NodeId& from, const Join& join, std::uint64_t request_id, Outputs& out) {
+  const std::optional<Contact> contact = read_contact(join.contact, signatures);
+  if (!contact || contact->id != from) return;
+  liveness.add(now, *contact, MemberState::alive);
+  reply(from, request_id, {.body = members_after({})}, out);
+}
+
+void Node::State::answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id,
+                               Outputs& out) {
+  Replica::StoreOutcome outcome = replica.store(now.wall_ms, store_request, author);
+  Turn turn_now = turn(now, out);
+  if (outcome.author_forgot) coordinator.begin_run(turn_now);
+  reply(from, request_id, {.body = std::move(outcome.reply), .release = Release::after_commit}, out);
+}
+
+MembersReply Node::State::members_after(const NodeId& after) const {
+  MembersReply page;
+  std::vector<MemberUpdate> all;
+  all.push_back({.node = self(),
+                 .state = MemberState::alive,
+                 .incarnation = table.self().incarnation,
+                 .accuser = {},
+                 .contact = table.self().bytes});
+  for (const Member* member : liveness.members()) {
+    all.push_back({.node = member->contact.id,
+                   .state = member->state,
+                   .incarnation = member->incarnation,
+                   .accuser = {},
+                   .contact = member->contact.bytes});
+  }
+  std::erase_if(all, [&](const MemberUpdate& update) { return update.node <= after; });
+  const auto by_id = [](const MemberUpdate& a, const MemberUpdate& b) { return a.node < b.node; };
+  std::sort(all.begin(), all.end(), by_id);
+  if (all.size() > members_per_page) {
+    all.resize(members_per_page);
+    page.next = all.back().node;
+  }
+  page.members = std::move(all);
+  return page;
+}
+
+FindReply Node::State::closest_contacts(const Find& find) const {
+  FindReply reply;
+  const std::size_t count = std::min<std::size_t>(find.count, limits::contacts_per_reply);
+  for (const Contact* contact : table.closest(find.target, count)) reply.contacts.push_back(contact->bytes);
+  return reply;
+}
+
+// ---- taking answers
+
+void Node::State::take_reply(Now now, const NodeId& from, const Message& message, Outputs& out) {
+  if (std::holds_alternative<PingReply>(message.body) || std::holds_alternative<ProbeReply>(message.body)) return;
+  if (std::holds_alternative<MembersReply>(message.body)) return take_members(now, from, message, out);
+  const auto answered = requests.answer(now.instant, from, message.request_id);
+  if (!answered) {
+    replies_unasked += 1;
+    return;
+  }
+  if (answered->round_trip && from != self()) liveness.measured(from, *answered->round_trip);
+  Turn turn_now = turn(now, out);
+  coordinator.on_reply(turn_now, from, answered->owner, message.body);
+}
+
+void Node::State::take_members(Now now, const NodeId& from, const Message& message, Outputs& out) {
+  const auto& reply = std::get<MembersReply>(message.body);
+  joining.on_reply(now, from, message.request_id, reply, out);
+}
+
+// ---- clients
+
+Ticket Node::put(Now now, PutRequest request, Outputs& out) {
+  const std::size_t first_send = out.sends.size();
+  Turn turn = state_->turn(now, out);
+  const Ticket ticket = state_->coordinator.put(turn, std::move(request));
+  state_->finish(now, out, first_send);
+  return ticket;
+}
+
+Ticket Node::get(Now now, const GetRequest& request, Outputs& out) {
+  const std::size_t first_send = out.sends.size();
+  Turn turn = state_->turn(now, out);
+  const Ticket ticket = state_->coordinator.get(turn, request);
+  state_->finish(now, out, first_send);
+  return ticket;
+}
+
+Ticket Node::scan(Now now, const ScanRequest& request, Outputs& out) {
+  const std::size_t first_send = out.sends.size();
+  Turn turn = state_->turn(now, out);
+  const Ticket ticket = state_->coordinator.scan(turn, request);
+  state_->finish(now, out, first_send);
+  return ticket;
+}
+
+void Node::cancel(Ticket ticket) { state_->coordinator.cancel(ticket); }
+
+// ---- looking
+
+const NodeId& Node::id() const { return state_->self(); }
+const Contact& Node::self() const { return state_->table.self(); }
+const Contact* Node::contact(const NodeId& node) const { return state_->table.find(node); }
+std::vector<const Member*> Node::members() const { return state_->liveness.members(); }
+const NodeOptions& Node::options() const { return state_->options; }
+std::size_t Node::tickets_open() const { return state_->coordinator.tickets_open(); }
+bool Node::is_usable(const NodeId& node) const { return state_->is_usable(node); }
+
+const std::vector<NodeId>& Node::replicas_of(Partition partition) { return state_->replica_set(partition).replicas; }
+
+Location Node::locate(std::string_view key) {
+  Location location{.key = std::string(key), .hash = hash_key(key), .partition = 0, .replicas = {}, .stand_ins = {}};
+  location.partition = partition_of(location.hash);
+  const ReplicaSet& set = state_->replica_set(location.partition);
+  location.replicas = set.replicas;
+  auto away = std::count_if(set.replicas.begin(), set.replicas.end(),
+                            [&](const NodeId& node) { return !state_->is_usable(node); });
+  for (const NodeId& node : set.next) {
+    if (away == 0) break;
+    if (!state_->is_usable(node)) continue;
+    location.stand_ins.push_back(node);
+    away -= 1;
+  }
+  return location;
+}
+
+NodeCounters Node::counters() const {
+  const Replica::Counters& replica = state_->replica.counters();
+  return {.records_refused = replica.records_refused,
+          .replies_unasked = state_->replies_unasked,
+          .read_repairs = state_->coordinator.read_repairs(),
+          .records_damaged = replica.records_damaged,
+          .actors_cloned = replica.actors_cloned,
+          .requests_retried = state_->requests.retransmissions()};
+}
+
+}  // namespace kith::dht

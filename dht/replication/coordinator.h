@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// The coordinator: the node a client talks to (Dynamo §4.5). It authors writes, keeps the tickets, and hands each
+// answer to the operation that waits for it.
+#pragma once
+
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "crypto/rng.h"
+#include "dht/model/author.h"
+#include "dht/model/requests.h"
+#include "dht/model/token.h"
+#include "dht/replication/listing.h"
+#include "dht/replication/outbox.h"
+#include "dht/replication/read.h"
+#include "dht/replication/replica.h"
+#include "dht/replication/write.h"
+
+namespace kith::dht {
+
+struct QuorumDefaults {
+  int n = 3;
+  int r = 2;
+  int w = 2;
+  std::size_t value_bytes_max = limits::value_bytes_default;
+};
+
+class Coordinator {
+ public:
+  Coordinator(QuorumDefaults defaults, DataKey data_key, Author& author, Replica& replica, crypto::Rng rng);
+
+  // Each ticket completes exactly once, in this call's outputs or later ones.
+  Ticket put(Turn& turn, PutRequest request);
+  Ticket get(Turn& turn, const GetRequest& request);
+  Ticket scan(Turn& turn, const ScanRequest& request);
+  void cancel(Ticket ticket);
+
+  // An answer of `from` to the request of `owner`.
+  void on_reply(Turn& turn, const NodeId& from, const RequestOwner& owner, const Body& reply);
+  void on_silence(Turn& turn, const NodeId& node, const RequestOwner& owner);
+  // The mesh suspects the node, or no road leads there.
+  void on_away(Turn& turn, const NodeId& node);
+  void on_back(Turn& turn, const NodeId& node) { outbox_.on_member_back(turn, node); }
+
+  void start(Instant now) { outbox_.start(now); }
+  void on_deadline(Turn& turn);
+  std::optional<Instant> next_deadline() const { return earlier(wakeups_.next(), outbox_.next_deadline()); }
+
+  // A new run: what the author knows of its past no longer binds it.
+  void begin_run(Turn& turn);
+
+  std::size_t tickets_open() const { return writes_.size() + reads_.size() + listings_.size(); }
+  std::uint64_t read_repairs() const { return read_repairs_; }
+
+ private:
+  Result<WriteTerms> author_write(Turn& turn, const PutRequest& request, Ticket ticket);
+  Result<WriteTerms> repeat_write(Turn& turn, const PutRequest& request, const Operation& operation, Ticket ticket);
+  Result<Authored> author_row(Turn& turn, const WriteIntent& intent);
+  void start_write(Turn& turn, WriteTerms terms);
+  void rewrite(Turn& turn, Ticket ticket, const Write& write);
+  std::optional<Error> check_put(const PutRequest& request, const NodeId& self) const;
+  std::optional<Error> check_strict(Turn& turn, const PutRequest& request, const ReplicaSet& set,
+                                    std::size_t required) const;
+  void reserve(Turn& turn);
+  void on_write_reply(Turn& turn, const NodeId& from, const RequestOwner& owner, const Body& reply);
+  void on_read_reply(Turn& turn, const RequestOwner& owner, const Body& reply);
+  void learn(Turn& turn, const KeyHash& key, const VersionVector& seen);
+
+  // Answers the client if it can be answered, and drops the operation or arms its next wake-up.
+  void settle(Turn& turn, Ticket ticket, Write& write);
+  void settle(Turn& turn, Ticket ticket, Read& read);
+  void settle(Turn& turn, Ticket ticket, Listing& listing);
+  void emit(Turn& turn, Completion completion);
+  void fail(Turn& turn, Ticket ticket, Error error);
+
+  QuorumDefaults defaults_;
+  DataKey data_key_;
+  Author& author_;
+  Replica& replica_;
+  crypto::Rng rng_;
+  Outbox outbox_;
+  Ticket last_ticket_ = 0;
+  std::unordered_map<Ticket, Write> writes_;
+  std::unordered_map<Ticket, Read> reads_;
+  std::unordered_map<Ticket, Listing> listings_;
+  std::unordered_set<Ticket> cancelled_;
+  Deadlines<Ticket> wakeups_;
+  AuthorState reserved_;  // what the store was last told
+  std::uint64_t read_repairs_ = 0;
+
+  // What replicas said they hold, for later blind writes of keys this node does not hold itself.
+  std::unordered_map<KeyHash, VersionVector> heard_;
+};
+
+}  // namespace kith::dht

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// What replication needs to know of the other nodes, and what an operation works with during one call.
+#pragma once
+
+#include <vector>
+
+#include "dht/model/outputs.h"
+#include "dht/model/record_store.h"
+#include "dht/model/time.h"
+#include "dht/replication/placement.h"
+
+namespace kith::dht {
+
+class RequestTable;
+
+class Neighbours {
+ public:
+  virtual ~Neighbours() = default;
+
+  virtual const NodeId& self() const = 0;
+  // Valid until the members change.
+  virtual const ReplicaSet& replica_set(Partition partition) = 0;
+  // Alive as far as the mesh agrees; this node always is.
+  virtual bool is_usable(const NodeId& node) const = 0;
+  // Smoothed; zero while unmeasured.
+  virtual Duration round_trip(const NodeId& node) const = 0;
+  // No member came, went or was doubted for a while: the nodes asked are the nodes that were written to.
+  virtual bool is_settled(Instant now) const = 0;
+  virtual std::vector<NodeId> usable_members() const = 0;  // this node included
+};
+
+struct Turn {
+  Now now;
+  Outputs& out;
+  RequestTable& requests;
+  Neighbours& neighbours;
+  RecordStore& store;
+};
+
+}  // namespace kith::dht

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+#include "dht/replication/read.h"
+
+#include <algorithm>
+
+namespace kith::dht {
+
+namespace {
+
+constexpr Duration hedge_floor = std::chrono::milliseconds(20);
+constexpr Duration hedge_unmeasured = std::chrono::milliseconds(100);
+
+// How long a read waits for every replica, beyond R, while the members are changing.
+constexpr Duration patience = std::chrono::milliseconds(250);
+
+// About the 90th percentile of a round trip, from the smoothed mean.
+Duration hedge_delay(Duration round_trip) {
+  if (round_trip == Duration::zero()) return hedge_unmeasured;
+  return std::max(hedge_floor, 2 * round_trip);
+}
+
+ReadValue read_value(const LiveEntry& live) {
+  return {.bytes = {live.entry.bytes.begin(), live.entry.bytes.end()},
+          .kind = live.entry.kind,
+          .expires_ms = live.entry.expires_ms,
+          .author = node_id_of(live.record->actor().author),
+          .seq = live.entry.seq};
+}
+
+}  // namespace
+
+void Read::start(Turn& turn, const ReplicaSet& set, const DataKey& data_key) {
+  data_key_ = data_key;
+  is_settled_ = turn.neighbours.is_settled(turn.now.instant);
+  patience_ = std::min(turn.now.instant + patience, terms_.deadline);
+  choose_targets(turn, set);
+  while (count(State::waiting) + count(State::replied) < asked_at_once_) {
+    const std::size_t before = count(State::idle);
+    ask_next(turn);
+    if (count(State::idle) == before) break;
+  }
+  if (count(State::waiting) == 0) go_on(turn);
+}
+
+// This node first, then the others by round trip: the first asked sends the records.
+void Read::choose_targets(Turn& turn, const ReplicaSet& set) {
+  const NodeId& self = turn.neighbours.self();
+  for (const NodeId& node : set.replicas) {
+    if (turn.neighbours.is_usable(node)) targets_.push_back({.node = node});
+  }
+  const auto rank = [&](const Target& target) {
+    return target.node == self ? Duration(-1) : turn.neighbours.round_trip(target.node);
+  };
+  std::stable_sort(targets_.begin(), targets_.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  const std::size_t away = set.replicas.size() - targets_.size();
+  for (const NodeId& node : set.next) {
+    if (turn.neighbours.is_usable(node)) wider_.push_back(node);
+  }
+  std::reverse(wider_.begin(), wider_.end());
+  for (std::size_t i = 0; i < away && !wider_.empty(); ++i) {
+    targets_.push_back({.node = wider_.back(), .is_stand_in = true});
+    wider_.pop_back();
+  }
+  asked_at_once_ = (is_settled_ && away == 0) ? std::min(terms_.wanted, targets_.size()) : targets_.size();
+  // What this node knows as an author is knowledge too, replica or not: a client reads its own writes.
+  const bool self_is_target = std::any_of(targets_.begin(), targets_.end(), [&](const auto& t) { return t.node == self; });
+  if (!self_is_target) {
+    const KeyRows& own = turn.store.read(terms_.hash);
+    own_rows_committed_ = own.is_committed;
+    for (const Row& row : own.rows) merge_record(merged_, row.record);
+  }
+}
+
+void Read::ask_next(Turn& turn) {
+  const auto next = std::find_if(targets_.begin(), targets_.end(), [](const auto& t) { return t.state == State::idle; });
+  if (next == targets_.end()) return;
+  hedge_at_ = turn.now.instant + hedge_delay(turn.neighbours.round_trip(next->node));
+  if (next->node == turn.neighbours.self()) {
+    read_own_rows(turn, *next);
+    return;
+  }
+  const FetchForm form = records_asked_ ? FetchForm::digest : FetchForm::records;
+  records_asked_ = true;
+  ask(turn, static_cast<std::size_t>(next - targets_.begin()), form);
+}
+
+void Read::read_own_rows(Turn& turn, Target& target) {
+  const KeyRows& own = turn.store.read(terms_.hash);
+  own_rows_committed_ = own.is_committed;
+  target.state = own.is_damaged ? State::failed : State::replied;
+  target.has_records = true;
+  target.digest = digest_of(own.rows, data_key_);
+  target.status = FetchStatus::absent;
+  for (const Row& row : own.rows) {
+    if (row.is_replica) target.status = FetchStatus::found;
+    merge_record(merged_, row.record);
+  }
+  if (!own.is_damaged && !own.rows.empty()) records_asked_ = true;
+}
+
+void Read::ask(Turn& turn, std::size_t slot, FetchForm form) {
+  Target& target = targets_[slot];
+  target.state = State::waiting;
+  const RequestTerms terms{.to = target.node,
+                           .owner = {RequestOwner::Kind::read, terms_.ticket, slot},
+                           .round_trip = turn.neighbours.round_trip(target.node),
+                           .deadline = terms_.deadline};
+  Fetch fetch{.form = form, .keys = {terms_.hash}};
+  target.request = turn.requests.ask(turn.now, terms, {.to = target.node, .message = {.body = std::move(fetch)}}, turn.out);
+}
+
+void Read::on_answer(Turn& turn, std::size_t slot, const FetchAnswer& answer, const Rows& rows) {
+  Target& target = targets_[slot];
+  target.status = answer.status;
+  target.digest = answer.digest;
+  if (answer.status == FetchStatus::damaged) {
+    on_silence(turn, slot);
+    return;
+  }
+  target.state = State::replied;
+  target.has_records = !rows.empty() || answer.status == FetchStatus::absent;
+  for (const Row& row : rows) merge_record(merged_, row.record);
+  go_on(turn);
+}
+
+void Read::go_on(Turn& turn) {
+  const bool heard_enough = count(State::waiting) == 0 || proper_replies() >= terms_.wanted;
+  if (heard_enough && !digests_agree()) fetch_differing(turn);
+  if (count(State::waiting) == 0) widen(turn);
+}
+
+void Read::on_silence(Turn& turn, std::size_t slot) {
+  targets_[slot].state = State::failed;
+  ask_next(turn);
+  go_on(turn);
+}
+
+// Whoever holds something that is not merged yet is asked for it; one of several with the same digest is enough.
+void Read::fetch_differing(Turn& turn) {
+  std::vector<RowsDigest> known;
+  for (const Target& target : targets_) {
+    if (target.has_records && target.state == State::replied) known.push_back(target.digest);
+  }
+  for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
+    const Target& target = targets_[slot];
+    if (target.state != State::replied || target.has_records) continue;
+    if (std::find(known.begin(), known.end(), target.digest) != known.end()) continue;
+    known.push_back(target.digest);
+    ask(turn, slot, FetchForm::records);
+  }
+}
+
+// Nobody who should hold the key has it, and members came or went: the nodes that held it may only have moved back.
+void Read::widen(Turn& turn) {
+  if (is_settled_ || !merged_.empty() || wider_.empty() || deadline_passed_) return;
+  while (!wider_.empty()) {
+    targets_.push_back({.node = wider_.back(), .is_stand_in = true});
+    wider_.pop_back();
+    if (targets_.back().node != turn.neighbours.self()) ask(turn, targets_.size() - 1, FetchForm::records);
+  }
+}
+
+void Read::on_deadline(Turn& turn) {
+  if (terms_.deadline <= turn.now.instant) {
+    deadline_passed_ = true;
+    return;
+  }
+  if (patience_ <= turn.now.instant) patience_spent_ = true;
+  if (hedge_at_ <= turn.now.instant) {
+    hedge_at_ = terms_.deadline;
+    ask_next(turn);
+  }
+}
+
+std::optional<Instant> Read::next_deadline() const {
+  if (answered_ || deadline_passed_) return std::nullopt;
+  return std::min(patience_spent_ ? terms_.deadline : patience_, std::min(hedge_at_, terms_.deadline));
+}
+
+std::size_t Read::count(State state) const {
+  return static_cast<std::size_t>(
+      std::count_if(targets_.begin(), targets_.end(), [&](const auto& target) { return target.state == state; }));
+}
+
+std::size_t Read::proper_replies() const {
+  return static_cast<std::size_t>(std::count_if(targets_.begin(), targets_.end(), [](const Target& target) {
+    return target.state == State::replied && (!target.is_stand_in || target.status == FetchStatus::found);
+  }));
+}
+
+// True when every reply is either merged or equal, by digest, to one that is.
+bool Read::digests_agree() const {
+  return std::all_of(targets_.begin(), targets_.end(), [&](const Target& target) {
+    if (target.state != State::replied || target.has_records) return true;
+    return std::any_of(targets_.begin(), targets_.end(), [&](const Target& other) {
+      return other.state == State::replied && other.has_records && other.digest == target.digest;
+    });
+  });
+}
+
+bool Read::is_complete() const {
+  if (count(State::waiting) == 0 && count(State::idle) == 0) return true;
+  if (!digests_agree() || proper_replies() < terms_.wanted) return false;
+  return is_settled_ || (patience_spent_ && !merged_.empty());
+}
+
+std::optional<Completion> Read::take_completion(Turn& turn) {
+  if (answered_ || !(is_complete() || deadline_passed_)) return std::nullopt;
+  answered_ = true;
+  for (const Target& target : targets_) {
+    if (target.state == State::waiting) turn.requests.cancel(target.request);
+  }
+  Completion completion = answer(turn);
+  repair(turn);
+  return completion;
+}
+
+Completion Read::answer(Turn& turn) {
+  Completion completion{.ticket = terms_.ticket, .outcome = Error{}, .partial = {}};
+  completion.release = own_rows_committed_ ? Release::at_once : Release::after_commit;
+  ReadAnswer answer;
+  answer.key = terms_.key;
+  answer.replies = static_cast<int>(proper_replies());
+  answer.wanted = static_cast<int>(terms_.wanted);
+  answer.degraded = proper_replies() < terms_.wanted;
+  answer.took = turn.now.instant - terms_.began;
+  if (count(State::replied) == 0 && merged_.empty()) {
+    completion.outcome = Error{ErrorCode::timeout, "none of the replicas answered in time; try again, or see `kith members`"};
+    return completion;
+  }
+  if (answer.degraded && terms_.is_strict) {
+    completion.outcome = Error{ErrorCode::unavailable, std::to_string(answer.replies) + " of " +
+                                                           std::to_string(answer.wanted) +
+                                                           " replicas answered; without --strict the answer is given"};
+    return completion;
+  }
+  answer.version = seal_token(joined_context(merged_), terms_.hash, data_key_);
+  for (const LiveEntry& live : live_entries(merged_, turn.now.wall_ms)) answer.values.push_back(read_value(live));
+  completion.outcome = std::move(answer);
+  return completion;
+}
+
+// Read repair: a replica whose rows differ from the merge is sent all of it, at most once per read.
+void Read::repair(Turn& turn) {
+  const RowsDigest merged_digest = digest_of(merged_, data_key_);
+  for (const Target& target : targets_) {
+    const bool is_self = target.node == turn.neighbours.self();
+    const bool was_damaged = target.state == State::failed && target.status == FetchStatus::damaged;
+    if (target.is_stand_in) continue;
+    if (is_self && target.state != State::idle) repair_own_rows(turn, merged_);
+    if (is_self || (target.state != State::replied && !was_damaged)) continue;
+    if (target.state == State::replied && target.digest == merged_digest) continue;
+    Store store{.purpose = StorePurpose::repair, .records = {}};
+    for (const Row& row : merged_) store.records.push_back(row.record.bytes());
+    if (store.records.empty()) continue;
+    repairs_ += 1;
+    turn.out.sends.push_back(
+        {.to = target.node, .message = {.body = std::move(store)}, .release = Release::after_commit});
+  }
+}
+
+void Read::repair_own_rows(Turn& turn, const Rows& merged) {
+  const KeyRows& own = turn.store.read(terms_.hash);
+  Rows rows = own.rows;
+  bool changed = own.is_damaged && !merged.empty();
+  for (const Row& row : merged) changed |= merge_record(rows, row.record).verdict == MergeVerdict::stored;
+  if (!changed) return;
+  repairs_ += 1;
+  turn.store.replace(terms_.hash, std::move(rows));
+}
+
+}  // namespace kith::dht

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// One read at its coordinator (Dynamo §4.5, §5.2): one replica for the records, others for a digest; differences are
+// fetched, merged, answered, and repaired at the replicas that lacked something.
+//
+//   asking ──R replies, equal digests──► answered ──► repairing the stale ──► finished
+//     │  └──digests differ──► fetching records ──┘
+//     └──nothing found while the members are changing──► widening to the next closest nodes ──┘
+//
+// While members come and go, the nodes asked may not be the nodes that were written to: then all N are asked and, for a
+// short while, waited for, and a not-found is believed only when all have said so. A stand-in's not-found never counts.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "dht/model/outputs.h"
+#include "dht/model/token.h"
+#include "dht/replication/neighbours.h"
+#include "dht/replication/request_table.h"
+
+namespace kith::dht {
+
+struct ReadTerms {
+  Ticket ticket = 0;
+  std::string key;  // canonical
+  KeyHash hash;
+  std::size_t wanted = 1;  // R, capped by the members
+  bool is_strict = false;
+  Instant began;
+  Instant deadline;
+};
+
+class Read {
+ public:
+  explicit Read(ReadTerms terms) : terms_(std::move(terms)) {}
+
+  void start(Turn& turn, const ReplicaSet& set, const DataKey& data_key);
+
+  // `rows` are the verified records of a reply in the record form; empty in the digest form.
+  void on_answer(Turn& turn, std::size_t slot, const FetchAnswer& answer, const Rows& rows);
+  void on_silence(Turn& turn, std::size_t slot);
+  void on_deadline(Turn& turn);
+  std::optional<Instant> next_deadline() const;
+
+  // Empty until the client can be answered; then once. Repairs what was found stale, in the same call.
+  std::optional<Completion> take_completion(Turn& turn);
+  bool is_finished() const { return answered_; }
+  const KeyHash& key_hash() const { return terms_.hash; }
+  std::size_t repairs() const { return repairs_; }
+
+ private:
+  enum class State : std::uint8_t { idle, waiting, replied, failed };
+  struct Target {
+    NodeId node;
+    State state = State::idle;
+    bool is_stand_in = false;
+    bool has_records = false;  // its records are merged, not only its digest known
+    FetchStatus status = FetchStatus::absent;
+    RowsDigest digest{};
+    std::uint64_t request = 0;
+  };
+
+  void choose_targets(Turn& turn, const ReplicaSet& set);
+  void read_own_rows(Turn& turn, Target& target);
+  void ask_next(Turn& turn);
+  void ask(Turn& turn, std::size_t slot, FetchForm form);
+  void go_on(Turn& turn);
+  void fetch_differing(Turn& turn);
+  void widen(Turn& turn);
+  std::size_t count(State state) const;
+  std::size_t proper_replies() const;
+  bool digests_agree() const;
+  bool is_complete() const;
+  void repair(Turn& turn);
+  void repair_own_rows(Turn& turn, const Rows& merged);
+  Completion answer(Turn& turn);
+
+  ReadTerms terms_;
+  DataKey data_key_{};
+  std::vector<Target> targets_;
+  std::vector<NodeId> wider_;
+  Rows merged_;
+  std::size_t asked_at_once_ = 1;
+  std::size_t repairs_ = 0;
+  Instant hedge_at_;
+  Instant patience_;
+  bool patience_spent_ = false;
+  bool records_asked_ = false;
+  bool is_settled_ = true;
+  bool own_rows_committed_ = true;
+  bool deadline_passed_ = false;
+  bool answered_ = false;
+};
+
+}  // namespace kith::dht

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include "dht/replication/replica.h"
+
+#include <algorithm>
+
+#include "dht/model/limits.h"
+#include "dht/model/record_check.h"
+
+namespace kith::dht {
+
+Replica::Answer Replica::fetch(const Fetch& request) {
+  FetchReply reply;
+  Release release = Release::at_once;
+  std::size_t bytes = 0;
+  for (const KeyHash& key : request.keys) {
+    const KeyRows& held = store_.read(key);
+    if (!held.is_committed) release = Release::after_commit;
+    if (held.is_damaged) counters_.records_damaged += 1;
+    const bool has_room = bytes < limits::record_bytes_max;
+    reply.answers.push_back(fetch_one(has_room ? request.form : FetchForm::digest, held));
+    for (const crypto::Bytes& record : reply.answers.back().records) bytes += record.size();
+  }
+  return {.body = std::move(reply), .release = release};
+}
+
+FetchAnswer Replica::fetch_one(FetchForm form, const KeyRows& held) const {
+  FetchAnswer answer;
+  if (held.is_damaged) {
+    answer.status = FetchStatus::damaged;
+    return answer;
+  }
+  answer.digest = digest_of(held.rows, data_key_);
+  for (const Row& row : held.rows) {
+    if (!row.is_replica) continue;
+    answer.status = FetchStatus::found;
+    if (form == FetchForm::records) answer.records.push_back(row.record.bytes());
+  }
+  return answer;
+}
+
+Replica::StoreOutcome Replica::store(WallMs wall_ms, const Store& request, Author& author) {
+  StoreOutcome outcome;
+  for (const crypto::Bytes& bytes : request.records) {
+    outcome.reply.answers.push_back(store_one(wall_ms, bytes, outcome, author));
+  }
+  return outcome;
+}
+
+StoreAnswer Replica::store_one(WallMs wall_ms, const crypto::Bytes& bytes, StoreOutcome& outcome, Author& author) {
+  const auto refuse = [&](ErrorCode reason) {
+    counters_.records_refused += 1;
+    return StoreAnswer{.status = StoreStatus::refused, .reason = reason, .seen = {}};
+  };
+  const std::optional<Record> record = Record::parse(bytes);
+  if (!record) return refuse(ErrorCode::invalid);
+  const KeyRows& held = store_.read(record->key_hash());
+  const bool is_here = std::any_of(held.rows.begin(), held.rows.end(),
+                                   [&](const Row& row) { return row.is_replica && row.record == *record; });
+  if (is_here) return {.status = StoreStatus::stored, .reason = {}, .seen = joined_context(held.rows)};
+  if (const auto error = check_record(*record, signatures_, wall_ms)) return refuse(error->code);
+  if (author.contradicts(*record, held.rows)) outcome.author_forgot = true;
+  author.observe(record->seq(), wall_ms);
+  Rows rows = held.rows;
+  const bool was_damaged = held.is_damaged;
+  const MergeResult merged = merge_record(rows, *record);
+  if (merged.actor_cloned) counters_.actors_cloned += 1;
+  StoreAnswer answer{.status = StoreStatus::stored, .reason = {}, .seen = joined_context(rows)};
+  if (merged.verdict == MergeVerdict::stale) answer.status = StoreStatus::stale;
+  if (merged.verdict == MergeVerdict::stored || was_damaged) store_.replace(record->key_hash(), std::move(rows));
+  return answer;
+}
+
+ScanReply Replica::scan(const Scan& request) {
+  const std::size_t count = std::min<std::size_t>(request.count, limits::batch_items_max);
+  ScanPage page = store_.scan(request.after, request.prefix, std::max<std::size_t>(count, 1));
+  return {.keys = std::move(page.keys), .next = page.next};
+}
+
+Rows Replica::verified_rows(WallMs wall_ms, const KeyHash& key, std::span<const crypto::Bytes> records) {
+  Rows rows;
+  for (const crypto::Bytes& bytes : records) {
+    std::optional<Record> record = Record::parse(bytes);
+    if (!record || record->key_hash() != key || check_record(*record, signatures_, wall_ms)) {
+      counters_.records_refused += 1;
+      continue;
+    }
+    merge_record(rows, *record);
+  }
+  return rows;
+}
+
+}  // namespace kith::dht

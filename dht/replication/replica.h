@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// The replica: answers for the records kept here. What it stores it has verified; what it answers has been committed.
+#pragma once
+
+#include "dht/model/author.h"
+#include "dht/model/message.h"
+#include "dht/model/outputs.h"
+#include "dht/model/record_store.h"
+#include "dht/model/signatures.h"
+#include "dht/model/token.h"
+
+namespace kith::dht {
+
+class Replica {
+ public:
+  struct Counters {
+    std::uint64_t records_refused = 0;
+    std::uint64_t records_damaged = 0;
+    std::uint64_t actors_cloned = 0;
+  };
+
+  Replica(const Signatures& signatures, RecordStore& store, DataKey data_key)
+      : signatures_(signatures), store_(store), data_key_(data_key) {}
+
+  struct Answer {
+    Body body;
+    Release release = Release::at_once;
+  };
+  // `is_forgotten` in the result of store() tells that a record proves this node forgot something it wrote.
+  struct StoreOutcome {
+    StoreReply reply;
+    bool author_forgot = false;
+  };
+
+  Answer fetch(const Fetch& request);
+  StoreOutcome store(WallMs wall_ms, const Store& request, Author& author);
+  ScanReply scan(const Scan& request);
+
+  // Parses and verifies the records of a reply; what fails is dropped and counted.
+  Rows verified_rows(WallMs wall_ms, const KeyHash& key, std::span<const crypto::Bytes> records);
+
+  const Counters& counters() const { return counters_; }
+
+ private:
+  FetchAnswer fetch_one(FetchForm form, const KeyRows& held) const;
+  StoreAnswer store_one(WallMs wall_ms, const crypto::Bytes& bytes, StoreOutcome& outcome, Author& author);
+
+  const Signatures& signatures_;
+  RecordStore& store_;
+  DataKey data_key_;
+  Counters counters_;
+};
+
+}  // namespace kith::dht

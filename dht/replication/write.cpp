@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include "dht/replication/write.h"
+
+#include <algorithm>
+
+#include "dht/model/token.h"
+
+namespace kith::dht {
+
+namespace {
+
+// How long a replica that nobody suspects may be silent before somebody stands in for it.
+constexpr Duration patience = std::chrono::milliseconds(500);
+
+// Another node may have room; a record that breaks a rule breaks it everywhere.
+bool is_about_space(std::optional<ErrorCode> reason) {
+  return reason == ErrorCode::quota || reason == ErrorCode::storage;
+}
+
+}  // namespace
+
+void Write::start(Turn& turn, const ReplicaSet& set) {
+  patience_ = std::min(turn.now.instant + patience, terms_.deadline);
+  for (auto next = set.next.rbegin(); next != set.next.rend(); ++next) {
+    if (turn.neighbours.is_usable(*next) && *next != turn.neighbours.self()) candidates_.push_back(*next);
+  }
+  const bool self_is_replica =
+      std::find(set.replicas.begin(), set.replicas.end(), turn.neighbours.self()) != set.replicas.end();
+  if (!self_is_replica) {
+    targets_.push_back({.node = turn.neighbours.self(), .is_author_only = true});
+    expect_own_commit(turn, 0);
+  }
+  for (const NodeId& node : set.replicas) {
+    targets_.push_back({.node = node});
+    const std::size_t slot = targets_.size() - 1;
+    if (node == turn.neighbours.self()) {
+      expect_own_commit(turn, slot);
+    } else if (turn.neighbours.is_usable(node)) {
+      ask(turn, slot);
+    } else {
+      give_up_on(turn, slot, State::away);
+    }
+  }
+}
+
+// The own commit is one of the copies: its answer comes from this node itself, after the commit.
+void Write::expect_own_commit(Turn& turn, std::size_t slot) {
+  const RequestTerms terms{.to = turn.neighbours.self(),
+                           .owner = {RequestOwner::Kind::write, terms_.ticket, slot},
+                           .deadline = terms_.deadline + limits::request_deadline_max};
+  const std::uint64_t id = turn.requests.expect(terms);
+  StoreReply reply;
+  reply.answers.push_back({.status = StoreStatus::stored, .reason = {}, .seen = {}});
+  turn.out.sends.push_back({.to = turn.neighbours.self(),
+                            .message = {.request_id = id, .body = std::move(reply), .gossip = {}},
+                            .release = Release::after_commit});
+}
+
+// Leaves after the author's own commit: what the author says it wrote, it must never forget.
+void Write::ask(Turn& turn, std::size_t slot) {
+  const NodeId& node = targets_[slot].node;
+  const RequestTerms terms{.to = node,
+                           .owner = {RequestOwner::Kind::write, terms_.ticket, slot},
+                           .round_trip = turn.neighbours.round_trip(node),
+                           .deadline = terms_.deadline};
+  Store store{.purpose = StorePurpose::write, .records = {terms_.record.bytes()}};
+  turn.requests.ask(turn.now, terms, {.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit},
+                    turn.out);
+}
+
+void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
+  Target& target = targets_[slot];
+  if (target.node == turn.neighbours.self()) own_committed_ = true;
+  if (answer.status == StoreStatus::refused) {
+    refusal_ = answer.reason;
+    give_up_on(turn, slot, State::refused);
+    return;
+  }
+  // Stale means that what the replica holds has our entry in its past: as durable as a copy.
+  target.state = State::stored;
+}
+
+void Write::on_silence(Turn& turn, std::size_t slot) {
+  if (targets_[slot].state == State::waiting) give_up_on(turn, slot, State::silent);
+}
+
+void Write::on_away(Turn& turn, std::size_t slot) {
+  if (targets_[slot].state == State::waiting) give_up_on(turn, slot, State::away);
+}
+
+void Write::give_up_on(Turn& turn, std::size_t slot, State state) {
+  targets_[slot].state = state;
+  if (targets_[slot].is_stand_in || targets_[slot].is_author_only) {
+    add_stand_in(turn);
+    return;
+  }
+  if (state != State::refused) turn.store.outbox_add(terms_.record.key_hash(), targets_[slot].node);
+  if (!terms_.is_strict && (state != State::refused || is_about_space(refusal_))) add_stand_in(turn);
+}
+
+void Write::add_stand_in(Turn& turn) {
+  if (deadline_passed_ || candidates_.empty()) return;
+  targets_.push_back({.node = candidates_.back(), .is_stand_in = true});
+  candidates_.pop_back();
+  ask(turn, targets_.size() - 1);
+}
+
+void Write::on_deadline(Turn& turn) {
+  if (!patience_spent_ && patience_ <= turn.now.instant) {
+    patience_spent_ = true;
+    if (terms_.is_strict || is_enough()) return;
+    for (std::size_t missing = count(State::waiting, false); missing > 0; --missing) add_stand_in(turn);
+  }
+  if (deadline_passed_ || terms_.deadline > turn.now.instant) return;
+  deadline_passed_ = true;
+  for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
+    if (targets_[slot].node != turn.neighbours.self()) on_silence(turn, slot);
+  }
+}
+
+std::optional<Instant> Write::next_deadline() const {
+  if (is_finished() || deadline_passed_) return std::nullopt;
+  return patience_spent_ ? terms_.deadline : patience_;
+}
+
+std::size_t Write::count(State state, bool stand_ins) const {
+  return static_cast<std::size_t>(std::count_if(targets_.begin(), targets_.end(), [&](const Target& target) {
+    return !target.is_author_only && target.state == state && target.is_stand_in == stand_ins;
+  }));
+}
+
+std::size_t Write::counted() const {
+  return count(State::stored, false) + (terms_.is_strict ? 0 : count(State::stored, true));
+}
+
+std::size_t Write::reachable() const {
+  const std::size_t waiting = count(State::waiting, false) + (terms_.is_strict ? 0 : count(State::waiting, true));
+  return counted() + waiting;
+}
+
+// Replicas known to be away lower what can be waited for, down to this device's own row; silence and refusal do not.
+bool Write::is_enough() const {
+  if (!own_committed_) return false;
+  if (counted() >= terms_.required) return true;
+  if (terms_.is_strict) return false;
+  const std::size_t here = reachable() + count(State::silent, false) + count(State::refused, false);
+  return counted() >= here;
+}
+
+bool Write::is_finished() const {
+  if (!answered_ || !own_committed_) return false;
+  return count(State::waiting, false) + count(State::waiting, true) == 0;
+}
+
+std::optional<Completion> Write::take_completion(Instant now, const DataKey& data_key) {
+  if (answered_) return std::nullopt;
+  const bool failed = !is_enough() && (deadline_passed_ || (own_committed_ && reachable() == counted()));
+  if (!failed && !is_enough()) return std::nullopt;
+  answered_ = true;
+  Completion completion{.ticket = terms_.ticket, .outcome = receipt(now, data_key), .partial = {}};
+  if (failed) {
+    completion.partial = receipt(now, data_key);
+    completion.outcome = failure();
+  }
+  return completion;
+}
+
+Receipt Write::receipt(Instant now, const DataKey& data_key) const {
+  Receipt receipt;
+  receipt.key = std::string(terms_.record.key());
+  receipt.version = seal_token(terms_.token, terms_.record.key_hash(), data_key);
+  receipt.seq = terms_.record.seq();
+  receipt.copies = static_cast<int>(count(State::stored, false));
+  receipt.wanted = static_cast<int>(terms_.wanted);
+  receipt.hints = static_cast<int>(count(State::stored, true));
+  receipt.queued = static_cast<int>(count(State::away, false) + count(State::silent, false));
+  receipt.durable = own_committed_;
+  receipt.took = now - terms_.began;
+  return receipt;
+}
+
+Error Write::failure() const {
+  const std::string reached = std::to_string(counted()) + " of " + std::to_string(terms_.required) + " copies";
+  if (refusal_ == ErrorCode::clock_skew) {
+    return {ErrorCode::clock_skew, "replicas refused the write: this device's clock is more than 60 s ahead of theirs; " +
+                                       std::string("set the clock and write again")};
+  }
+  if (refusal_) {
+    return {*refusal_, std::string("a replica refused the write (") + to_string(*refusal_) + ") after " + reached};
+  }
+  return {ErrorCode::timeout, reached + " in time; the write is kept on this device and may still spread"};
+}
+
+}  // namespace kith::dht
