@@ -26,9 +26,7 @@ Contact make_contact(const NodeOptions& options, const Signatures& signatures) {
   return sign_contact(std::move(contact), signatures);
 }
 
-AuthorState author_state_of(const RecordStore& store) {
-  return store.author_state().value_or(AuthorState{});
-}
+AuthorState author_state_of(const RecordStore& store) { return store.author_state().value_or(AuthorState{}); }
 
 }  // namespace
 
@@ -200,7 +198,8 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
       out.events.push_back({EventKind::member_dead, change.node, {}});
       coordinator.on_away(turn_now, change.node);
       break;
-    case Kind::contact: break;
+    case Kind::contact:
+      break;
   }
 }
 
@@ -233,9 +232,11 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
   if (const auto* fetch = std::get_if<Fetch>(&message.body)) return reply(from, id, replica.fetch(*fetch), out);
   if (const auto* put = std::get_if<Store>(&message.body)) return answer_store(now, from, *put, id, out);
   if (const auto* scan = std::get_if<Scan>(&message.body)) return reply(from, id, {.body = replica.scan(*scan)}, out);
-  if (const auto* find = std::get_if<Find>(&message.body)) return reply(from, id, {.body = closest_contacts(*find)}, out);
+  if (const auto* find = std::get_if<Find>(&message.body))
+    return reply(from, id, {.body = closest_contacts(*find)}, out);
   if (const auto* join = std::get_if<Join>(&message.body)) return answer_join(now, from, *join, id, out);
-  if (const auto* page = std::get_if<Members>(&message.body)) reply(from, id, {.body = members_after(page->after)}, out);
+  if (const auto* page = std::get_if<Members>(&message.body))
+    reply(from, id, {.body = members_after(page->after)}, out);
 }
 
 // A stranger presents itself; whoever could open a session belongs to the mesh.

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "crypto/hash.h"
 #include "crypto/rng.h"
 #include "dht/liveness/liveness.h"
 #include "dht/model/contact.h"
@@ -92,7 +93,7 @@ class Node {
   const Contact& self() const;
   const Contact* contact(const NodeId& node) const;  // how to reach a node; valid until the next input
   std::vector<const Member*> members() const;        // without this node
-  Location locate(std::string_view key) const;       // Requires: key is canonical
+  Location locate(std::string_view key);             // Requires: key is canonical
   // The replica set of a partition as this node sees it now; valid until the next input.
   const std::vector<NodeId>& replicas_of(Partition partition);
   bool is_usable(const NodeId& node) const;

@@ -45,6 +45,9 @@ class Liveness {
   // A member learnt from a join, a page of members or the disk. Ignored where older than what is known.
   void add(Now now, const Contact& contact, MemberState state);
 
+  // This node's own contact changed (endpoints): told to the others as a refutation would be.
+  void replace_self(Now now, Contact self);
+
   // Any authenticated packet from `from` is its heartbeat; `message` may be a Ping, Probe, their replies, and carries gossip.
   // Messages of other kinds are heard and otherwise ignored.
   void receive(Now now, const NodeId& from, const Message& message, Outputs& out);

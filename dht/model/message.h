@@ -126,8 +126,8 @@ using Body = std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Memb
 
 struct Message {
   std::uint64_t request_id = 0;  // chosen by the asker, repeated in the answer; zero for one-way messages
-  Body body;
-  std::vector<MemberUpdate> gossip;  // piggybacked
+  Body body{};
+  std::vector<MemberUpdate> gossip{};  // piggybacked
 };
 
 // True for bodies that answer a request.

@@ -21,9 +21,9 @@ struct PutRequest {
   std::string key;                    // as typed; made canonical by the coordinator
   EntryKind kind = EntryKind::value;  // a tombstone deletes
   crypto::Bytes value;
-  WallMs ttl_ms = 0;           // 0: for ever
-  std::optional<OpId> op_id;   // the same id again is the same write
-  crypto::Bytes token;         // empty: a blind write
+  WallMs ttl_ms = 0;          // 0: for ever
+  std::optional<OpId> op_id;  // the same id again is the same write
+  crypto::Bytes token;        // empty: a blind write
   Wait wait = Wait::quorum;
   std::optional<int> w;  // overrides wait
   Strictness strictness = Strictness::sloppy;

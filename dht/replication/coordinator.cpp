@@ -22,10 +22,14 @@ std::size_t capped(int wished, std::size_t members) {
 std::size_t required_copies(const PutRequest& request, int default_w, std::size_t replicas) {
   if (request.w) return capped(*request.w, replicas);
   switch (request.wait) {
-    case Wait::local: return 0;
-    case Wait::one: return 1;
-    case Wait::quorum: return capped(default_w, replicas);
-    case Wait::all: return replicas;
+    case Wait::local:
+      return 0;
+    case Wait::one:
+      return 1;
+    case Wait::quorum:
+      return capped(default_w, replicas);
+    case Wait::all:
+      return replicas;
   }
   return replicas;
 }
@@ -68,12 +72,12 @@ void Coordinator::start_write(Turn& turn, WriteTerms terms) {
 
 std::optional<Error> Coordinator::check_put(const PutRequest& request, const NodeId& self) const {
   if (tickets_open() >= limits::tickets_max) {
-    return Error{ErrorCode::unavailable,
-                 std::to_string(limits::tickets_max) + " operations are in progress already; wait for some to complete"};
+    return Error{ErrorCode::unavailable, std::to_string(limits::tickets_max) +
+                                             " operations are in progress already; wait for some to complete"};
   }
   if (request.value.size() > defaults_.value_bytes_max) {
-    return Error{ErrorCode::too_large, "the value has " + std::to_string(request.value.size()) + " bytes; the limit is " +
-                                           std::to_string(defaults_.value_bytes_max) +
+    return Error{ErrorCode::too_large, "the value has " + std::to_string(request.value.size()) +
+                                           " bytes; the limit is " + std::to_string(defaults_.value_bytes_max) +
                                            " (replication.value_bytes_max, at most " +
                                            std::to_string(limits::value_bytes_max) + ")"};
   }
@@ -108,18 +112,17 @@ Result<WriteTerms> Coordinator::author_write(Turn& turn, const PutRequest& reque
   }
   const OpId op_id = request.op_id ? *request.op_id : rng_.bytes<16>();
   const WallMs expires = request.ttl_ms == 0 ? 0 : turn.now.wall_ms + request.ttl_ms;
-  Result<Authored> authored = author_row(turn,
-                                         {.key = request.key,
-                                          .kind = request.kind,
-                                          .value = request.value,
-                                          .expires_ms = expires,
-                                          .op_id = op_id,
-                                          .token = token ? &*token : nullptr});
+  Result<Authored> authored = author_row(turn, {.key = request.key,
+                                                .kind = request.kind,
+                                                .value = request.value,
+                                                .expires_ms = expires,
+                                                .op_id = op_id,
+                                                .token = token ? &*token : nullptr});
   if (!authored) return authored.error();
   if (request.op_id) {
-    turn.store.remember_operation(op_id, {.key = hash,
-                                          .seq = authored->record.seq(),
-                                          .expires_ms = turn.now.wall_ms + limits::operation_keep_ms});
+    turn.store.remember_operation(
+        op_id,
+        {.key = hash, .seq = authored->record.seq(), .expires_ms = turn.now.wall_ms + limits::operation_keep_ms});
   }
   return WriteTerms{.ticket = ticket,
                     .record = std::move(authored->record),
@@ -173,8 +176,8 @@ Result<WriteTerms> Coordinator::repeat_write(Turn& turn, const PutRequest& reque
     return row.is_own && row.record.tag() == author_.tag() && row.record.seq() >= operation.seq;
   });
   if (own == held.rows.end() || hash_key(request.key) != operation.key) {
-    return Error{ErrorCode::indeterminate, "this operation was carried out in an earlier run; read " + request.key +
-                                               " to see what became of it"};
+    return Error{ErrorCode::indeterminate,
+                 "this operation was carried out in an earlier run; read " + request.key + " to see what became of it"};
   }
   const ReplicaSet& set = turn.neighbours.replica_set(partition_of(operation.key));
   return WriteTerms{.ticket = ticket,
@@ -260,7 +263,8 @@ void Coordinator::on_write_reply(Turn& turn, const NodeId& from, const RequestOw
   const StoreAnswer& answer = stored->answers.front();
   const KeyHash key = write.record().key_hash();
   if (from != turn.neighbours.self()) learn(turn, key, answer.seen);
-  if (!write.is_answered() && answer.status == StoreStatus::stale && author_.contradicts(answer.seen)) return rewrite(turn, owner.ticket, write);
+  if (!write.is_answered() && answer.status == StoreStatus::stale && author_.contradicts(answer.seen))
+    return rewrite(turn, owner.ticket, write);
   write.on_answer(turn, owner.slot, answer);
   settle(turn, owner.ticket, write);
 }
@@ -275,13 +279,12 @@ void Coordinator::rewrite(Turn& turn, Ticket ticket, const Write& write) {
   const Entry entry = record.entry(record.entry_count() - 1);
   VersionVector token;
   token.join(record.context());
-  Result<Authored> authored = author_row(turn,
-                                         {.key = record.key(),
-                                          .kind = entry.kind,
-                                          .value = entry.bytes,
-                                          .expires_ms = entry.expires_ms,
-                                          .op_id = entry.op_id,
-                                          .token = &token});
+  Result<Authored> authored = author_row(turn, {.key = record.key(),
+                                                .kind = entry.kind,
+                                                .value = entry.bytes,
+                                                .expires_ms = entry.expires_ms,
+                                                .op_id = entry.op_id,
+                                                .token = &token});
   if (!authored) {
     writes_.erase(ticket);
     return fail(turn, ticket, authored.error());

@@ -12,9 +12,7 @@ constexpr Duration delivery_deadline = std::chrono::seconds(10);
 
 }  // namespace
 
-void Outbox::start(Instant now) {
-  next_round_ = now + round_interval;
-}
+void Outbox::start(Instant now) { next_round_ = now + round_interval; }
 
 void Outbox::on_member_back(Turn& turn, const NodeId& node) {
   if (!in_flight_.contains(node)) deliver(turn, node);
@@ -49,8 +47,8 @@ void Outbox::deliver(Turn& turn, const NodeId& node) {
                            .owner = {RequestOwner::Kind::outbox, 0, 0},
                            .round_trip = turn.neighbours.round_trip(node),
                            .deadline = turn.now.instant + delivery_deadline};
-  turn.requests.ask(turn.now, terms, {.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit},
-                    turn.out);
+  turn.requests.ask(turn.now, terms,
+                    {.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit}, turn.out);
 }
 
 void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) {

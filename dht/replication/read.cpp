@@ -63,7 +63,8 @@ void Read::choose_targets(Turn& turn, const ReplicaSet& set) {
   }
   asked_at_once_ = (is_settled_ && away == 0) ? std::min(terms_.wanted, targets_.size()) : targets_.size();
   // What this node knows as an author is knowledge too, replica or not: a client reads its own writes.
-  const bool self_is_target = std::any_of(targets_.begin(), targets_.end(), [&](const auto& t) { return t.node == self; });
+  const bool self_is_target =
+      std::any_of(targets_.begin(), targets_.end(), [&](const auto& t) { return t.node == self; });
   if (!self_is_target) {
     const KeyRows& own = turn.store.read(terms_.hash);
     own_rows_committed_ = own.is_committed;
@@ -72,7 +73,8 @@ void Read::choose_targets(Turn& turn, const ReplicaSet& set) {
 }
 
 void Read::ask_next(Turn& turn) {
-  const auto next = std::find_if(targets_.begin(), targets_.end(), [](const auto& t) { return t.state == State::idle; });
+  const auto next =
+      std::find_if(targets_.begin(), targets_.end(), [](const auto& t) { return t.state == State::idle; });
   if (next == targets_.end()) return;
   hedge_at_ = turn.now.instant + hedge_delay(turn.neighbours.round_trip(next->node));
   if (next->node == turn.neighbours.self()) {
@@ -106,7 +108,8 @@ void Read::ask(Turn& turn, std::size_t slot, FetchForm form) {
                            .round_trip = turn.neighbours.round_trip(target.node),
                            .deadline = terms_.deadline};
   Fetch fetch{.form = form, .keys = {terms_.hash}};
-  target.request = turn.requests.ask(turn.now, terms, {.to = target.node, .message = {.body = std::move(fetch)}}, turn.out);
+  target.request =
+      turn.requests.ask(turn.now, terms, {.to = target.node, .message = {.body = std::move(fetch)}}, turn.out);
 }
 
 void Read::on_answer(Turn& turn, std::size_t slot, const FetchAnswer& answer, const Rows& rows) {
@@ -225,13 +228,14 @@ Completion Read::answer(Turn& turn) {
   answer.degraded = proper_replies() < terms_.wanted;
   answer.took = turn.now.instant - terms_.began;
   if (count(State::replied) == 0 && merged_.empty()) {
-    completion.outcome = Error{ErrorCode::timeout, "none of the replicas answered in time; try again, or see `kith members`"};
+    completion.outcome =
+        Error{ErrorCode::timeout, "none of the replicas answered in time; try again, or see `kith members`"};
     return completion;
   }
   if (answer.degraded && terms_.is_strict) {
-    completion.outcome = Error{ErrorCode::unavailable, std::to_string(answer.replies) + " of " +
-                                                           std::to_string(answer.wanted) +
-                                                           " replicas answered; without --strict the answer is given"};
+    completion.outcome =
+        Error{ErrorCode::unavailable, std::to_string(answer.replies) + " of " + std::to_string(answer.wanted) +
+                                          " replicas answered; without --strict the answer is given"};
     return completion;
   }
   answer.version = seal_token(joined_context(merged_), terms_.hash, data_key_);

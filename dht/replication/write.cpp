@@ -64,8 +64,8 @@ void Write::ask(Turn& turn, std::size_t slot) {
                            .round_trip = turn.neighbours.round_trip(node),
                            .deadline = terms_.deadline};
   Store store{.purpose = StorePurpose::write, .records = {terms_.record.bytes()}};
-  turn.requests.ask(turn.now, terms, {.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit},
-                    turn.out);
+  turn.requests.ask(turn.now, terms,
+                    {.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit}, turn.out);
 }
 
 void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
@@ -182,8 +182,9 @@ Receipt Write::receipt(Instant now, const DataKey& data_key) const {
 Error Write::failure() const {
   const std::string reached = std::to_string(counted()) + " of " + std::to_string(terms_.required) + " copies";
   if (refusal_ == ErrorCode::clock_skew) {
-    return {ErrorCode::clock_skew, "replicas refused the write: this device's clock is more than 60 s ahead of theirs; " +
-                                       std::string("set the clock and write again")};
+    return {ErrorCode::clock_skew,
+            "replicas refused the write: this device's clock is more than 60 s ahead of theirs; " +
+                std::string("set the clock and write again")};
   }
   if (refusal_) {
     return {*refusal_, std::string("a replica refused the write (") + to_string(*refusal_) + ") after " + reached};

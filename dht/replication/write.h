@@ -22,8 +22,8 @@ namespace kith::dht {
 struct WriteTerms {
   Ticket ticket = 0;
   Record record;
-  VersionVector token;  // what the client gets back
-  std::size_t wanted = 1;  // N, capped by the members
+  VersionVector token;       // what the client gets back
+  std::size_t wanted = 1;    // N, capped by the members
   std::size_t required = 1;  // W; zero: the own commit is enough
   bool is_strict = false;
   Instant began;
