@@ -51,20 +51,6 @@ std::array<std::uint8_t, N> array_at(const std::uint8_t* at) {
 
 VersionEntry version_entry_at(const std::uint8_t* at) { return {crypto::load_be64(at), crypto::load_be64(at + 8)}; }
 
-bool has_form_of_kind(const Entry& entry) {
-  switch (entry.kind) {
-    case EntryKind::value:
-      return entry.bytes.size() <= limits::value_bytes_max;
-    case EntryKind::tombstone:
-      return entry.bytes.empty();
-    case EntryKind::counter:
-      return entry.bytes.size() == counter_bytes;
-    case EntryKind::counter_reset:
-      return entry.bytes.size() % counter_reset_bytes == 0 && entry.bytes.size() <= limits::value_bytes_max;
-  }
-  return false;
-}
-
 // Requires: a whole entry stands at `at`.
 Entry entry_from(const std::uint8_t* at) {
   return {.seq = crypto::load_be64(at + entry_offset::seq),
@@ -133,6 +119,20 @@ crypto::Bytes encode_unsigned(const RecordDraft& draft) {
 
 }  // namespace
 
+bool is_well_formed(const Entry& entry) {
+  switch (entry.kind) {
+    case EntryKind::value:
+      return entry.bytes.size() <= limits::value_bytes_max;
+    case EntryKind::tombstone:
+      return entry.bytes.empty();
+    case EntryKind::counter:
+      return entry.bytes.size() == counter_bytes;
+    case EntryKind::counter_reset:
+      return entry.bytes.size() % counter_reset_bytes == 0 && entry.bytes.size() <= limits::value_bytes_max;
+  }
+  return false;
+}
+
 ActorTag tag_of(const Actor& actor) {
   std::array<std::uint8_t, 8> run;
   crypto::store_be64(run.data(), actor.run);
@@ -190,7 +190,7 @@ bool Record::index_entries() {
   Seq previous = context_at(tag_);
   for (std::size_t i = 0; i < entry_count_; ++i) {
     const auto entry = read_entry({&bytes_[at], end - at});
-    if (!entry || entry->seq <= previous || !has_form_of_kind(*entry)) return false;
+    if (!entry || entry->seq <= previous || !is_well_formed(*entry)) return false;
     if (i > 0) later_entries_.push_back(static_cast<std::uint32_t>(at));
     previous = entry->seq;
     at += entry_offset::bytes + entry->bytes.size();

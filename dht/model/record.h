@@ -52,6 +52,9 @@ struct Entry {
   crypto::ByteSpan bytes;  // points into the record it came from
 };
 
+// True for a known kind whose bytes have its form: a value within limits.h, an empty tombstone, two sums of a counter.
+bool is_well_formed(const Entry& entry);
+
 // What goes into a new record. `key` is the full name, "namespace/name".
 struct RecordDraft {
   std::string_view key;

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#include "dht/model/memory_store.h"
+
+#include <algorithm>
+
+#include "crypto/assert.h"
+
+namespace kith::dht {
+namespace {
+
+// Puts the value in, or takes the key out where there is none; returns what was there.
+template <typename Map>
+std::optional<typename Map::mapped_type> exchange(Map& table, const typename Map::key_type& key,
+                                                  std::optional<typename Map::mapped_type> value) {
+  std::optional<typename Map::mapped_type> old;
+  if (const auto found = table.find(key); found != table.end()) {
+    old = std::move(found->second);
+    if (!value) table.erase(found);
+  }
+  if (value) table.insert_or_assign(key, *std::move(value));
+  return old;
+}
+
+void count(StoreTotals& totals, const std::optional<KeyRows>& rows, std::uint64_t times) {
+  if (!rows) return;
+  for (const Row& row : rows->rows) {
+    totals.records += times;
+    totals.bytes += times * row.record.bytes().size();
+  }
+}
+
+std::optional<KeyRows> exchange_rows(MemoryStore::Tables& tables, const KeyHash& key, std::optional<KeyRows> rows) {
+  count(tables.totals, rows, 1);
+  auto old = exchange(tables.keys, key, std::move(rows));
+  count(tables.totals, old, ~std::uint64_t{0});  // minus one
+  return old;
+}
+
+// A key is listed while somebody could read a value from it, were no time to pass.
+bool is_listed(const Rows& rows) {
+  static constexpr WallMs before_any_expiry = 0;
+  return std::ranges::any_of(live_entries(rows, before_any_expiry),
+                             [](const LiveEntry& live) { return live.entry.kind != EntryKind::tombstone; });
+}
+
+}  // namespace
+
+template <typename Map>
+void MemoryStore::put(Map& table, const typename Map::key_type& key, std::optional<typename Map::mapped_type> value) {
+  undo_.push_back(
+      [&table, key, old = exchange(table, key, std::move(value))]() mutable { exchange(table, key, std::move(old)); });
+}
+
+void MemoryStore::put_rows(const KeyHash& key, KeyRows rows) {
+  undo_.push_back([this, key, old = exchange_rows(tables_, key, std::move(rows))]() mutable {
+    exchange_rows(tables_, key, std::move(old));
+  });
+  uncommitted_.push_back(key);
+}
+
+void MemoryStore::commit() {
+  for (const KeyHash& key : uncommitted_) {
+    const auto found = tables_.keys.find(key);
+    if (found == tables_.keys.end()) continue;
+    found->second.is_committed = true;
+    if (found->second.rows.empty() && !found->second.is_damaged) tables_.keys.erase(found);
+  }
+  uncommitted_.clear();
+  undo_.clear();
+  side_file_ = tables_.author;
+}
+
+void MemoryStore::crash() {
+  for (; !undo_.empty(); undo_.pop_back()) undo_.back()();
+  uncommitted_.clear();
+}
+
+void MemoryStore::wipe() { restore({}); }
+
+MemoryStore::Tables MemoryStore::backup() const {
+  KITH_ASSERT(undo_.empty());
+  return tables_;
+}
+
+void MemoryStore::restore(Tables tables) {
+  undo_.clear();
+  uncommitted_.clear();
+  tables_ = std::move(tables);
+  if (tables_.author != side_file_) tables_.author.reset();
+}
+
+void MemoryStore::damage(const KeyHash& key) {
+  KITH_ASSERT(undo_.empty());
+  exchange_rows(tables_, key, KeyRows{.rows = {}, .is_committed = true, .is_damaged = true});
+}
+
+const KeyRows& MemoryStore::read(const KeyHash& key) {
+  static const KeyRows nothing;
+  const auto found = tables_.keys.find(key);
+  return found != tables_.keys.end() ? found->second : nothing;
+}
+
+void MemoryStore::replace(const KeyHash& key, Rows rows) {
+  const KeyRows& present = read(key);
+  if (present.rows == rows && !present.is_damaged) return;
+  put_rows(key, {.rows = std::move(rows), .is_committed = false, .is_damaged = false});
+}
+
+void MemoryStore::outbox_add(const KeyHash& key, const NodeId& target) {
+  if (!tables_.outbox.emplace(target, key).second) return;
+  ++tables_.totals.outbox;
+  undo_.emplace_back([this, key, target] {
+    tables_.outbox.erase({target, key});
+    --tables_.totals.outbox;
+  });
+}
+
+void MemoryStore::outbox_remove(const KeyHash& key, const NodeId& target) {
+  if (tables_.outbox.erase({target, key}) == 0) return;
+  --tables_.totals.outbox;
+  undo_.emplace_back([this, key, target] {
+    tables_.outbox.emplace(target, key);
+    ++tables_.totals.outbox;
+  });
+}
+
+std::vector<KeyHash> MemoryStore::outbox_for(const NodeId& target, std::size_t count_max) {
+  std::vector<KeyHash> keys;
+  for (auto at = tables_.outbox.lower_bound({target, KeyHash{}}); at != tables_.outbox.end(); ++at) {
+    if (at->first != target || keys.size() == count_max) break;
+    keys.push_back(at->second);
+  }
+  return keys;
+}
+
+ScanPage MemoryStore::scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) {
+  std::vector<std::pair<KeyHash, std::string_view>> found;
+  for (const auto& [hash, held] : tables_.keys) {
+    if (held.rows.empty() || (after && hash <= *after)) continue;
+    const std::string_view name = held.rows.front().record.key();
+    if (name.starts_with(prefix) && is_listed(held.rows)) found.emplace_back(hash, name);
+  }
+  ScanPage page;
+  const std::size_t count = std::min(count_max, found.size());
+  std::ranges::partial_sort(found, found.begin() + static_cast<std::ptrdiff_t>(count));
+  for (std::size_t i = 0; i < count; ++i) page.keys.emplace_back(found[i].second);
+  if (count > 0 && count < found.size()) page.next = found[count - 1].first;
+  return page;
+}
+
+std::optional<Operation> MemoryStore::find_operation(const OpId& op_id) {
+  const auto found = tables_.operations.find(op_id);
+  return found != tables_.operations.end() ? std::optional(found->second) : std::nullopt;
+}
+
+void MemoryStore::remember_operation(const OpId& op_id, const Operation& operation) {
+  put(tables_.operations, op_id, operation);
+}
+
+void MemoryStore::reserve(const AuthorState& state) {
+  undo_.emplace_back([this, old = tables_.author] { tables_.author = old; });
+  tables_.author = state;
+}
+
+std::vector<crypto::Bytes> MemoryStore::contacts() {
+  std::vector<crypto::Bytes> all;
+  for (const auto& [id, contact] : tables_.contacts) all.push_back(contact);
+  return all;
+}
+
+void MemoryStore::remember_contact(const NodeId& id, crypto::ByteSpan contact) {
+  put(tables_.contacts, id, crypto::Bytes(contact.begin(), contact.end()));
+}
+
+void MemoryStore::forget_contact(const NodeId& id) { put(tables_.contacts, id, std::nullopt); }
+
+}  // namespace kith::dht

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "dht/model/record_store.h"
+
+namespace kith::dht {
+
+// A RecordStore in memory with the store's faults: what was not committed can be lost, the disk can be wiped or
+// restored from a backup, a row can be damaged. For the simulator and for tests.
+//
+// Commits copy nothing: each change leaves behind how to take it back, and a crash takes back what the last commit
+// did not reach.
+class MemoryStore : public RecordStore {
+ public:
+  // What the database holds. The author's state stands here and in the side file.
+  struct Tables {
+    std::unordered_map<KeyHash, KeyRows> keys;
+    std::set<std::pair<NodeId, KeyHash>> outbox;
+    std::map<OpId, Operation> operations;
+    std::map<NodeId, crypto::Bytes> contacts;
+    std::optional<AuthorState> author;
+    StoreTotals totals;
+  };
+
+  MemoryStore() = default;
+  MemoryStore(const MemoryStore&) = delete;
+  MemoryStore& operator=(const MemoryStore&) = delete;
+
+  // Makes everything since the last commit durable; afterwards the side file agrees with the database.
+  void commit();
+
+  // The process died and started again: everything since the last commit is gone.
+  void crash();
+
+  // The database is lost, the side file stays: author_state() is empty until reserve().
+  void wipe();
+
+  // The database as it was when backup() was called; author_state() is empty where the side file has moved on.
+  // Requires for backup(): nothing is uncommitted.
+  Tables backup() const;
+  void restore(Tables tables);
+
+  // The key's rows no longer pass their check. Requires: nothing is uncommitted.
+  void damage(const KeyHash& key);
+
+  const KeyRows& read(const KeyHash& key) override;
+  void replace(const KeyHash& key, Rows rows) override;
+
+  void outbox_add(const KeyHash& key, const NodeId& target) override;
+  void outbox_remove(const KeyHash& key, const NodeId& target) override;
+  std::vector<KeyHash> outbox_for(const NodeId& target, std::size_t count_max) override;
+
+  ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) override;
+
+  std::optional<Operation> find_operation(const OpId& op_id) override;
+  void remember_operation(const OpId& op_id, const Operation& operation) override;
+
+  std::optional<AuthorState> author_state() const override { return tables_.author; }
+  void reserve(const AuthorState& state) override;
+
+  std::vector<crypto::Bytes> contacts() override;
+  void remember_contact(const NodeId& id, crypto::ByteSpan contact) override;
+  void forget_contact(const NodeId& id) override;
+
+  StoreTotals totals() const override { return tables_.totals; }
+
+ private:
+  // Each changes a table and leaves behind how to take that back.
+  void put_rows(const KeyHash& key, KeyRows rows);
+  template <typename Map>
+  void put(Map& table, const typename Map::key_type& key, std::optional<typename Map::mapped_type> value);
+
+  Tables tables_;
+  std::optional<AuthorState> side_file_;
+  std::vector<KeyHash> uncommitted_;
+  std::vector<std::function<void()>> undo_;
+};
+
+}  // namespace kith::dht
