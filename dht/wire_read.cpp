@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+#include "dht/wire.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include <msgpack.hpp>
+
+#include "dht/model/limits.h"
+#include "dht/wire_codes.h"
+#include "dht/wire_fields.h"
+
+namespace kith::dht {
+namespace {
+
+using wire::Fields;
+
+bool read_body(const Fields& in, Ping& out) {
+  return in.take("i", out.incarnation) && in.take("h", out.heartbeat) && in.take("v", out.view_digest) &&
+         in.take("s", out.store_digest) && in.take("l", out.load);
+}
+
+bool read_body(const Fields& in, PingReply& out) {
+  return in.take("i", out.incarnation) && in.take("h", out.heartbeat) && in.take("v", out.view_digest) &&
+         in.take("s", out.store_digest) && in.take("l", out.load);
+}
+
+bool read_body(const Fields& in, Probe& out) { return in.take("n", out.node); }
+
+bool read_body(const Fields& in, ProbeReply& out) {
+  return in.take("n", out.node) && in.take_if_there("a", out.heard_ms_ago);
+}
+
+bool read_body(const Fields&, Gossip&) { return true; }
+bool read_body(const Fields& in, Join& out) { return in.take("c", out.contact); }
+bool read_body(const Fields& in, Members& out) { return in.take("a", out.after); }
+
+bool read_body(const Fields& in, MembersReply& out) {
+  return in.take_list("m", out.members, limits::batch_items_max) && in.take_if_there("n", out.next);
+}
+
+bool read_body(const Fields& in, Find& out) { return in.take("t", out.target) && in.take("c", out.count); }
+bool read_body(const Fields& in, FindReply& out) { return in.take_list("c", out.contacts, limits::contacts_per_reply); }
+
+bool read_body(const Fields& in, Fetch& out) {
+  return in.take_enum("f", out.form, FetchForm::digest) && in.take_list("k", out.keys, limits::batch_items_max);
+}
+
+bool read_body(const Fields& in, FetchReply& out) { return in.take_list("a", out.answers, limits::batch_items_max); }
+
+bool read_body(const Fields& in, Store& out) {
+  return in.take_enum("p", out.purpose, StorePurpose::repair) &&
+         in.take_list("r", out.records, limits::batch_items_max);
+}
+
+bool read_body(const Fields& in, StoreReply& out) { return in.take_list("a", out.answers, limits::batch_items_max); }
+
+bool read_body(const Fields& in, Scan& out) {
+  return in.take("p", out.prefix) && in.take_if_there("a", out.after) && in.take("c", out.count) &&
+         out.count <= limits::batch_items_max;
+}
+
+bool read_body(const Fields& in, ScanReply& out) {
+  return in.take_list("k", out.keys, limits::batch_items_max) && in.take_if_there("n", out.next);
+}
+
+bool read_body(const Fields&, Unsupported&) { return true; }
+
+using BodyReader = bool (*)(const Fields& in, Body& out);
+
+template <std::size_t Index>
+bool read_alternative(const Fields& in, Body& out) {
+  return read_body(in, out.emplace<Index>());
+}
+
+// One reader for each alternative of Body, in its order.
+template <std::size_t... Indices>
+constexpr std::array<BodyReader, sizeof...(Indices)> readers(std::index_sequence<Indices...>) {
+  return {&read_alternative<Indices>...};
+}
+constexpr auto body_readers = readers(std::make_index_sequence<std::variant_size_v<Body>>{});
+
+struct Header {
+  wire::Kind kind;
+  wire::Method method;
+  std::uint64_t request_id;
+};
+
+// Exactly the one-way messages have no id.
+std::optional<Header> read_header(crypto::ByteSpan bytes) {
+  if (bytes.size() < wire::header_bytes) return std::nullopt;
+  if (bytes[0] < static_cast<std::uint8_t>(wire::Kind::request)) return std::nullopt;
+  if (bytes[0] > static_cast<std::uint8_t>(wire::Kind::one_way)) return std::nullopt;
+  const Header header{static_cast<wire::Kind>(bytes[0]), static_cast<wire::Method>(bytes[1]),
+                      crypto::load_be64(&bytes[2])};
+  const bool is_one_way = header.kind == wire::Kind::one_way;
+  return is_one_way == (header.request_id == 0) ? std::optional(header) : std::nullopt;
+}
+
+// msgpack's defaults would take four billion of each. The scan has already held the bytes to our own, tighter ones.
+bool unpack(crypto::ByteSpan bytes, msgpack::zone& zone, msgpack::object& out) {
+  const auto refer = [](msgpack::type::object_type, std::size_t, void*) { return true; };
+  const msgpack::unpack_limit limit(limits::batch_items_max, limits::batch_items_max, limits::key_bytes_max,
+                                    limits::record_bytes_max, 0, limits::wire_depth_max + 1);
+  try {
+    std::size_t offset = 0;
+    bool is_referenced = false;
+    out = msgpack::unpack(zone, reinterpret_cast<const char*>(bytes.data()), bytes.size(), offset, is_referenced, refer,
+                          nullptr, limit);
+  } catch (const msgpack::unpack_error&) {
+    return false;
+  }
+  return true;
+}
+
+// The strings and bins of the object point into `bytes`, which outlive it here.
+bool read_map(crypto::ByteSpan bytes, BodyReader read_fields, Message& out) {
+  if (!wire::is_safe_map(bytes)) return false;
+  msgpack::zone zone;
+  msgpack::object object;
+  if (!unpack(bytes, zone, object)) return false;
+  const auto fields = Fields::of(object);
+  return fields && read_fields(*fields, out.body) &&
+         fields->take_list_if_there(wire::gossip_field, out.gossip, limits::batch_items_max);
+}
+
+}  // namespace
+
+ReadResult read_message(crypto::ByteSpan bytes) {
+  const auto header = read_header(bytes);
+  if (!header) return Malformed{};
+  const auto side = header->kind == wire::Kind::reply ? wire::Side::answers : wire::Side::asks;
+  const auto code = std::find(wire::body_codes.begin(), wire::body_codes.end(), wire::BodyCode{header->method, side});
+  const auto rest = bytes.subspan(wire::header_bytes);
+  if (code == wire::body_codes.end()) {
+    if (side == wire::Side::answers || !wire::is_safe_map(rest)) return Malformed{};
+    return UnknownMethod{header->request_id};
+  }
+  Message message;
+  message.request_id = header->request_id;
+  const auto index = static_cast<std::size_t>(code - wire::body_codes.begin());
+  if (!read_map(rest, body_readers[index], message)) return Malformed{};
+  return message;
+}
+
+}  // namespace kith::dht

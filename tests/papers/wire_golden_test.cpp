@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// The bytes of every message (docs/wire.md, "Messages"), checked by hand and by another msgpack implementation. They
+// may gain messages and fields; a change of what stands here breaks every mesh that runs an older version.
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "dht/wire.h"
+#include "tests/support/messages.h"
+
+namespace kith::dht {
+namespace {
+
+struct Golden {
+  std::string_view name;
+  std::string_view bytes;  // in hexadecimal; spaces part header and fields for the eye
+};
+
+const std::vector<Golden> golden{
+    {"ping", "01 01 0102030405060708 85 a16901 a16802 a176cf1122334455667788 a17300 a16cccff"},
+    {"ping reply", "02 01 0102030405060708 85 a169cf8000000000000000 a16802 a17603 a17304 a16c05"},
+    {"ping with gossip",
+     "01 01 0102030405060708 86 a16901 a16802 a17603 a17304 a16c05 a1679284a16ec42001010101010101010101010"
+     "10101010101010101010101010101010101010101a17301a16907a163c402cafe84a16ec4200202020202020202020202020"
+     "202020202020202020202020202020202020202a17302a169cd012ca161c4200303030303030303030303030303030303030"
+     "303030303030303030303030303"},
+    {"probe", "01 0f 0102030405060708 81 a16ec420aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+    {"probe reply, heard",
+     "02 0f 0102030405060708 82 a16ec420aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa a"
+     "161cd05dc"},
+    {"probe reply, not heard",
+     "02 0f 0102030405060708 81 a16ec420aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+    {"gossip",
+     "03 02 0000000000000000 81 a1679184a16ec4200101010101010101010101010101010101010101010101010101010101"
+     "010101a17301a16907a163c402cafe"},
+    {"join", "01 0c 0102030405060708 81 a163c403010203"},
+    {"members", "01 10 0102030405060708 81 a161c4200909090909090909090909090909090909090909090909090909090909090909"},
+    {"members reply",
+     "02 10 0102030405060708 82 a16d9284a16ec4200101010101010101010101010101010101010101010101010101010101"
+     "010101a17301a16907a163c402cafe84a16ec420020202020202020202020202020202020202020202020202020202020202"
+     "0202a17302a169cd012ca161c4200303030303030303030303030303030303030303030303030303030303030303 a16ec42"
+     "00202020202020202020202020202020202020202020202020202020202020202"},
+    {"members reply, last page", "02 10 0102030405060708 81 a16d90"},
+    {"find",
+     "01 03 0102030405060708 82 a174c4208080808080808080808080808080808080808080808080808080808080808080 a"
+     "1630c"},
+    {"find reply", "02 03 0102030405060708 81 a16392c40101c4020202"},
+    {"fetch",
+     "01 04 0102030405060708 82 a16601 a16b92c420010101010101010101010101010101010101010101010101010101010"
+     "1010101c4200202020202020202020202020202020202020202020202020202020202020202"},
+    {"fetch reply",
+     "02 04 0102030405060708 81 a1619283a17300a164c41001020300000000000000000000000000a17292c402deadc402be"
+     "ef82a17301a164c41000000000000000000000000000000000"},
+    {"store", "01 05 0102030405060708 82 a17001 a17291c402dead"},
+    {"store reply",
+     "02 05 0102030405060708 81 a1619382a17300a176c4200000000000000001000000000000000200000100000000000004"
+     "00000000000081a1730182a17302a16507"},
+    {"scan",
+     "01 11 0102030405060708 83 a170c40964656661756c742f61 a161c420040404040404040404040404040404040404040"
+     "4040404040404040404040404 a163cd03e8"},
+    {"scan reply",
+     "02 11 0102030405060708 82 a16b92c40964656661756c742f61c40a64656661756c742f00ff a16ec4200505050505050"
+     "505050505050505050505050505050505050505050505050505"},
+    {"unsupported", "02 00 0102030405060708 80"},
+};
+
+std::string without_spaces(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c != ' ') result.push_back(c);
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("every message has the bytes it had in the first release", "[wire][papers]") {
+  const auto samples = test::sample_messages();
+  REQUIRE(samples.size() == golden.size());
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    INFO(samples[i].name);
+    CHECK(samples[i].name == golden[i].name);
+    CHECK(crypto::to_hex(write_message(samples[i].message)) == without_spaces(golden[i].bytes));
+  }
+}
+
+TEST_CASE("the bytes of the first release are read as the messages they were", "[wire][papers]") {
+  for (const auto& [name, text] : golden) {
+    const auto bytes = crypto::from_hex(without_spaces(text)).value();
+    const auto result = read_message(bytes);
+    INFO(name);
+    REQUIRE(std::holds_alternative<Message>(result));
+    CHECK(write_message(std::get<Message>(result)) == bytes);
+  }
+}
+
+}  // namespace kith::dht

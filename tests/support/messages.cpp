@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/messages.h"
+
+#include <utility>
+
+#include "dht/model/limits.h"
+
+namespace kith::dht::test {
+namespace {
+
+using crypto::Bytes;
+
+VersionVector vector_of(std::initializer_list<VersionEntry> entries) {
+  VersionVector vector;
+  for (const auto& entry : entries) vector.raise(entry.tag, entry.seq);
+  return vector;
+}
+
+Message request(Body body) { return {.request_id = 0x0102030405060708, .body = std::move(body), .gossip = {}}; }
+
+std::vector<Sample> membership_samples() {
+  const MemberUpdate alive{id_of(1), MemberState::alive, 7, {}, Bytes{0xca, 0xfe}};
+  const MemberUpdate suspect{id_of(2), MemberState::suspect, 300, id_of(3), {}};
+  auto carrying = request(Ping{.incarnation = 1, .heartbeat = 2, .view_digest = 3, .store_digest = 4, .load = 5});
+  carrying.gossip = {alive, suspect};
+  return {
+      {"ping", request(Ping{1, 2, 0x1122334455667788, 0, 255})},
+      {"ping reply", request(PingReply{1ULL << 63U, 2, 3, 4, 5})},
+      {"ping with gossip", carrying},
+      {"probe", request(Probe{id_of(0xaa)})},
+      {"probe reply, heard", request(ProbeReply{id_of(0xaa), 1500})},
+      {"probe reply, not heard", request(ProbeReply{id_of(0xaa), std::nullopt})},
+      {"gossip", {.request_id = 0, .body = Gossip{}, .gossip = {alive}}},
+      {"join", request(Join{Bytes{1, 2, 3}})},
+      {"members", request(Members{id_of(9)})},
+      {"members reply", request(MembersReply{{alive, suspect}, id_of(2)})},
+      {"members reply, last page", request(MembersReply{{}, std::nullopt})},
+      {"find", request(Find{id_of(0x80), 12})},
+      {"find reply", request(FindReply{{Bytes{1}, Bytes{2, 2}}})},
+  };
+}
+
+std::vector<Sample> data_samples() {
+  const FetchAnswer found{FetchStatus::found, RowsDigest{1, 2, 3}, {Bytes{0xde, 0xad}, Bytes{0xbe, 0xef}}};
+  const StoreAnswer stored{StoreStatus::stored, ErrorCode::internal, vector_of({{1, 2}, {1ULL << 40U, 1ULL << 50U}})};
+  const StoreAnswer refused{StoreStatus::refused, ErrorCode::clock_skew, {}};
+  return {
+      {"fetch", request(Fetch{FetchForm::digest, {id_of(1), id_of(2)}})},
+      {"fetch reply", request(FetchReply{{found, FetchAnswer{}}})},
+      {"store", request(Store{StorePurpose::repair, {Bytes{0xde, 0xad}}})},
+      {"store reply", request(StoreReply{{stored, StoreAnswer{StoreStatus::stale, {}, {}}, refused}})},
+      {"scan", request(Scan{"default/a", id_of(4), 1000})},
+      {"scan reply", request(ScanReply{{"default/a", std::string("default/\0\xff", 10)}, id_of(5)})},
+      {"unsupported", request(Unsupported{})},
+  };
+}
+
+rc::Gen<Id> arbitrary_id() {
+  return rc::gen::map(rc::gen::arbitrary<std::array<std::uint8_t, 32>>(), [](const auto& bytes) { return Id{bytes}; });
+}
+
+template <typename T>
+std::vector<T> few(const rc::Gen<T>& item, std::size_t count_max = 6) {
+  return *rc::gen::container<std::vector<T>>(*rc::gen::inRange<std::size_t>(0, count_max + 1), item);
+}
+
+rc::Gen<Bytes> arbitrary_bytes() { return rc::gen::arbitrary<Bytes>(); }
+
+template <typename T>
+T any() {
+  return *rc::gen::arbitrary<T>();
+}
+
+rc::Gen<MemberUpdate> arbitrary_update() {
+  return rc::gen::exec([] {
+    return MemberUpdate{*arbitrary_id(), *rc::gen::element(MemberState::alive, MemberState::suspect, MemberState::dead),
+                        any<std::uint64_t>(), any<bool>() ? *arbitrary_id() : Id{}, *arbitrary_bytes()};
+  });
+}
+
+rc::Gen<FetchAnswer> arbitrary_fetch_answer() {
+  return rc::gen::exec([] {
+    return FetchAnswer{*rc::gen::element(FetchStatus::found, FetchStatus::absent, FetchStatus::damaged),
+                       any<RowsDigest>(), few(arbitrary_bytes())};
+  });
+}
+
+rc::Gen<StoreAnswer> arbitrary_store_answer() {
+  return rc::gen::exec([] {
+    StoreAnswer answer;
+    answer.status = *rc::gen::element(StoreStatus::stored, StoreStatus::stale, StoreStatus::refused);
+    answer.reason = *rc::gen::element(ErrorCode::not_found, ErrorCode::clock_skew, ErrorCode::internal);
+    for (const auto tag : few(rc::gen::arbitrary<std::uint64_t>())) {
+      answer.seen.raise(tag, *rc::gen::positive<std::uint64_t>());
+    }
+    return answer;
+  });
+}
+
+std::optional<Id> maybe_id() { return any<bool>() ? std::optional(*arbitrary_id()) : std::nullopt; }
+std::optional<std::uint32_t> maybe_u32() { return any<bool>() ? std::optional(any<std::uint32_t>()) : std::nullopt; }
+
+Body arbitrary_body() {
+  using U = std::uint64_t;
+  const auto form = *rc::gen::element(FetchForm::records, FetchForm::digest);
+  const auto purpose = *rc::gen::element(StorePurpose::write, StorePurpose::repair);
+  switch (*rc::gen::inRange<std::size_t>(0, std::variant_size_v<Body>)) {
+    case 0:
+      return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>()};
+    case 1:
+      return PingReply{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>()};
+    case 2:
+      return Probe{*arbitrary_id()};
+    case 3:
+      return ProbeReply{*arbitrary_id(), maybe_u32()};
+    case 4:
+      return Gossip{};
+    case 5:
+      return Join{*arbitrary_bytes()};
+    case 6:
+      return Members{*arbitrary_id()};
+    case 7:
+      return MembersReply{few(arbitrary_update()), maybe_id()};
+    case 8:
+      return Find{*arbitrary_id(), any<std::uint8_t>()};
+    case 9:
+      return FindReply{few(arbitrary_bytes(), limits::contacts_per_reply)};
+    case 10:
+      return Fetch{form, few(arbitrary_id())};
+    case 11:
+      return FetchReply{few(arbitrary_fetch_answer())};
+    case 12:
+      return Store{purpose, few(arbitrary_bytes())};
+    case 13:
+      return StoreReply{few(arbitrary_store_answer())};
+    case 14:
+      return Scan{any<std::string>(), maybe_id(), *rc::gen::inRange<std::uint16_t>(0, 1001)};
+    case 15:
+      return ScanReply{few(rc::gen::arbitrary<std::string>()), maybe_id()};
+    default:
+      return Unsupported{};
+  }
+}
+
+}  // namespace
+
+Id id_of(std::uint8_t fill) {
+  Id id;
+  id.bytes.fill(fill);
+  return id;
+}
+
+std::vector<Sample> sample_messages() {
+  auto samples = membership_samples();
+  for (auto& sample : data_samples()) samples.push_back(std::move(sample));
+  return samples;
+}
+
+rc::Gen<Message> arbitrary_message() {
+  return rc::gen::exec([] {
+    Message message{.request_id = *rc::gen::positive<std::uint64_t>(), .body = arbitrary_body(), .gossip = {}};
+    if (std::holds_alternative<Gossip>(message.body)) message.request_id = 0;
+    message.gossip = few(arbitrary_update(), limits::gossip_updates_per_message);
+    return message;
+  });
+}
+
+}  // namespace kith::dht::test
