@@ -127,11 +127,16 @@ std::size_t utf8_length(std::uint8_t first) {
 // Overlong forms, surrogates and what lies above U+10FFFF differ from good ones in the second byte.
 bool is_good_second(std::uint8_t first, std::uint8_t second) {
   switch (first) {
-    case 0xE0: return second >= 0xA0;
-    case 0xED: return second < 0xA0;
-    case 0xF0: return second >= 0x90;
-    case 0xF4: return second < 0x90;
-    default: return true;
+    case 0xE0:
+      return second >= 0xA0;
+    case 0xED:
+      return second < 0xA0;
+    case 0xF0:
+      return second >= 0x90;
+    case 0xF4:
+      return second < 0x90;
+    default:
+      return true;
   }
 }
 
@@ -284,7 +289,9 @@ RpcWriter& RpcWriter::real(double value) {
 
 RpcWriter& RpcWriter::text(std::string_view value) {
   Appender appender{out_};
-  packer(appender).pack_str(static_cast<std::uint32_t>(value.size())).pack_str_body(value.data(), static_cast<std::uint32_t>(value.size()));
+  packer(appender)
+      .pack_str(static_cast<std::uint32_t>(value.size()))
+      .pack_str_body(value.data(), static_cast<std::uint32_t>(value.size()));
   return *this;
 }
 
