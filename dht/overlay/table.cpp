@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "crypto/assert.h"
 #include "dht/model/limits.h"
 
 namespace kith::dht {
@@ -29,7 +30,10 @@ const Contact* Table::find(const NodeId& node) const {
   return found == contacts_.end() ? nullptr : &found->second;
 }
 
-void Table::replace_self(Contact self) { keep(std::move(self)); }
+void Table::replace_self(Contact self) {
+  KITH_ASSERT(self.id == self_);
+  keep(std::move(self));
+}
 
 std::vector<const Contact*> Table::closest(const Position& point, std::size_t count) const {
   std::vector<const Contact*> found;
