@@ -108,7 +108,7 @@ Result<WriteTerms> Coordinator::author_write(Turn& turn, const PutRequest& reque
   if (!request.token.empty()) {
     token = open_token(request.token, hash, data_key_);
     if (!token) return Error{ErrorCode::invalid, "the version is not one that this mesh gave for " + request.key};
-    if (author_.contradicts(*token)) begin_run(turn);
+    if (author_.contradicts(*token, turn.store.read(hash).rows)) begin_run(turn);
   }
   const OpId op_id = request.op_id ? *request.op_id : rng_.bytes<16>();
   const WallMs expires = request.ttl_ms == 0 ? 0 : turn.now.wall_ms + request.ttl_ms;
@@ -263,7 +263,8 @@ void Coordinator::on_write_reply(Turn& turn, const NodeId& from, const RequestOw
   const StoreAnswer& answer = stored->answers.front();
   const KeyHash key = write.record().key_hash();
   if (from != turn.neighbours.self()) learn(turn, key, answer.seen);
-  if (!write.is_answered() && answer.status == StoreStatus::stale && author_.contradicts(answer.seen))
+  if (!write.is_answered() && answer.status == StoreStatus::stale &&
+      author_.contradicts(answer.seen, turn.store.read(key).rows))
     return rewrite(turn, owner.ticket, write);
   write.on_answer(turn, owner.slot, answer);
   settle(turn, owner.ticket, write);
@@ -320,7 +321,7 @@ void Coordinator::on_read_reply(Turn& turn, const RequestOwner& owner, const Bod
   }
   const FetchAnswer& answer = fetched->answers.front();
   const Rows rows = replica_.verified_rows(turn.now.wall_ms, read.key_hash(), answer.records);
-  const bool author_forgot = author_.contradicts(joined_context(rows));
+  const bool author_forgot = author_.contradicts(joined_context(rows), turn.store.read(read.key_hash()).rows);
   if (author_forgot) begin_run(turn);
   // A reply whose records do not hold what it claims counts as none at all.
   if (rows.empty() && !answer.records.empty()) {
