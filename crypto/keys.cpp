@@ -74,8 +74,8 @@ bool exchanges_as_specified() {
   const auto scalar = array_from_hex<32>("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4");
   const auto point = array_from_hex<32>("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c");
   const auto result = array_from_hex<32>("c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552");
-  const auto computed = exchange(Secret<32>(scalar), point);
-  return computed && *computed == Secret<32>(result) && !exchange(Secret<32>(scalar), PublicKey{});
+  const auto computed = shared_secret(Secret<32>(scalar), point);
+  return computed && *computed == Secret<32>(result) && !shared_secret(Secret<32>(scalar), PublicKey{});
 }
 
 }  // namespace

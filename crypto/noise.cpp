@@ -145,7 +145,7 @@ bool HandshakeState::mix_psk() {
 
 bool HandshakeState::mix_exchange(const std::optional<KeyPair>& own, const std::optional<PublicKey>& remote) {
   if (!own || !remote) return false;
-  const auto shared = exchange(own->secret, *remote);
+  const auto shared = shared_secret(own->secret, *remote);
   if (!shared) return false;
   symmetric_.mix_key(shared->span());
   return true;

@@ -11,7 +11,7 @@ PublicKey exchange_public_key(const Secret<32>& secret) {
   return result;
 }
 
-std::optional<Secret<32>> exchange(const Secret<32>& secret, const PublicKey& peer) {
+std::optional<Secret<32>> shared_secret(const Secret<32>& secret, const PublicKey& peer) {
   Secret<32> result;
   if (crypto_scalarmult(result.data(), secret.data(), peer.data()) != 0) return std::nullopt;
   return result;

@@ -12,7 +12,7 @@ using PublicKey = ByteArray<32>;
 PublicKey exchange_public_key(const Secret<32>& secret);
 
 // The shared secret; empty for a public key of low order, whose result would be known to everyone.
-std::optional<Secret<32>> exchange(const Secret<32>& secret, const PublicKey& peer);
+std::optional<Secret<32>> shared_secret(const Secret<32>& secret, const PublicKey& peer);
 
 // Whether `key` is the one encoding of its point: below 2^255-19 and with the top bit clear. Curve25519 takes
 // others too and computes the same secret from them, so a key used as a name must pass this first.

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "crypto/datagram_cipher.h"
+#include "tests/support/bytes.h"
 #include "tests/support/handshakes.h"
 
 namespace kith::tests {
@@ -11,15 +12,36 @@ namespace {
 
 using namespace kith::crypto;
 
-Bytes flipped(Bytes bytes, std::size_t bit) {
-  bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] ^ 1U << bit % 8);
-  return bytes;
-}
-
 Bytes with_macs_anew(const Bytes& packet, const PublicKey& receiver, const Secret<32>& mesh_secret) {
   Bytes packet_without(packet.begin(), packet.end() - 32);
   MacKeys(receiver, mesh_secret).append_macs(std::nullopt, packet_without);
   return packet_without;
+}
+
+// The points whose multiples everyone can compute, p and p+1 among them.
+constexpr std::array low_order_keys{
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+};
+
+// An INIT to `called` in correct Noise, but with whatever static key and payload a hostile caller may choose.
+Bytes hand_made_init(const LocalParty& called, const KeyPair& caller, ByteSpan payload) {
+  HandshakeKeys keys;
+  keys.own_static = caller;
+  keys.own_ephemeral = KeyPair::from_secret(secret(101));
+  keys.remote_static = called.identity().exchange_public;
+  keys.psks = {called.mesh_secret()};
+  HandshakeState noise(ik_psk2, Role::initiator, prologue(called.net_id(), Transport::datagram), keys);
+  Bytes packet;
+  append_packet_start(PacketType::init, 1, packet);
+  REQUIRE(noise.write_message(payload, packet));
+  called.mac_keys().append_macs(std::nullopt, packet);
+  return packet;
 }
 
 // Whether a responder would make a session of it: what the session layer asks, in its order.
@@ -77,10 +99,10 @@ TEST_CASE("an INIT with any bit of its keys or payload changed is refused even u
   const auto bob = party(2);
   const auto init = start_call(party(1), bob).packet();
   REQUIRE(is_acceptable(bob, with_macs_anew(init, bob.identity().exchange_public, bob.mesh_secret())));
+  // All bits from the ephemeral key on. Curve25519 ignores that key's top bit, but Noise's hash does not.
   constexpr std::size_t first = 8 * 8;
   const std::size_t last = (init.size() - 32) * 8;
   for (std::size_t bit = first; bit < last; ++bit) {
-    // Curve25519 ignores the top bit of a public key; Noise's hash does not.
     INFO("bit " << bit);
     const auto forged = with_macs_anew(flipped(init, bit), bob.identity().exchange_public, bob.mesh_secret());
     REQUIRE_FALSE(is_acceptable(bob, forged));
@@ -182,21 +204,78 @@ TEST_CASE("an answer to another call is refused", "[handshake]") {
 
 TEST_CASE("a key of low order or in a second spelling is not called", "[handshake]") {
   const auto alice = party(1);
-  for (const auto* const hex : {
-           "0000000000000000000000000000000000000000000000000000000000000000",
-           "0100000000000000000000000000000000000000000000000000000000000000",
-           "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-           "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-           "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-           "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-           "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-           "0900000000000000000000000000000000000000000000000000000000000080",
-       }) {
+  for (const auto* const hex : low_order_keys) {
     INFO(hex);
-    const auto bytes = from_hex(hex).value();
-    Dial dial;
-    std::copy(bytes.begin(), bytes.end(), dial.exchange_public.begin());
-    CHECK_FALSE(InitiatorHandshake::start(alice, dial, secret(101)).has_value());
+    CHECK_FALSE(InitiatorHandshake::start(alice, {.exchange_public = unhex_array<32>(hex)}, secret(101)).has_value());
+  }
+  auto second_spelling = party(2).identity().exchange_public;
+  second_spelling[31] = static_cast<std::uint8_t>(second_spelling[31] | 0x80);
+  CHECK_FALSE(InitiatorHandshake::start(alice, {.exchange_public = second_spelling}, secret(101)).has_value());
+}
+
+TEST_CASE("an INIT is refused unless its payload binds a signing key to the caller's exchange key", "[handshake]") {
+  const auto bob = party(2);
+  const auto alice_keys = NodeKeys::from_seed(secret(1));
+  const auto alice = KeyPair::from_secret(alice_keys.exchange_secret());
+  const auto good = party(1).payload();
+  const Bytes payload(good.begin(), good.end());
+  REQUIRE(is_acceptable(bob, hand_made_init(bob, alice, payload)));
+
+  SECTION("a key bound by another node") {
+    const auto other = party(3).payload();
+    CHECK_FALSE(is_acceptable(bob, hand_made_init(bob, alice, Bytes(other.begin(), other.end()))));
+  }
+  SECTION("a key bound for another mesh") {
+    const auto other = party(1, {.net_id = {9}}).payload();
+    CHECK_FALSE(is_acceptable(bob, hand_made_init(bob, alice, Bytes(other.begin(), other.end()))));
+  }
+  SECTION("a later version, or a certificate that is not there") {
+    for (const std::size_t byte : {0, 2, 3}) {
+      INFO("byte " << byte);
+      auto changed = payload;
+      ++changed[byte];
+      CHECK_FALSE(is_acceptable(bob, hand_made_init(bob, alice, changed)));
+    }
+  }
+  SECTION("but flags of later versions are ignored") {
+    auto changed = payload;
+    changed[1] = 0xff;
+    CHECK(is_acceptable(bob, hand_made_init(bob, alice, changed)));
+  }
+}
+
+TEST_CASE("a caller's exchange key in its second spelling is refused, though the curve computes the same",
+          "[handshake]") {
+  const auto bob = party(2);
+  const auto alice_keys = NodeKeys::from_seed(secret(1));
+  auto alice = KeyPair::from_secret(alice_keys.exchange_secret());
+  alice.public_key[31] = static_cast<std::uint8_t>(alice.public_key[31] | 0x80);
+
+  Bytes statement = bytes_of(std::string_view("kith x25519 binding v1\0", 23));
+  statement.insert(statement.end(), bob.net_id().begin(), bob.net_id().end());
+  statement.insert(statement.end(), alice.public_key.begin(), alice.public_key.end());
+  const auto binding = alice_keys.sign(statement);
+  const auto good = party(1).payload();
+  Bytes payload(good.begin(), good.end());
+  std::copy(binding.begin(), binding.end(), payload.begin() + 36);
+  CHECK_FALSE(is_acceptable(bob, hand_made_init(bob, alice, payload)));
+}
+
+TEST_CASE("an ephemeral key of low order opens nothing", "[handshake]") {
+  const auto alice = party(1);
+  const auto bob = party(2);
+  const auto call = start_call(alice, bob);
+  const auto response = answer_call(call, bob).packet;
+  for (const auto* const hex : low_order_keys) {
+    INFO(hex);
+    const auto key = unhex(hex);
+    auto init = call.packet();
+    std::copy(key.begin(), key.end(), init.begin() + 8);
+    CHECK_FALSE(is_acceptable(bob, with_macs_anew(init, bob.identity().exchange_public, bob.mesh_secret())));
+    auto forged = response;
+    std::copy(key.begin(), key.end(), forged.begin() + 12);
+    forged = with_macs_anew(forged, alice.identity().exchange_public, alice.mesh_secret());
+    CHECK_FALSE(call.on_response(alice, forged).has_value());
   }
 }
 
