@@ -65,16 +65,15 @@ std::optional<Error> find_fault(const WriteIntent& intent, const Past& past) {
   return std::nullopt;
 }
 
-// A version vector cannot say "9 but not 5": where the record keeps a value that this client never saw, a token that
-// named the new seq would let its next write erase that value unseen.
-VersionVector token_after(const WriteIntent& intent, const Past& past, const Record& record) {
-  if (!past.kept.empty()) return *intent.token;
-  VersionVector token = past.context;
+}  // namespace
+
+VersionVector token_after(const Record& record, const VersionVector* given) {
+  if (record.entry_count() > 1) return given != nullptr ? *given : VersionVector{};
+  VersionVector token;
+  token.join(record.context());
   token.raise(record.tag(), record.seq());
   return token;
 }
-
-}  // namespace
 
 Author::Author(const Signatures& signatures, AuthorState state)
     : signatures_(signatures),
@@ -102,7 +101,7 @@ Result<Authored> Author::write(const WriteIntent& intent, std::span<const Row> r
   entries.push_back({seq, intent.kind, intent.expires_ms, intent.op_id, intent.value});
   Record record = Record::sign(
       {.key = intent.key, .actor = actor_, .seq = seq, .context = &past.context, .entries = entries}, signatures_);
-  VersionVector token = token_after(intent, past, record);
+  VersionVector token = token_after(record, intent.token);
   return Authored{.record = std::move(record), .token = std::move(token), .reserved = clock_.state()};
 }
 

@@ -32,6 +32,11 @@ struct Authored {
   AuthorState reserved;  // make durable together with the record
 };
 
+// What the client that wrote `record` may claim to have seen; `given` is the token it wrote with, null if blind. The
+// record's context and seq, except where the record keeps an older value that this client never saw: a version vector
+// cannot say "9 but not 5", and a token that named 9 would let the next write erase 5 unseen. Then `given` again.
+VersionVector token_after(const Record& record, const VersionVector* given);
+
 class Author {
  public:
   // Goes on with the run of `state`, or, where that is default, waits for begin_run().

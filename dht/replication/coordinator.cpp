@@ -146,13 +146,16 @@ std::optional<Error> Coordinator::check_strict(Turn& turn, const PutRequest& req
 
 // Writes the author's own row into this turn; it is committed before the record leaves (data model, "Why the run").
 Result<Authored> Coordinator::author_row(Turn& turn, const WriteIntent& intent) {
-  const KeyHash hash = hash_key(intent.key);
-  if (turn.store.read(hash).is_damaged || author_.needs_new_run(turn.now.wall_ms)) begin_run(turn);
-  const auto heard = heard_.find(hash);
   static const VersionVector nothing;
+  const KeyHash hash = hash_key(intent.key);
+  const auto found = heard_.find(hash);
+  const VersionVector& heard = found == heard_.end() ? nothing : found->second;
+  const KeyRows& before = turn.store.read(hash);
+  if (before.is_damaged || author_.needs_new_run(turn.now.wall_ms) || author_.contradicts(heard, before.rows)) {
+    begin_run(turn);
+  }
   const KeyRows& held = turn.store.read(hash);
-  Result<Authored> authored =
-      author_.write(intent, held.rows, heard == heard_.end() ? nothing : heard->second, turn.now.wall_ms);
+  Result<Authored> authored = author_.write(intent, held.rows, heard, turn.now.wall_ms);
   if (!authored) return authored;
   const bool is_replica = holds(turn.neighbours.replica_set(partition_of(hash)).replicas, turn.neighbours.self());
   Rows rows = held.rows;
@@ -171,23 +174,28 @@ void Coordinator::reserve(Turn& turn) {
 // The same operation again: the own row of that key, which holds the write or covers it, goes out once more.
 Result<WriteTerms> Coordinator::repeat_write(Turn& turn, const PutRequest& request, const Operation& operation,
                                              Ticket ticket) {
-  const KeyRows& held = turn.store.read(operation.key);
+  const KeyHash& key = operation.key;
+  const auto given = open_token(request.token, key, data_key_);
+  const KeyRows& held = turn.store.read(key);
   const auto own = std::find_if(held.rows.begin(), held.rows.end(), [&](const Row& row) {
     return row.is_own && row.record.tag() == author_.tag() && row.record.seq() >= operation.seq;
   });
-  if (own == held.rows.end() || hash_key(request.key) != operation.key) {
+  if (own == held.rows.end() || hash_key(request.key) != key) {
     return Error{ErrorCode::indeterminate,
                  "this operation was carried out in an earlier run; read " + request.key + " to see what became of it"};
   }
-  const ReplicaSet& set = turn.neighbours.replica_set(partition_of(operation.key));
-  return WriteTerms{.ticket = ticket,
-                    .record = own->record,
-                    .token = joined_context(held.rows),
-                    .wanted = set.replicas.size(),
-                    .required = required_copies(request, defaults_.w, set.replicas.size()),
-                    .is_strict = request.strictness == Strictness::strict,
-                    .began = turn.now.instant,
-                    .deadline = turn.now.instant + bounded(request.deadline)};
+  // A later write of this node may have replaced values which this client never saw.
+  const bool is_same_write = own->record.seq() == operation.seq;
+  const ReplicaSet& set = turn.neighbours.replica_set(partition_of(key));
+  return WriteTerms{
+      .ticket = ticket,
+      .record = own->record,
+      .token = is_same_write ? token_after(own->record, given ? &*given : nullptr) : given.value_or(VersionVector{}),
+      .wanted = set.replicas.size(),
+      .required = required_copies(request, defaults_.w, set.replicas.size()),
+      .is_strict = request.strictness == Strictness::strict,
+      .began = turn.now.instant,
+      .deadline = turn.now.instant + bounded(request.deadline)};
 }
 
 void Coordinator::begin_run(Turn& turn) {
