@@ -50,6 +50,9 @@ inline constexpr std::uint8_t weight_max = 16;
 inline constexpr std::size_t gossip_updates_per_message = 8;
 inline constexpr std::size_t gossip_queue_max = 4096;
 inline constexpr std::size_t join_candidates_max = 256;
+inline constexpr std::size_t lookup_contacts_max = 64;
+inline constexpr std::size_t lookup_requests_max = 64;
+inline constexpr std::size_t lookup_in_flight_max = 3;
 inline constexpr std::size_t invite_seeds_max = 3;
 inline constexpr std::size_t invite_endpoints_max = 3;  // of each seed
 

@@ -5,6 +5,16 @@
 
 namespace kith::dht {
 
+Id closest_distance(const Contact& contact, const Position& point, Profile profile) {
+  if (profile == Profile::wide) return distance(contact.id, point);
+  Id closest;
+  closest.bytes.fill(0xff);
+  for (std::uint32_t i = 0; i < positions_per_weight * contact.weight; ++i) {
+    closest = std::min(closest, distance(virtual_position(contact.signing_key, i), point));
+  }
+  return closest;
+}
+
 // One walk outwards from a point: every position in order of distance until enough nodes are found.
 struct View::Walk {
   Place point;
@@ -80,11 +90,14 @@ View::Slot View::free_slot() {
 
 void View::place_member(const Contact& contact, Slot slot) {
   members_[slot] = {.id = contact.id, .zone = contact.zone, .weight = contact.weight, .is_present = true};
+  if (profile_ == Profile::wide) return place(contact.id, slot);
   for (std::uint32_t i = 0; i < positions_per_weight * contact.weight; ++i) {
-    const Position position = virtual_position(contact.signing_key, i);
-    entries_.push_back(
-        {{crypto::load_be32(position.bytes.data()), crypto::load_be32(position.bytes.data() + 4)}, slot});
+    place(virtual_position(contact.signing_key, i), slot);
   }
+}
+
+void View::place(const Position& position, Slot slot) {
+  entries_.push_back({{crypto::load_be32(position.bytes.data()), crypto::load_be32(position.bytes.data() + 4)}, slot});
 }
 
 // The slot is free again only when settle() has removed its entries.

@@ -19,13 +19,24 @@
 
 namespace kith::dht {
 
-// Virtual nodes per unit of capacity weight.
+// Where members stand, decided when the mesh is made. In a wide mesh nobody knows everybody, and only what is close
+// in id can be found by asking ever closer nodes; so there a node has one position, its id, whatever its weight.
+enum class Profile : std::uint8_t { lan, wide };
+
+// Virtual nodes per unit of capacity weight in a lan mesh.
 inline constexpr std::uint32_t positions_per_weight = 16;
+
+// From the closest of a node's positions to the point.
+Id closest_distance(const Contact& contact, const Position& point, Profile profile);
 
 class View {
  public:
-  // Adds a member with 16 × weight positions, or replaces it where weight or zone changed. Cheap, and cheaper in a
-  // row: the positions are put in order when closest() is next asked.
+  explicit View(Profile profile = Profile::lan) : profile_(profile) {}
+
+  Profile profile() const { return profile_; }
+
+  // Adds a member with all its positions, or replaces it where weight or zone changed. Cheap, and cheaper in a row:
+  // the positions are put in order when closest() is next asked.
   void add(const Contact& contact);
 
   // Ignored for a node that is no member.
@@ -66,11 +77,13 @@ class View {
   const Member* find(const NodeId& node) const;
   Slot free_slot();
   void place_member(const Contact& contact, Slot slot);
+  void place(const Position& position, Slot slot);
   void drop_member(std::vector<Slot>::const_iterator at);
   bool precedes(const Entry& a, const Entry& b) const;
   void settle() const;
   void visit(std::span<const Entry> range, int bit, Walk& walk) const;
 
+  Profile profile_;
   std::vector<Member> members_;  // by slot
   std::vector<Slot> by_id_;      // slots of present members, in order of id
   std::uint64_t version_ = 0;

@@ -8,7 +8,7 @@
 
 namespace kith::dht {
 
-Table::Table(Contact self) : self_(self.id) { keep(std::move(self)); }
+Table::Table(Contact self, Profile profile) : self_(self.id), view_(profile) { keep(std::move(self)); }
 
 Table::Admission Table::add(const Contact& contact) {
   if (contact.id == self_) return Admission::known;

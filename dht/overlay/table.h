@@ -19,7 +19,7 @@ namespace kith::dht {
 
 class Table {
  public:
-  explicit Table(Contact self);
+  explicit Table(Contact self, Profile profile = Profile::lan);
 
   enum class Admission : std::uint8_t {
     added,
