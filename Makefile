@@ -71,7 +71,7 @@ unit_sources := $(filter-out tests/unit/main.cpp,$(wildcard tests/unit/*.cpp tes
 sim_sources := $(wildcard tests/sim/*.cpp tests/support/*.cpp)
 bench_sources := $(wildcard tests/bench/*.cpp)
 fuzzers := $(patsubst tests/fuzz/%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
-script_tests := $(sort $(shell find tests/tools tests/mesh -maxdepth 1 -name '[!_]*.[ps][yh]' -perm -u+x))
+script_tests := $(sort $(shell find tests/tools tests/mesh -maxdepth 1 -name '[!_]*.[ps][yh]' -perm -u+x 2>/dev/null))
 programs := $(if $(wildcard daemon/main.cpp),build/kithd) $(if $(wildcard cli/main.cpp),build/kith)
 our_code := $(shell find $(folders) include tests examples -name '*.cpp' -o -name '*.h' 2>/dev/null)
 
