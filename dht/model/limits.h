@@ -68,6 +68,10 @@ inline constexpr std::size_t handshakes_per_second = 500;
 inline constexpr std::size_t handshakes_under_load = 100;
 inline constexpr std::size_t handshakes_source_per_second = 20;
 inline constexpr std::size_t handshakes_source_burst = 5;
+inline constexpr std::size_t handshakes_remembered = 4096;  // recent INITs, against duplicates
+inline constexpr Duration handshake_remembered_for = 30s;
+inline constexpr Duration cookie_life = 120s;
+inline constexpr std::size_t session_queued_datagrams_max = 64;  // while the handshake runs
 inline constexpr std::size_t handshake_sources_max = 4096;
 inline constexpr std::size_t queued_messages_per_peer = 4096;
 inline constexpr std::size_t queued_bytes_per_peer = 16U << 20;
@@ -75,6 +79,11 @@ inline constexpr std::size_t streams_max = 256;
 inline constexpr std::size_t streams_unauthenticated_max = 64;
 inline constexpr std::size_t streams_unauthenticated_per_address = 4;
 inline constexpr Duration stream_handshake_deadline = 5s;
+inline constexpr Duration stream_idle_life = 60s;
+inline constexpr std::size_t stream_unsent_bytes_max = 1U << 20;  // handed to the driver and not yet on its way
+inline constexpr std::size_t bulk_burst_bytes = 16 * datagram_bytes_max;  // more to one peer at once takes the stream
+inline constexpr std::size_t bulk_bytes_per_second = 65536;
+inline constexpr std::size_t seeds_max = 256;
 
 // Requests.
 inline constexpr std::size_t requests_in_flight_max = 65536;

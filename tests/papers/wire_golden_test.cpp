@@ -77,7 +77,7 @@ std::string without_spaces(std::string_view text) {
 }  // namespace
 
 TEST_CASE("every message has the bytes it had in the first release", "[wire][papers]") {
-  const auto samples = test::sample_messages();
+  const auto samples = tests::sample_messages();
   REQUIRE(samples.size() == golden.size());
   for (std::size_t i = 0; i < samples.size(); ++i) {
     INFO(samples[i].name);

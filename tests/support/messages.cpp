@@ -5,7 +5,9 @@
 
 #include "dht/model/limits.h"
 
-namespace kith::dht::test {
+namespace kith::tests {
+
+using namespace dht;
 namespace {
 
 using crypto::Bytes;
@@ -165,4 +167,4 @@ rc::Gen<Message> arbitrary_message() {
   });
 }
 
-}  // namespace kith::dht::test
+}  // namespace kith::tests

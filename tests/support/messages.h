@@ -9,17 +9,17 @@
 
 #include "dht/model/message.h"
 
-namespace kith::dht::test {
+namespace kith::tests {
 
 // 32 bytes of `fill`.
-Id id_of(std::uint8_t fill);
+dht::Id id_of(std::uint8_t fill);
 
 struct Sample {
   std::string name;
-  Message message;
+  dht::Message message;
 };
 std::vector<Sample> sample_messages();
 
-rc::Gen<Message> arbitrary_message();
+rc::Gen<dht::Message> arbitrary_message();
 
-}  // namespace kith::dht::test
+}  // namespace kith::tests

@@ -13,7 +13,7 @@ namespace kith::dht {
 namespace {
 
 using crypto::Bytes;
-using test::id_of;
+using tests::id_of;
 
 const Message* message_in(const ReadResult& result) { return std::get_if<Message>(&result); }
 bool is_malformed(const Bytes& bytes) { return std::holds_alternative<Malformed>(read_message(bytes)); }
@@ -43,7 +43,7 @@ MemberUpdate update_with_contact(std::uint8_t fill, std::size_t contact_bytes) {
 
 TEST_CASE("what is written is read back the same", "[wire]") {
   CHECK(rc::check([] {
-    const auto bytes = write_message(*test::arbitrary_message());
+    const auto bytes = write_message(*tests::arbitrary_message());
     const auto result = read_message(bytes);
     RC_ASSERT(message_in(result) != nullptr);
     RC_ASSERT(write_message(*message_in(result)) == bytes);
@@ -51,7 +51,7 @@ TEST_CASE("what is written is read back the same", "[wire]") {
 }
 
 TEST_CASE("no byte of a message can be cut off", "[wire]") {
-  for (const auto& [name, message] : test::sample_messages()) {
+  for (const auto& [name, message] : tests::sample_messages()) {
     auto bytes = write_message(message);
     INFO(name);
     while (!bytes.empty()) {
@@ -62,7 +62,7 @@ TEST_CASE("no byte of a message can be cut off", "[wire]") {
 }
 
 TEST_CASE("nothing may follow a message", "[wire]") {
-  for (const auto& [name, message] : test::sample_messages()) {
+  for (const auto& [name, message] : tests::sample_messages()) {
     auto bytes = write_message(message);
     bytes.push_back(0xc0);
     INFO(name);
@@ -71,7 +71,7 @@ TEST_CASE("nothing may follow a message", "[wire]") {
 }
 
 TEST_CASE("a message with any byte replaced is read as some message or as none", "[wire]") {
-  for (const auto& [name, message] : test::sample_messages()) {
+  for (const auto& [name, message] : tests::sample_messages()) {
     const auto bytes = write_message(message);
     INFO(name);
     for (std::size_t at = 0; at < bytes.size(); ++at) {

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include "dht/session_gate.h"
+
+#include <algorithm>
+
+#include "dht/model/limits.h"
+
+namespace kith::dht {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr double per_second = limits::handshakes_per_second;
+constexpr TokenBucket::Rate common_rate{per_second * 0.75, per_second * 0.75};
+constexpr TokenBucket::Rate reserved_rate{per_second * 0.25, per_second * 0.25};
+constexpr TokenBucket::Rate source_rate{limits::handshakes_source_per_second, limits::handshakes_source_burst};
+
+bool is_ipv4(const Endpoint& endpoint) {
+  constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  return std::equal(mapped.begin(), mapped.end(), endpoint.address.begin());
+}
+
+}  // namespace
+
+crypto::SourceAddress to_source(const Endpoint& endpoint) { return {endpoint.address, endpoint.port}; }
+
+SessionGate::SessionGate(crypto::Rng rng) : rng_(std::move(rng)), cookies_(rng_) {}
+
+Admission SessionGate::admit(Instant now, const crypto::CheckedInit& init, const Endpoint& from, Source source) {
+  rotate_cookies(now);
+  forget_old(now);
+  if (is_duplicate(init)) return Admission::duplicate;
+  const bool under_load = is_under_load(now);
+  const auto mac2 = cookies_.check_mac2(init.bytes(), to_source(from));
+  if (mac2 == crypto::Mac2::wrong) return Admission::needs_cookie;
+  if (under_load && mac2 == crypto::Mac2::absent) return Admission::needs_cookie;
+  if (under_load && !take_from_source(now, from)) return Admission::limited;
+  if (!take_from_all(now, source)) return Admission::limited;
+  remember(now, init);
+  return Admission::admitted;
+}
+
+Admission SessionGate::admit_from_stream(Instant now, const crypto::CheckedInit& init, const Endpoint& from) {
+  forget_old(now);
+  if (is_duplicate(init)) return Admission::duplicate;
+  if (is_under_load(now) && !take_from_source(now, from)) return Admission::limited;
+  if (!take_from_all(now, Source::stranger)) return Admission::limited;
+  remember(now, init);
+  return Admission::admitted;
+}
+
+crypto::Bytes SessionGate::cookie_reply(const crypto::LocalParty& self, const crypto::CheckedInit& init,
+                                        const Endpoint& from) {
+  return self.mac_keys().seal_cookie(init.bytes(), cookies_.cookie_for(to_source(from)), rng_);
+}
+
+SessionGate::Prefix SessionGate::prefix_of(const Endpoint& endpoint) {
+  auto prefix = endpoint.address;
+  if (!is_ipv4(endpoint)) std::fill(prefix.begin() + 8, prefix.end(), std::uint8_t{0});
+  return prefix;
+}
+
+void SessionGate::rotate_cookies(Instant now) {
+  if (cookies_since_ && now - *cookies_since_ < limits::cookie_life) return;
+  cookies_.rotate(rng_);
+  cookies_since_ = now;
+}
+
+void SessionGate::forget_old(Instant now) {
+  while (!recent_order_.empty() && now - recent_order_.front().first >= limits::handshake_remembered_for) {
+    recent_.erase(recent_order_.front().second);
+    recent_order_.pop_front();
+  }
+}
+
+void SessionGate::remember(Instant now, const crypto::CheckedInit& init) {
+  if (recent_order_.size() >= limits::handshakes_remembered) {
+    recent_.erase(recent_order_.front().second);
+    recent_order_.pop_front();
+  }
+  recent_.insert(init.mac1());
+  recent_order_.emplace_back(now, init.mac1());
+}
+
+bool SessionGate::is_under_load(Instant now) {
+  if (!second_began_ || now - *second_began_ >= 1s) {
+    second_began_ = now;
+    inits_this_second_ = 0;
+  }
+  if (++inits_this_second_ > limits::handshakes_under_load) load_until_ = now + 1s;
+  return load_until_ && now < *load_until_;
+}
+
+bool SessionGate::take_from_source(Instant now, const Endpoint& from) {
+  const auto prefix = prefix_of(from);
+  auto source = sources_.find(prefix);
+  if (source == sources_.end()) {
+    if (sources_.size() >= limits::handshake_sources_max) {
+      std::erase_if(sources_, [&](const auto& entry) { return entry.second.is_full(now); });
+    }
+    if (sources_.size() >= limits::handshake_sources_max) return false;
+    source = sources_.emplace(prefix, TokenBucket(source_rate, now)).first;
+  }
+  return source->second.take(now);
+}
+
+bool SessionGate::take_from_all(Instant now, Source source) {
+  if (!strangers_) strangers_.emplace(common_rate, now);
+  if (!reserve_) reserve_.emplace(reserved_rate, now);
+  return strangers_->take(now) || (source == Source::known && reserve_->take(now));
+}
+
+}  // namespace kith::dht
