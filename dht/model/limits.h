@@ -97,6 +97,10 @@ inline constexpr std::size_t client_request_bytes_max = 4U << 20;
 inline constexpr std::size_t client_unsent_bytes_max = 8U << 20;
 inline constexpr std::size_t client_requests_in_flight_max = 4096;
 
+// What a coordinator remembers of its latest answers.
+inline constexpr std::size_t recent_reads_max = 4096;
+inline constexpr std::size_t recent_read_bytes_max = 4U << 20;
+
 // Operation ids of client retries.
 inline constexpr WallMs operation_keep_ms = 24 * 3600 * 1000ULL;
 

@@ -216,11 +216,13 @@ Ticket Coordinator::get(Turn& turn, const GetRequest& request) {
   ReadTerms terms{.ticket = ticket,
                   .key = std::move(*key),
                   .hash = {},
+                  .recent = {},
                   .is_strict = request.strictness == Strictness::strict,
                   .began = turn.now.instant,
                   .deadline = turn.now.instant + bounded(request.deadline)};
   terms.hash = hash_key(terms.key);
   const ReplicaSet& set = turn.neighbours.replica_set(partition_of(terms.hash));
+  if (set.replicas.size() > 1) terms.recent = recent_.of(terms.hash);
   terms.wanted = capped(request.r.value_or(defaults_.r), set.replicas.size());
   if (tickets_open() >= limits::tickets_max) {
     fail(turn, ticket, {ErrorCode::unavailable, "too many operations are in progress; wait for some to complete"});
@@ -396,6 +398,8 @@ void Coordinator::settle(Turn& turn, Ticket ticket, Read& read) {
   if (auto completion = read.take_completion(turn)) emit(turn, std::move(*completion));
   if (read.is_finished()) {
     read_repairs_ += read.repairs();
+    if (!read.merged().empty() && turn.neighbours.replica_set(partition_of(read.key_hash())).replicas.size() > 1)
+      recent_.remember(read.key_hash(), read.merged());
     reads_.erase(ticket);
     return;
   }

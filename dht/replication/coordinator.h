@@ -14,6 +14,7 @@
 #include "dht/replication/listing.h"
 #include "dht/replication/outbox.h"
 #include "dht/replication/read.h"
+#include "dht/replication/recent_reads.h"
 #include "dht/replication/replica.h"
 #include "dht/replication/write.h"
 
@@ -88,6 +89,8 @@ class Coordinator {
   Deadlines<Ticket> wakeups_;
   AuthorState reserved_;  // what the store was last told
   std::uint64_t read_repairs_ = 0;
+
+  RecentReads recent_;
 
   // What replicas said they hold, for later blind writes of keys this node does not hold itself.
   std::unordered_map<KeyHash, VersionVector> heard_;

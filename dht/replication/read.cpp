@@ -31,6 +31,7 @@ ReadValue read_value(const LiveEntry& live) {
 
 void Read::start(Turn& turn, const ReplicaSet& set, const DataKey& data_key) {
   data_key_ = data_key;
+  merged_ = std::move(terms_.recent);
   is_settled_ = turn.neighbours.is_settled(turn.now.instant);
   patience_ = std::min(turn.now.instant + patience, terms_.deadline);
   choose_targets(turn, set);

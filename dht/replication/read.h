@@ -24,6 +24,7 @@ struct ReadTerms {
   Ticket ticket = 0;
   std::string key;  // canonical
   KeyHash hash;
+  Rows recent;             // what this coordinator answered lately
   std::size_t wanted = 1;  // R, capped by the members
   bool is_strict = false;
   Instant began;
@@ -46,6 +47,7 @@ class Read {
   std::optional<Completion> take_completion(Turn& turn);
   bool is_finished() const { return answered_; }
   const KeyHash& key_hash() const { return terms_.hash; }
+  const Rows& merged() const { return merged_; }
   std::size_t repairs() const { return repairs_; }
 
  private:

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/options.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <stdexcept>
+
+namespace kith::sim {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+crypto::Rng rng_of(std::uint64_t seed) {
+  std::array<std::uint8_t, 32> bytes{};
+  crypto::store_be64(bytes.data(), seed);
+  return crypto::Rng(bytes);
+}
+
+double uniform(crypto::Rng& rng, double least, double most) {
+  return least + (most - least) * static_cast<double>(rng.below(1'000'001)) / 1e6;
+}
+
+// Half the runs go without a fault, so that each fault also meets the absence of the others.
+double sometimes(crypto::Rng& rng, double most) { return rng.chance(0.5) ? uniform(rng, 0, most) : 0; }
+
+int between(crypto::Rng& rng, int least, int most) {
+  return least + static_cast<int>(rng.below(static_cast<std::uint64_t>(most - least + 1)));
+}
+
+}  // namespace
+
+Options draw_options(std::uint64_t seed, int nodes, int operations) {
+  crypto::Rng rng = rng_of(seed);
+  Options options;
+  options.seed = seed;
+  const int drawn_nodes = rng.chance(0.7) ? between(rng, 1, 9) : between(rng, 10, 60);
+  options.nodes = nodes > 0 ? nodes : drawn_nodes;
+  options.operations = operations > 0 ? operations : between(rng, 100, 400);
+  options.keys = between(rng, 4, 60);
+  options.n = between(rng, 1, 5);
+  options.w = between(rng, 1, options.n);
+  options.r = between(rng, options.n - options.w + 1, options.n);
+  options.loss = sometimes(rng, 0.3);
+  options.duplication = sometimes(rng, 0.3);
+  options.delay_min = milliseconds(between(rng, 0, 5));
+  options.delay_max = options.delay_min + milliseconds(between(rng, 1, 60));
+  options.commit_min = dht::Duration(100);
+  options.commit_max = milliseconds(rng.chance(0.2) ? between(rng, 50, 400) : between(rng, 1, 10));
+  options.clock_offset_max = milliseconds(rng.chance(0.5) ? between(rng, 0, 25'000) : 0);
+  options.crashes_per_minute = sometimes(rng, 6);
+  options.partitions_per_minute = sometimes(rng, 3);
+  options.clogs_per_minute = sometimes(rng, 4);
+  options.has_asymmetric_partitions = rng.chance(0.3);
+  options.has_wipe = rng.chance(0.15);
+  options.liars = (options.nodes > 4 && rng.chance(0.2)) ? 1 : 0;
+  return options;
+}
+
+std::string to_text(const Options& o) {
+  return fmt::format(
+      "nodes={} operations={} keys={} N/R/W={}/{}/{} loss={:.2f} duplication={:.2f} delay={}..{}ms commit<={}ms "
+      "clock<=±{}ms crashes={:.1f}/min partitions={:.1f}/min{} clogs={:.1f}/min wipe={} liars={}",
+      o.nodes, o.operations, o.keys, o.n, o.r, o.w, o.loss, o.duplication, o.delay_min.count() / 1000,
+      o.delay_max.count() / 1000, o.commit_max.count() / 1000, o.clock_offset_max.count() / 1000, o.crashes_per_minute,
+      o.partitions_per_minute, o.has_asymmetric_partitions ? " (one-way)" : "", o.clogs_per_minute, o.has_wipe ? 1 : 0,
+      o.liars);
+}
+
+Planted planted_from_text(const std::string& name) {
+  if (name == "nothing") return Planted::nothing;
+  if (name == "acknowledge-before-commit") return Planted::acknowledge_before_commit;
+  if (name == "store-before-own-commit") return Planted::store_before_own_commit;
+  if (name == "unchecked-signatures") return Planted::unchecked_signatures;
+  if (name == "forgotten-own-row") return Planted::forgotten_own_row;
+  throw std::invalid_argument("unknown defect: " + name);
+}
+
+}  // namespace kith::sim
