@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// Surroundings for tests of one machine of dht/replication: neighbours as the test says they are, a store in memory,
+// and signatures that are cheap.
+#pragma once
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "crypto/hash.h"
+#include "dht/model/author.h"
+#include "dht/model/memory_store.h"
+#include "dht/replication/neighbours.h"
+#include "dht/replication/request_table.h"
+#include "tests/sim/signatures.h"
+
+namespace kith::test {
+
+using namespace std::chrono_literals;
+
+inline dht::NodeId node(std::uint8_t number) {
+  dht::NodeId id;
+  id.bytes.fill(number);
+  return id;
+}
+
+class FakeNeighbours : public dht::Neighbours {
+ public:
+  const dht::NodeId& self() const override { return self_id; }
+  const dht::ReplicaSet& replica_set(dht::Partition) override { return set; }
+  bool is_usable(const dht::NodeId& id) const override { return !away.contains(id); }
+  dht::Duration round_trip(const dht::NodeId&) const override { return 1ms; }
+  bool is_settled(dht::Instant) const override { return settled; }
+  std::vector<dht::NodeId> usable_members() const override {
+    std::vector<dht::NodeId> usable;
+    for (const dht::NodeId& id : set.replicas) {
+      if (is_usable(id)) usable.push_back(id);
+    }
+    return usable;
+  }
+
+  dht::NodeId self_id = node(1);
+  dht::ReplicaSet set{{node(1), node(2), node(3)}, {node(4), node(5)}};
+  std::unordered_set<dht::NodeId> away;
+  bool settled = true;
+};
+
+// One device as an author, and what a turn of it needs.
+struct Bench {
+  explicit Bench(std::uint64_t index = 1)
+      : signatures(index, sim::Checking::on), author(signatures, dht::AuthorState{.run = index, .reserved = 0}) {}
+
+  dht::Turn turn() { return {now, out, requests, neighbours, store}; }
+
+  // Writes the author's own row, as the coordinator does before a write starts.
+  dht::Record write_own(std::string_view key, std::string_view value) {
+    const dht::KeyHash hash = dht::hash_key(key);
+    dht::Rows rows = store.read(hash).rows;
+    auto authored =
+        author.write({.key = key, .value = crypto::as_bytes(value)}, rows, dht::VersionVector{}, now.wall_ms);
+    dht::merge_own(rows, authored->record, dht::OwnPlacement::author_and_replica);
+    store.replace(hash, std::move(rows));
+    return authored->record;
+  }
+
+  // The requests sent to `to` since the last look, and how many there were to anybody.
+  std::vector<dht::Send> sent_to(const dht::NodeId& to) const {
+    std::vector<dht::Send> sends;
+    std::copy_if(out.sends.begin(), out.sends.end(), std::back_inserter(sends),
+                 [&](const dht::Send& send) { return send.to == to; });
+    return sends;
+  }
+
+  dht::Now now{dht::Instant(1s), 1'700'000'000'000};
+  dht::Outputs out;
+  dht::RequestTable requests{crypto::Rng(std::array<std::uint8_t, 32>{})};
+  FakeNeighbours neighbours;
+  dht::MemoryStore store;
+  sim::SimSignatures signatures;
+  dht::Author author;
+  dht::DataKey data_key{};
+};
+
+}  // namespace kith::test

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+#include "dht/replication/read.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/replication.h"
+
+namespace kith::dht {
+
+using test::Bench;
+using test::node;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr const char* key = "default/color";
+
+ReadTerms terms_for(const Bench& bench, std::size_t wanted) {
+  return {.ticket = 1,
+          .key = key,
+          .hash = hash_key(key),
+          .recent = {},
+          .wanted = wanted,
+          .is_strict = false,
+          .began = bench.now.instant,
+          .deadline = bench.now.instant + 2s};
+}
+
+// What another device would hold, and how it would answer.
+Rows rows_of(const Record& record) {
+  Rows rows;
+  merge_record(rows, record);
+  return rows;
+}
+
+FetchAnswer answer_with(const Bench& bench, const Rows& rows) {
+  FetchAnswer answer;
+  answer.status = rows.empty() ? FetchStatus::absent : FetchStatus::found;
+  answer.digest = digest_of(rows, bench.data_key);
+  return answer;
+}
+
+const Fetch& fetch_of(const Send& send) { return std::get<Fetch>(send.message.body); }
+
+}  // namespace
+
+TEST_CASE("a read asks R replicas, this node first and the next for a digest only", "[read]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  REQUIRE(bench.out.sends.size() == 1);
+  CHECK(fetch_of(bench.out.sends[0]).form == FetchForm::digest);
+}
+
+TEST_CASE("equal digests at R replicas answer the read", "[read]") {
+  Bench bench;
+  const Record record = bench.write_own(key, "teal");
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  CHECK_FALSE(read.take_completion(turn));
+  read.on_answer(turn, 1, answer_with(bench, rows_of(record)), {});
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  const auto& answer = std::get<ReadAnswer>(completion->outcome);
+  CHECK_FALSE(answer.degraded);
+  REQUIRE(answer.values.size() == 1);
+  CHECK(answer.values[0].bytes == crypto::Bytes{'t', 'e', 'a', 'l'});
+  CHECK(read.repairs() == 0);
+}
+
+TEST_CASE("a row that is not durable yet is answered only after its commit", "[read]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  Read read(terms_for(bench, 1));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  CHECK(completion->release == Release::after_commit);
+}
+
+TEST_CASE("a differing digest is resolved by fetching the records and repairing the stale replica", "[read]") {
+  Bench bench;
+  Bench other(2);
+  bench.write_own(key, "old");
+  bench.store.commit();
+  other.now.wall_ms += 1000;
+  const Record newer = other.write_own(key, "new");
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  read.on_answer(turn, 1, answer_with(bench, rows_of(newer)), {});
+  CHECK_FALSE(read.take_completion(turn));
+  REQUIRE(bench.out.sends.size() == 2);
+  CHECK(fetch_of(bench.out.sends[1]).form == FetchForm::records);
+  read.on_answer(turn, 1, answer_with(bench, rows_of(newer)), rows_of(newer));
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  CHECK(std::get<ReadAnswer>(completion->outcome).values[0].bytes == crypto::Bytes{'n', 'e', 'w'});
+  CHECK(read.repairs() == 2);  // both lacked something: this node the new record, the other the old one
+  CHECK(bench.store.read(hash_key(key)).rows.size() == 2);
+}
+
+TEST_CASE("a silent replica is hedged by the next one", "[read]") {
+  Bench bench;
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  REQUIRE(bench.out.sends.size() == 1);
+  bench.now.instant += 20ms;
+  Turn later = bench.turn();
+  read.on_deadline(later);
+  REQUIRE(bench.out.sends.size() == 2);
+  CHECK(bench.out.sends[0].to != bench.out.sends[1].to);
+}
+
+TEST_CASE("fewer replies than R are answered and marked degraded", "[read]") {
+  Bench bench;
+  bench.neighbours.set.next.clear();
+  bench.neighbours.away = {node(2), node(3)};
+  bench.write_own(key, "teal");
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  const auto& answer = std::get<ReadAnswer>(completion->outcome);
+  CHECK(answer.degraded);
+  CHECK(answer.values.size() == 1);
+}
+
+TEST_CASE("a strict read below R is refused", "[read]") {
+  Bench bench;
+  bench.neighbours.set.next.clear();
+  bench.neighbours.away = {node(2), node(3)};
+  ReadTerms terms = terms_for(bench, 2);
+  terms.is_strict = true;
+  Read read(terms);
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  CHECK(std::get<Error>(completion->outcome).code == ErrorCode::unavailable);
+}
+
+TEST_CASE("a stand-in that holds nothing does not count towards R", "[read]") {
+  Bench bench;
+  bench.neighbours.away = {node(2), node(3)};
+  bench.write_own(key, "teal");
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  CHECK(bench.sent_to(node(4)).size() == 1);
+  CHECK(bench.sent_to(node(5)).size() == 1);
+  read.on_answer(turn, 1, answer_with(bench, {}), {});
+  read.on_answer(turn, 2, answer_with(bench, {}), {});
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  CHECK(std::get<ReadAnswer>(completion->outcome).degraded);
+}
+
+TEST_CASE("a damaged own row is not an answer, and the good one replaces it", "[read]") {
+  Bench bench;
+  const Record record = bench.write_own(key, "teal");
+  bench.store.commit();
+  bench.store.damage(hash_key(key));
+  Read read(terms_for(bench, 1));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  CHECK_FALSE(read.take_completion(turn));
+  REQUIRE(bench.out.sends.size() == 1);
+  read.on_answer(turn, 1, answer_with(bench, rows_of(record)), rows_of(record));
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  CHECK(std::get<ReadAnswer>(completion->outcome).values.size() == 1);
+  const KeyRows& repaired = bench.store.read(hash_key(key));
+  CHECK_FALSE(repaired.is_damaged);
+  CHECK(repaired.rows.size() == 1);
+}
+
+TEST_CASE("while members change, nothing found widens the read to the next closest nodes", "[read]") {
+  Bench bench;
+  Bench other(2);
+  bench.neighbours.settled = false;
+  const Record record = other.write_own(key, "teal");
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  read.on_answer(turn, 1, answer_with(bench, {}), {});
+  read.on_answer(turn, 2, answer_with(bench, {}), {});
+  CHECK_FALSE(read.take_completion(turn));
+  REQUIRE(bench.sent_to(node(4)).size() == 1);
+  read.on_answer(turn, 3, answer_with(bench, rows_of(record)), rows_of(record));
+  read.on_answer(turn, 4, answer_with(bench, {}), {});
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  CHECK(std::get<ReadAnswer>(completion->outcome).values.size() == 1);
+}
+
+}  // namespace kith::dht

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#include "dht/replication/write.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/replication.h"
+
+namespace kith::dht {
+
+using test::Bench;
+using test::node;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr const char* key = "default/color";
+
+WriteTerms terms_for(Bench& bench, std::size_t required) {
+  return {.ticket = 1,
+          .record = bench.write_own(key, "teal"),
+          .token = {},
+          .wanted = 3,
+          .required = required,
+          .is_strict = false,
+          .began = bench.now.instant,
+          .deadline = bench.now.instant + 2s};
+}
+
+const StoreAnswer stored{.status = StoreStatus::stored, .reason = {}, .seen = {}};
+
+StoreAnswer refused(ErrorCode reason) { return {.status = StoreStatus::refused, .reason = reason, .seen = {}}; }
+
+}  // namespace
+
+TEST_CASE("a record leaves for the replicas only after the author's own commit", "[write]") {
+  Bench bench;
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  REQUIRE(bench.out.sends.size() == 3);
+  for (const Send& send : bench.out.sends) CHECK(send.release == Release::after_commit);
+}
+
+TEST_CASE("a write is acknowledged at W durable copies and followed until all N", "[write]") {
+  Bench bench;
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  write.on_answer(turn, 1, stored);
+  CHECK_FALSE(write.take_completion(bench.now.instant, bench.data_key));
+  write.on_answer(turn, 0, stored);
+  const auto completion = write.take_completion(bench.now.instant, bench.data_key);
+  REQUIRE(completion);
+  const auto& receipt = std::get<Receipt>(completion->outcome);
+  CHECK(receipt.copies == 2);
+  CHECK(receipt.wanted == 3);
+  CHECK(receipt.durable);
+  CHECK_FALSE(write.is_finished());
+  write.on_answer(turn, 2, stored);
+  CHECK(write.is_finished());
+  CHECK_FALSE(write.take_completion(bench.now.instant, bench.data_key));
+}
+
+TEST_CASE("copies elsewhere do not acknowledge a write that is not committed here", "[write]") {
+  Bench bench;
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  write.on_answer(turn, 1, stored);
+  write.on_answer(turn, 2, stored);
+  CHECK_FALSE(write.take_completion(bench.now.instant, bench.data_key));
+}
+
+TEST_CASE("a replica known to be away is stood in for at once and noted in the outbox", "[write]") {
+  Bench bench;
+  bench.neighbours.away = {node(2)};
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  CHECK(bench.sent_to(node(2)).empty());
+  CHECK(bench.sent_to(node(4)).size() == 1);
+  CHECK(bench.store.outbox_for(node(2), 10).size() == 1);
+}
+
+TEST_CASE("a replica that stays silent is stood in for after a moment's patience", "[write]") {
+  Bench bench;
+  Write write(terms_for(bench, 3));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  write.on_answer(turn, 0, stored);
+  write.on_answer(turn, 1, stored);
+  CHECK(bench.sent_to(node(4)).empty());
+  bench.now.instant += 500ms;
+  Turn later = bench.turn();
+  write.on_deadline(later);
+  CHECK(bench.sent_to(node(4)).size() == 1);
+  write.on_answer(later, 3, stored);
+  const auto completion = write.take_completion(bench.now.instant, bench.data_key);
+  REQUIRE(completion);
+  CHECK(std::get<Receipt>(completion->outcome).hints == 1);
+}
+
+TEST_CASE("a write that misses W by its deadline says how far it came and stays in the outbox", "[write]") {
+  Bench bench;
+  bench.neighbours.set.next.clear();
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  write.on_answer(turn, 0, stored);
+  bench.now.instant += 2s;
+  Turn later = bench.turn();
+  write.on_deadline(later);
+  const auto completion = write.take_completion(bench.now.instant, bench.data_key);
+  REQUIRE(completion);
+  CHECK(std::get<Error>(completion->outcome).code == ErrorCode::timeout);
+  CHECK(completion->partial.copies == 1);
+  CHECK(bench.store.outbox_for(node(2), 10).size() == 1);
+  CHECK(write.is_finished());
+}
+
+TEST_CASE("with every other device away a write succeeds on this one and says so", "[write]") {
+  Bench bench;
+  bench.neighbours.away = {node(2), node(3), node(4), node(5)};
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  CHECK_FALSE(write.take_completion(bench.now.instant, bench.data_key));
+  write.on_answer(turn, 0, stored);
+  const auto completion = write.take_completion(bench.now.instant, bench.data_key);
+  REQUIRE(completion);
+  const auto& receipt = std::get<Receipt>(completion->outcome);
+  CHECK(receipt.copies == 1);
+  CHECK(receipt.queued == 2);
+}
+
+TEST_CASE("an author that is no replica keeps its row without counting it as a copy", "[write]") {
+  Bench bench;
+  bench.neighbours.set.replicas = {node(2), node(3)};
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  write.on_answer(turn, 0, stored);
+  CHECK_FALSE(write.take_completion(bench.now.instant, bench.data_key));
+  write.on_answer(turn, 1, stored);
+  write.on_answer(turn, 2, stored);
+  const auto completion = write.take_completion(bench.now.instant, bench.data_key);
+  REQUIRE(completion);
+  CHECK(std::get<Receipt>(completion->outcome).copies == 2);
+}
+
+TEST_CASE("a clock that is too far ahead is refused everywhere and the writer is told", "[write]") {
+  Bench bench;
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  write.on_answer(turn, 0, stored);
+  write.on_answer(turn, 1, refused(ErrorCode::clock_skew));
+  write.on_answer(turn, 2, refused(ErrorCode::clock_skew));
+  CHECK(bench.sent_to(node(4)).empty());
+  const auto completion = write.take_completion(bench.now.instant, bench.data_key);
+  REQUIRE(completion);
+  CHECK(std::get<Error>(completion->outcome).code == ErrorCode::clock_skew);
+}
+
+TEST_CASE("a replica without room is stood in for", "[write]") {
+  Bench bench;
+  Write write(terms_for(bench, 3));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  write.on_answer(turn, 1, refused(ErrorCode::quota));
+  CHECK(bench.sent_to(node(4)).size() == 1);
+}
+
+TEST_CASE("waiting for nobody, a write is answered by its own commit", "[write]") {
+  Bench bench;
+  Write write(terms_for(bench, 0));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  CHECK_FALSE(write.take_completion(bench.now.instant, bench.data_key));
+  write.on_answer(turn, 0, stored);
+  CHECK(write.take_completion(bench.now.instant, bench.data_key));
+}
+
+}  // namespace kith::dht
