@@ -50,11 +50,11 @@ cppflags := -I. -Iinclude -DMSGPACK_NO_BOOST -DKITH_VERSION='"$(VERSION)"' -D_GL
 cxxflags := -std=c++20 -pthread -fno-omit-frame-pointer $(warnings)
 test_libs := -lrapidcheck
 
-flags_debug := -O1 -g
+flags_debug := -O1 -g1
 flags_release := -O2 -g1 -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
-flags_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
-flags_tsan := -O1 -g -fsanitize=thread
-flags_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+flags_asan := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all
+flags_tsan := -O1 -g1 -fsanitize=thread
+flags_fuzz := -O1 -g1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 compiler = $(if $(filter fuzz,$1),$(FUZZ_CXX),$(CXX))
 compile = $(compiler) $(cppflags) $(cxxflags) $(flags_$1) $(CPPFLAGS) $(CXXFLAGS)
 
