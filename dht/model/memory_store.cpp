@@ -36,13 +36,6 @@ std::optional<KeyRows> exchange_rows(MemoryStore::Tables& tables, const KeyHash&
   return old;
 }
 
-// A key is listed while somebody could read a value from it, were no time to pass.
-bool is_listed(const Rows& rows) {
-  static constexpr WallMs before_any_expiry = 0;
-  return std::ranges::any_of(live_entries(rows, before_any_expiry),
-                             [](const LiveEntry& live) { return live.entry.kind != EntryKind::tombstone; });
-}
-
 }  // namespace
 
 template <typename Map>

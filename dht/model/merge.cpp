@@ -109,6 +109,12 @@ std::vector<LiveEntry> live_entries(std::span<const Row> rows, WallMs wall_ms) {
   return live;
 }
 
+bool is_listed(std::span<const Row> rows) {
+  static constexpr WallMs before_any_expiry = 0;
+  return std::ranges::any_of(live_entries(rows, before_any_expiry),
+                             [](const LiveEntry& live) { return live.entry.kind != EntryKind::tombstone; });
+}
+
 VersionVector joined_context(std::span<const Row> rows) {
   VersionVector joined;
   for (const Row& row : rows) {

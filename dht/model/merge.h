@@ -54,6 +54,9 @@ struct LiveEntry {
 // Looks at replica rows and own rows alike: both are knowledge.
 std::vector<LiveEntry> live_entries(std::span<const Row> rows, WallMs wall_ms);
 
+// True while somebody could read a value from the key, were no time to pass: what a listing shows.
+bool is_listed(std::span<const Row> rows);
+
 // Joins contexts and seqs of all rows: what a token of a read covers (closure).
 VersionVector joined_context(std::span<const Row> rows);
 

@@ -26,6 +26,7 @@ constexpr std::size_t entry_count = 84;
 constexpr std::size_t key_length = 86;
 constexpr std::size_t key = 88;
 }  // namespace offset
+static_assert(offset::key == record_head_bytes);
 
 // The same within an entry.
 namespace entry_offset {
@@ -137,6 +138,13 @@ ActorTag tag_of(const Actor& actor) {
   std::array<std::uint8_t, 8> run;
   crypto::store_be64(run.data(), actor.run);
   return crypto::load_be64(crypto::blake2b_256({actor.author, run}).data());
+}
+
+std::optional<std::string_view> key_in_head(crypto::ByteSpan beginning) {
+  if (beginning.size() < record_head_bytes) return std::nullopt;
+  const std::size_t key_bytes = crypto::load_be16(&beginning[offset::key_length]);
+  if (beginning.size() - offset::key < key_bytes) return std::nullopt;
+  return std::string_view(reinterpret_cast<const char*>(beginning.data() + offset::key), key_bytes);
 }
 
 Record Record::sign(const RecordDraft& draft, const Signatures& signatures) {

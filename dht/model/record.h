@@ -64,6 +64,12 @@ struct RecordDraft {
   std::span<const Entry> entries;  // sorted by seq, the last at `seq`
 };
 
+// A record's fields up to its key.
+inline constexpr std::size_t record_head_bytes = 88;
+
+// The key's name as the beginning of a record's bytes says it, nothing checked; absent where they end before it does.
+std::optional<std::string_view> key_in_head(crypto::ByteSpan beginning);
+
 class Record {
  public:
   // Requires: the draft is within limits.h, its key canonical, its actor's author this node.

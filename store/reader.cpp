@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#include "store/reader.h"
+
+#include <array>
+
+#include "dht/model/limits.h"
+#include "store/batch.h"
+#include "store/write_statements.h"
+
+namespace kith::store {
+namespace {
+
+// Columns of the statement that reads a key's rows.
+enum RowColumn : int { column_tag, column_variant, column_roles, column_seal, column_record };
+
+template <typename Array>
+bool copy_exactly(crypto::ByteSpan from, Array& to) {
+  if (from.size() != to.size()) return false;
+  std::copy(from.begin(), from.end(), to.begin());
+  return true;
+}
+
+}  // namespace
+
+dht::Result<Reader> Reader::open(const Connection::Options& options, const Sealer& sealer) {
+  Reader reader(sealer);
+  dht::Result<Connection> connection = Connection::open(options);
+  if (!connection) return connection.error();
+  reader.connection_ = std::move(*connection);
+  const std::array<std::pair<Statement*, const char*>, 9> wanted{{
+      {&reader.begin_, "begin"},
+      {&reader.commit_, "commit"},
+      {&reader.rows_,
+       "select actor_tag, variant, roles, seal, record from records where key_hash = ? order by actor_tag, variant"},
+      {&reader.names_, "select key_hash, rowid from records where key_hash > ? order by key_hash, actor_tag, variant"},
+      {&reader.outbox_for_, "select key_hash, seal from outbox where target = ? order by key_hash"},
+      {&reader.outbox_, "select seal from outbox where target = ? and key_hash = ?"},
+      {&reader.operation_, "select key_hash, seq, expires_ms, seal from operations where op_id = ?"},
+      {&reader.contact_, "select contact, seal from contacts where node_id = ?"},
+      {&reader.contacts_, "select node_id, contact, seal from contacts order by node_id"},
+  }};
+  for (const auto& [statement, sql] : wanted) {
+    dht::Result<Statement> prepared = reader.connection_.prepare(sql);
+    if (!prepared) return prepared.error();
+    *statement = std::move(*prepared);
+  }
+  return reader;
+}
+
+dht::KeyRows Reader::rows(const dht::KeyHash& key) {
+  dht::KeyRows result;
+  const std::uint64_t failed_before = counters_.reads_failed;
+  begin(rows_).bind(1, key.bytes);
+  while (next(rows_)) {
+    if (std::optional<dht::Row> row = checked_row(key)) {
+      result.rows.push_back(std::move(*row));
+    } else {
+      result.is_damaged = true;
+    }
+  }
+  if (counters_.reads_failed != failed_before) result.is_damaged = true;
+  return result;
+}
+
+std::vector<Reader::Named> Reader::names(const std::optional<dht::KeyHash>& after, std::size_t count_max) {
+  std::vector<Named> result;
+  // The zero hash is nobody's: nothing stands before the first key.
+  const dht::KeyHash start = after.value_or(dht::KeyHash{});
+  begin(names_).bind(1, start.bytes);
+  while (result.size() < count_max && next(names_)) {
+    dht::KeyHash key;
+    if (!copy_exactly(names_.blob(0), key.bytes)) continue;
+    if (!result.empty() && result.back().key == key) continue;
+    result.push_back({.key = key, .name = name_of_row(names_.integer(1))});
+  }
+  names_.reset();
+  head_.close();
+  return result;
+}
+
+std::vector<dht::KeyHash> Reader::outbox_for(const dht::NodeId& target, std::size_t count_max) {
+  std::vector<dht::KeyHash> result;
+  begin(outbox_for_).bind(1, target.bytes);
+  while (result.size() < count_max && next(outbox_for_)) {
+    dht::KeyHash key;
+    if (!copy_exactly(outbox_for_.blob(0), key.bytes)) continue;
+    if (believes(sealer_.outbox(target, key), outbox_for_.blob(1))) result.push_back(key);
+  }
+  outbox_for_.reset();
+  return result;
+}
+
+std::optional<dht::Operation> Reader::operation(const dht::OpId& id) {
+  begin(operation_).bind(1, id);
+  std::optional<dht::Operation> result;
+  if (next(operation_)) {
+    dht::Operation operation{.key = {},
+                             .seq = static_cast<dht::Seq>(operation_.integer(1)),
+                             .expires_ms = static_cast<dht::WallMs>(operation_.integer(2))};
+    const bool is_whole = copy_exactly(operation_.blob(0), operation.key.bytes);
+    if (is_whole && believes(sealer_.operation(id, operation), operation_.blob(3))) result = operation;
+  }
+  operation_.reset();
+  return result;
+}
+
+std::optional<crypto::Bytes> Reader::contact(const dht::NodeId& id) {
+  begin(contact_).bind(1, id.bytes);
+  std::optional<crypto::Bytes> result;
+  if (next(contact_)) {
+    const crypto::ByteSpan contact = contact_.blob(0);
+    if (believes(sealer_.contact(id, contact), contact_.blob(1))) result.emplace(contact.begin(), contact.end());
+  }
+  contact_.reset();
+  return result;
+}
+
+std::vector<Reader::StoredContact> Reader::contacts() {
+  std::vector<StoredContact> result;
+  begin(contacts_);
+  while (next(contacts_)) {
+    dht::NodeId id;
+    const crypto::ByteSpan contact = contacts_.blob(1);
+    if (!copy_exactly(contacts_.blob(0), id.bytes)) continue;
+    if (!believes(sealer_.contact(id, contact), contacts_.blob(2))) continue;
+    result.push_back({.id = id, .bytes = crypto::Bytes(contact.begin(), contact.end())});
+  }
+  return result;
+}
+
+void Reader::end_snapshot() {
+  if (!has_snapshot_) return;
+  commit_.run();
+  has_snapshot_ = false;
+}
+
+// Readies the statement within the turn's snapshot.
+Statement& Reader::begin(Statement& statement) {
+  if (!has_snapshot_) has_snapshot_ = begin_.run();
+  return statement;
+}
+
+// Resets the statement after its last row. A failure ends it, too: what was read before it stands, the rest is missing.
+bool Reader::next(Statement& statement) {
+  const Step step = statement.step();
+  if (step == Step::row) return true;
+  if (step == Step::failed) ++counters_.reads_failed;
+  statement.reset();
+  return false;
+}
+
+std::optional<dht::Row> Reader::checked_row(const dht::KeyHash& key) {
+  const RowName name{.key = key,
+                     .tag = from_column(rows_.integer(column_tag)),
+                     .variant = static_cast<std::uint32_t>(rows_.integer(column_variant))};
+  const auto roles = static_cast<std::uint8_t>(rows_.integer(column_roles));
+  const crypto::ByteSpan bytes = rows_.blob(column_record);
+  if (!believes(sealer_.row(name, roles, bytes), rows_.blob(column_seal))) return std::nullopt;
+
+  std::optional<dht::Record> record = dht::Record::parse(crypto::Bytes(bytes.begin(), bytes.end()));
+  if (!record || record->key_hash() != key || record->tag() != name.tag) {
+    ++counters_.rows_damaged;
+    return std::nullopt;
+  }
+  dht::Row row{.record = std::move(*record)};
+  assign_roles(row, roles);
+  return row;
+}
+
+// The name is its own check: it must hash to the key.
+std::string Reader::name_of_row(std::int64_t rowid) {
+  std::array<std::uint8_t, dht::record_head_bytes + dht::limits::key_bytes_max> head{};
+  const crypto::ByteSpan bytes = head_.read(connection_, rowid, head);
+  return std::string(dht::key_in_head(bytes).value_or(std::string_view()));
+}
+
+bool Reader::believes(const Seal& seal, crypto::ByteSpan stored) {
+  if (is_equal(seal, stored)) return true;
+  ++counters_.rows_damaged;
+  return false;
+}
+
+}  // namespace kith::store
