@@ -35,18 +35,19 @@ void View::add(const Contact& contact) {
   if (at != by_id_.end() && members_[*at].id == contact.id) {
     const Member& member = members_[*at];
     if (member.weight == contact.weight && member.zone == contact.zone) return;
-    drop_member(at);
+    drop(at);
   }
   const Slot slot = free_slot();
+  members_[slot] = {contact.id, contact.zone, contact.weight, Member::State::arriving};
+  arrived_.push_back({slot, contact.signing_key});
   by_id_.insert(lower_bound(contact.id), slot);
-  place_member(contact, slot);
   ++version_;
 }
 
 void View::remove(const NodeId& node) {
   const auto at = lower_bound(node);
   if (at == by_id_.end() || members_[*at].id != node) return;
-  drop_member(at);
+  drop(at);
   ++version_;
 }
 
@@ -88,40 +89,49 @@ View::Slot View::free_slot() {
   return slot;
 }
 
-void View::place_member(const Contact& contact, Slot slot) {
-  members_[slot] = {.id = contact.id, .zone = contact.zone, .weight = contact.weight, .is_present = true};
-  if (profile_ == Profile::wide) return place(contact.id, slot);
-  for (std::uint32_t i = 0; i < positions_per_weight * contact.weight; ++i) {
-    place(virtual_position(contact.signing_key, i), slot);
+// Whoever comes and goes between two questions leaves no trace, so that coming and going cannot fill anything.
+void View::drop(std::vector<Slot>::const_iterator at) {
+  const Slot slot = *at;
+  by_id_.erase(at);
+  const bool has_entries = members_[slot].state == Member::State::placed;
+  members_[slot].state = Member::State::absent;
+  if (!has_entries) std::erase_if(arrived_, [slot](const Arrival& arrival) { return arrival.slot == slot; });
+  (has_entries ? left_ : free_).push_back(slot);
+}
+
+void View::settle() const {
+  if (!left_.empty()) clear_places_of_left();
+  if (arrived_.empty()) return;
+  const auto settled = static_cast<std::ptrdiff_t>(entries_.size());
+  for (const Arrival& arrival : arrived_) place(arrival);
+  arrived_ = {};
+  const auto before = [this](const Entry& a, const Entry& b) { return precedes(a, b); };
+  std::sort(entries_.begin() + settled, entries_.end(), before);
+  std::inplace_merge(entries_.begin(), entries_.begin() + settled, entries_.end(), before);
+}
+
+void View::clear_places_of_left() const {
+  std::erase_if(entries_, [this](const Entry& entry) { return members_[entry.slot].state == Member::State::absent; });
+  free_.insert(free_.end(), left_.begin(), left_.end());
+  left_.clear();
+}
+
+void View::place(const Arrival& arrival) const {
+  Member& member = members_[arrival.slot];
+  member.state = Member::State::placed;
+  if (profile_ == Profile::wide) return add_entry(member.id, arrival.slot);
+  for (std::uint32_t i = 0; i < positions_per_weight * member.weight; ++i) {
+    add_entry(virtual_position(arrival.signing_key, i), arrival.slot);
   }
 }
 
-void View::place(const Position& position, Slot slot) {
+void View::add_entry(const Position& position, Slot slot) const {
   entries_.push_back({{crypto::load_be32(position.bytes.data()), crypto::load_be32(position.bytes.data() + 4)}, slot});
-}
-
-// The slot is free again only when settle() has removed its entries.
-void View::drop_member(std::vector<Slot>::const_iterator at) {
-  members_[*at].is_present = false;
-  left_.push_back(*at);
-  by_id_.erase(at);
 }
 
 bool View::precedes(const Entry& a, const Entry& b) const {
   if (a.place() != b.place()) return a.place() < b.place();
   return members_[a.slot].id < members_[b.slot].id;
-}
-
-void View::settle() const {
-  if (settled_ == entries_.size() && left_.empty()) return;
-  const auto before = [this](const Entry& a, const Entry& b) { return precedes(a, b); };
-  const auto tail = entries_.begin() + static_cast<std::ptrdiff_t>(settled_);
-  std::sort(tail, entries_.end(), before);
-  std::inplace_merge(entries_.begin(), tail, entries_.end(), before);
-  if (!left_.empty()) std::erase_if(entries_, [this](const Entry& entry) { return !members_[entry.slot].is_present; });
-  free_.insert(free_.end(), left_.begin(), left_.end());
-  left_.clear();
-  settled_ = entries_.size();
 }
 
 // The entries of `range` agree in all bits above `bit`. Of the halves that `bit` makes of them, everything in the

@@ -35,8 +35,8 @@ class View {
 
   Profile profile() const { return profile_; }
 
-  // Adds a member with all its positions, or replaces it where weight or zone changed. Cheap, and cheaper in a row:
-  // the positions are put in order when closest() is next asked.
+  // Adds a member with all its positions, or replaces it where weight or zone changed. Cheap: positions are computed
+  // and put in order when closest() is next asked, so a view that nobody asks costs next to nothing.
   void add(const Contact& contact);
 
   // Ignored for a node that is no member.
@@ -63,7 +63,11 @@ class View {
     NodeId id;
     std::string zone;
     std::uint8_t weight = 0;
-    bool is_present = false;
+    enum class State : std::uint8_t { absent, arriving, placed } state = State::absent;
+  };
+  struct Arrival {
+    Slot slot;
+    crypto::PublicKey signing_key;
   };
   // Twelve bytes, not sixteen: there are millions of these in a simulation.
   struct Entry {
@@ -76,22 +80,23 @@ class View {
   std::vector<Slot>::const_iterator lower_bound(const NodeId& node) const;
   const Member* find(const NodeId& node) const;
   Slot free_slot();
-  void place_member(const Contact& contact, Slot slot);
-  void place(const Position& position, Slot slot);
-  void drop_member(std::vector<Slot>::const_iterator at);
-  bool precedes(const Entry& a, const Entry& b) const;
+  void drop(std::vector<Slot>::const_iterator at);
   void settle() const;
+  void clear_places_of_left() const;
+  void place(const Arrival& arrival) const;
+  void add_entry(const Position& position, Slot slot) const;
+  bool precedes(const Entry& a, const Entry& b) const;
   void visit(std::span<const Entry> range, int bit, Walk& walk) const;
 
   Profile profile_;
-  std::vector<Member> members_;  // by slot
-  std::vector<Slot> by_id_;      // slots of present members, in order of id
+  std::vector<Slot> by_id_;  // slots of members, in order of id
   std::uint64_t version_ = 0;
 
-  // What settle() tidies behind const: the first settled_ entries are in order, the rest came since; entries of
-  // slots in left_ are void.
-  mutable std::vector<Entry> entries_;
-  mutable std::size_t settled_ = 0;
+  // Brought up to date behind const by settle(). Until then an arrival has no entries yet, and one that left has its
+  // entries and its slot still.
+  mutable std::vector<Member> members_;  // by slot
+  mutable std::vector<Entry> entries_;   // in order of place
+  mutable std::vector<Arrival> arrived_;
   mutable std::vector<Slot> left_;
   mutable std::vector<Slot> free_;
 };

@@ -100,6 +100,35 @@ TEST_CASE("a view's answers do not depend on how it came to be", "[view]") {
   }
 }
 
+TEST_CASE("positions that agree in their first eight bytes are ordered by node id", "[view]") {
+  Contact low = numbered_contact(1);
+  low.id = {};
+  Contact high = low;
+  high.id.bytes[31] = 1;
+  View view(Profile::wide);
+  View other(Profile::wide);
+  view.add(low);
+  view.add(high);
+  other.add(high);
+  other.add(low);
+  CHECK(view.closest(position_of(0), 2) == std::vector{low.id, high.id});
+  CHECK(other.closest(position_of(0), 2) == std::vector{low.id, high.id});
+}
+
+TEST_CASE("in a wide mesh a node has one position, its id", "[view]") {
+  View view(Profile::wide);
+  std::vector<std::pair<Id, NodeId>> by_distance;
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    const Contact contact = numbered_contact(i, {.weight = 3});
+    view.add(contact);
+    CHECK(closest_distance(contact, position_of(0), Profile::wide) == distance(contact.id, position_of(0)));
+    by_distance.emplace_back(distance(contact.id, position_of(0)), contact.id);
+  }
+  std::sort(by_distance.begin(), by_distance.end());
+  const auto nodes = view.closest(position_of(0), 40);
+  for (std::size_t i = 0; i < 40; ++i) CHECK(nodes[i] == by_distance[i].second);
+}
+
 TEST_CASE("asking for more nodes than there are gives all of them once", "[view]") {
   View view;
   CHECK(view.closest(position_of(0), 5).empty());
