@@ -14,7 +14,6 @@ namespace {
 
 // After a change among the members, how long reads ask more nodes than R (docs/protocol.md, "Reading").
 constexpr Duration settle_time = std::chrono::seconds(60);
-constexpr std::size_t members_per_page = 32;
 
 Contact make_contact(const NodeOptions& options, const Signatures& signatures) {
   Contact contact;
@@ -273,8 +272,8 @@ MembersReply Node::State::members_after(const NodeId& after) const {
   std::erase_if(all, [&](const MemberUpdate& update) { return update.node <= after; });
   const auto by_id = [](const MemberUpdate& a, const MemberUpdate& b) { return a.node < b.node; };
   std::sort(all.begin(), all.end(), by_id);
-  if (all.size() > members_per_page) {
-    all.resize(members_per_page);
+  if (all.size() > limits::members_per_page) {
+    all.resize(limits::members_per_page);
     page.next = all.back().node;
   }
   page.members = std::move(all);

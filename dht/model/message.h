@@ -32,7 +32,7 @@ struct MemberUpdate {
 struct Ping {
   Incarnation incarnation = 0;
   std::uint64_t heartbeat = 0;
-  std::uint64_t view_digest = 0;   // over (member, incarnation, state): equal views need no reconciliation
+  std::uint64_t view_digest = 0;   // over (member, incarnation, dead or not): equal views need no reconciliation
   std::uint64_t store_digest = 0;  // over the partitions both hold; zero while repair is not running
   std::uint8_t load = 0;
 };

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// The members this node knows, and the rule by which one claim about a member replaces another (SWIM §4.2):
+//
+//   alive i  is replaced by  suspect i, dead i, alive j > i
+//   suspect i    ”           dead i, alive j > i
+//   dead i       ”           alive j > i
+//
+// Only a contact, which its owner signed, brings an incarnation; and a packet from the member itself proves it alive
+// whatever its incarnation. The dead stay in the list, so that placement does not move when a device sleeps.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "dht/liveness/round_trip.h"
+#include "dht/model/contact.h"
+#include "dht/model/message.h"
+#include "dht/model/time.h"
+
+namespace kith::dht {
+
+struct MemberChange {
+  // contact: a newer contact. Where it also ends a suspicion or a death, alive follows.
+  enum class Kind : std::uint8_t { joined, alive, suspect, dead, contact } kind = Kind::joined;
+  NodeId node;
+};
+
+struct Member {
+  Contact contact;
+  MemberState state = MemberState::alive;
+  Incarnation incarnation = 0;
+  Instant last_heard{};  // of a packet from the member itself; the epoch: never
+  Duration rtt{};        // smoothed; zero while unmeasured
+};
+
+class MemberList {
+ public:
+  // What only liveness needs to know of a member.
+  struct Entry {
+    Member member;
+    RoundTrip round_trip;
+    // Others hold this against the member while we hear it: it is told until it refutes.
+    std::optional<MemberState> disputed;
+    Instant told{};
+    // The youngest heartbeat, of which incarnation: an older one is a packet that was late.
+    Incarnation beat_incarnation = 0;
+    std::uint64_t beat = 0;
+  };
+
+  explicit MemberList(Contact self);
+
+  const Contact& self() const { return self_; }
+  void replace_self(Contact self);
+
+  // A contact with a higher incarnation than known makes the member alive. `state` is that of a member not known yet.
+  // Requires: the contact was verified and is not this node's.
+  enum class Renewal : std::uint8_t { joined, renewed, stale, full };
+  Renewal renew(const Contact& contact, MemberState state);
+
+  // Ignored where the member is unknown or in that state already.
+  void set_state(const NodeId& node, MemberState state);
+
+  Entry* find(const NodeId& node);
+  const Entry* find(const NodeId& node) const;
+  const std::map<NodeId, Entry>& entries() const { return entries_; }  // without this node
+
+  // This node and every member that is not dead, in order of id.
+  std::span<const NodeId> living() const { return living_; }
+  std::size_t dead_count() const { return entries_.size() + 1 - living_.size(); }
+  const NodeId& dead_at(std::size_t index) const;  // Requires: index < dead_count().
+
+  // Over (member, incarnation, dead or not), this node included. A suspicion does not count: it resolves by itself.
+  std::uint64_t digest() const { return digest_; }
+
+  std::vector<MemberChange> take_changes();
+
+ private:
+  void join(const Contact& contact, MemberState state);
+  void insert_living(const NodeId& node);
+
+  Contact self_;
+  std::map<NodeId, Entry> entries_;
+  std::vector<NodeId> living_;
+  std::uint64_t digest_ = 0;
+  std::vector<MemberChange> changes_;
+};
+
+// The claim that the holder of this contact lives.
+MemberUpdate alive_claim(const Contact& contact);
+
+// What is held of a member, for somebody who lacks it: alive or dead. A suspicion is left to resolve itself.
+MemberUpdate claim_about(const Member& member);
+
+}  // namespace kith::dht
