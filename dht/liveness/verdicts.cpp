@@ -76,7 +76,9 @@ Inquiry::Word Verdicts::hears(const NodeId& witness, const NodeId& target, Insta
 std::vector<NodeId> Verdicts::judge(Instant now, const MemberList& members) {
   std::vector<NodeId> suspects;
   while (std::exchange(has_news_, false)) {
-    for (auto& [target, suspicion] : suspicions_) {
+    for (auto& item : suspicions_) {
+      const NodeId& target = item.first;
+      Suspicion& suspicion = item.second;
       if (suspicion.confirmed_at() || suspicion.accuser_count() == 0) continue;
       const auto in_doubt = [&](const NodeId& juror) { return is_in_doubt(juror, target, members); };
       if (!suspicion.is_majority(in_doubt)) continue;
