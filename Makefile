@@ -19,7 +19,7 @@ CCACHE ?= $(shell command -v ccache)
 PREFIX ?= /usr/local
 DESTDIR ?=
 SEEDS ?= 200
-NODES ?= 60
+NODES ?=
 FUZZ_SECONDS ?= 30
 VERSION := $(shell cat VERSION)
 
@@ -87,7 +87,7 @@ deps: build/deps/tools  ## Install every Debian package that kith needs and lack
 # Everything is built before the first test runs. The last line is `N passed, N failed, N skipped`.
 replays := $(fuzzers:%=build/debug/replay_%)
 units = $(if $(unit_sources),build/debug/unit_tests)
-suites = $(units) $(replays) $(if $(sim_sources),'build/release/sim --seeds $(TEST_SEEDS)') $(script_tests)
+suites = $(units) $(replays) $(if $(sim_sources),'build/release/sim --quiet --seeds $(TEST_SEEDS)') $(script_tests)
 TEST_SEEDS ?= 20
 
 .PHONY: test
@@ -101,16 +101,16 @@ tsan: $(units:build/debug/%=build/tsan/%)  ## Run the unit tests under ThreadSan
 	@TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp $${TSAN_OPTIONS:-}" tests/run $(units:build/debug/%=build/tsan/%)
 
 .PHONY: sim sim-long
-sim: build/release/sim  ## Run the simulator: SEEDS=200 NODES=60.
-	build/release/sim --seeds $(SEEDS) --nodes $(NODES)
-# A first seed drawn anew, printed so that the run can be had again.
-.PHONY: ci-seeds
-ci-seeds: build/deps/test $(if $(sim_sources),build/release/sim)
-	@$(if $(sim_sources),tests/run "build/release/sim --first-seed $${FIRST_SEED:-$$RANDOM$$RANDOM} --seeds $(TEST_SEEDS)",\
+sim: build/release/sim  ## Run the simulator: SEEDS=200, NODES=any (each seed draws from 1 to 60).
+	build/release/sim --quiet --seeds $(SEEDS) $(if $(NODES),--nodes $(NODES))
+# Seeds that no run before has tried. What fails prints the command that repeats it.
+.PHONY: fresh-seeds
+fresh-seeds: build/deps/test $(if $(sim_sources),build/release/sim)
+	@$(if $(sim_sources),tests/run "build/release/sim --quiet --seed $$RANDOM$$RANDOM --seeds $(TEST_SEEDS)",\
 	  echo '0 passed, 0 failed, 0 skipped')
 sim-long: build/release/sim  ## Run the simulator for long: 10,000 seeds, then one run of 1,000 nodes.
-	build/release/sim --seeds 10000 --nodes $(NODES)
-	build/release/sim --seeds 1 --nodes 1000
+	build/release/sim --quiet --seeds 10000
+	build/release/sim --seed 1 --nodes 1000 --operations 10000 --joined
 
 .PHONY: fuzz
 fuzz: $(fuzzers:%=build/fuzz/%)  ## Run every fuzzer for FUZZ_SECONDS=30.

@@ -26,6 +26,8 @@ CASES = (
     ("a suite that says nothing is a failure", "true", "0 passed, 1 failed, 0 skipped", 1),
     ("a suite that does not end is stopped and is a failure",
      "echo ok a; sleep 60", "1 passed, 1 failed, 0 skipped", 1),
+    ("a run of the simulator is counted by its seeds", "echo '18 seeds passed, 2 failed'; exit 1",
+     "18 passed, 2 failed, 0 skipped", 1),
     ("a word that only begins like a verdict is not one", "echo okay; echo ok a", "1 passed, 0 failed, 0 skipped", 0),
 )
 
