@@ -112,6 +112,7 @@ std::optional<crypto::Bytes> read_groups(std::string_view text) {
 std::optional<Address> read_ipv6(std::string_view text) {
   const auto gap = text.find("::");
   const bool has_gap = gap != text.npos;
+  if (has_gap && text.substr(0, gap).find('.') != text.npos) return std::nullopt;  // IPv4 stands last or nowhere
   const auto head = read_groups(text.substr(0, gap));
   const auto tail = read_groups(has_gap ? text.substr(gap + 2) : "");
   if (!head || !tail) return std::nullopt;
