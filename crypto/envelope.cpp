@@ -17,7 +17,7 @@ static_assert(sealed_bytes == std::tuple_size_v<Cookie> + crypto_aead_xchacha20p
 
 Secret<32> labelled_key(std::string_view label, const PublicKey& receiver, const Secret<32>& mesh_secret) {
   auto digest = blake2b_256({as_bytes(label), receiver, mesh_secret.span()});
-  const Secret<32> key{digest};
+  Secret<32> key{digest};
   wipe(digest);
   return key;
 }

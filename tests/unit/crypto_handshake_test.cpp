@@ -100,7 +100,7 @@ TEST_CASE("an INIT with any bit of its keys or payload changed is refused even u
   const auto init = start_call(party(1), bob).packet();
   REQUIRE(is_acceptable(bob, with_macs_anew(init, bob.identity().exchange_public, bob.mesh_secret())));
   // All bits from the ephemeral key on. Curve25519 ignores that key's top bit, but Noise's hash does not.
-  constexpr std::size_t first = 8 * 8;
+  constexpr std::size_t first = 64;
   const std::size_t last = (init.size() - 32) * 8;
   for (std::size_t bit = first; bit < last; ++bit) {
     INFO("bit " << bit);
@@ -119,7 +119,7 @@ TEST_CASE("a RESP with any single bit changed is refused, and the true one still
     REQUIRE_FALSE(call.on_response(alice, flipped(response, bit)).has_value());
   }
   // From the ephemeral key on nothing may change even if mac1 is right.
-  for (std::size_t bit = 12 * 8; bit < (response.size() - 32) * 8; ++bit) {
+  for (std::size_t bit = 96; bit < (response.size() - 32) * 8; ++bit) {
     INFO("bit " << bit << " under a new mac1");
     const auto forged = with_macs_anew(flipped(response, bit), alice.identity().exchange_public, alice.mesh_secret());
     REQUIRE_FALSE(call.on_response(alice, forged).has_value());
@@ -230,7 +230,7 @@ TEST_CASE("an INIT is refused unless its payload binds a signing key to the call
     CHECK_FALSE(is_acceptable(bob, hand_made_init(bob, alice, Bytes(other.begin(), other.end()))));
   }
   SECTION("a later version, or a certificate that is not there") {
-    for (const std::size_t byte : {0, 2, 3}) {
+    for (const std::size_t byte : {0U, 2U, 3U}) {
       INFO("byte " << byte);
       auto changed = payload;
       ++changed[byte];
