@@ -88,8 +88,9 @@ struct Sides {
   HandshakeState responder;
 };
 
-void record_conversation(Sides sides, bool is_one_way, ordered_json& vector) {
+void record_conversation(const HandshakePattern& pattern, Sides& sides, ordered_json& vector) {
   auto& [initiator, responder] = sides;
+  const bool is_one_way = pattern.messages[1].empty();
   auto messages = ordered_json::array();
   const auto payload_of = [&messages] {
     return Bytes(messages.size() * 5, static_cast<std::uint8_t>(messages.size()));
@@ -122,9 +123,9 @@ ordered_json known_answer(std::string_view name) {
   vector["resp_prologue"] = hex(prologue);
   const auto initiator_keys = draw_keys(pattern, {Role::initiator, "init"}, vector);
   const auto responder_keys = draw_keys(pattern, {Role::responder, "resp"}, vector);
-  record_conversation({.initiator = HandshakeState(pattern, Role::initiator, prologue, initiator_keys),
-                       .responder = HandshakeState(pattern, Role::responder, prologue, responder_keys)},
-                      pattern.messages[1].empty(), vector);
+  Sides sides{.initiator = HandshakeState(pattern, Role::initiator, prologue, initiator_keys),
+              .responder = HandshakeState(pattern, Role::responder, prologue, responder_keys)};
+  record_conversation(pattern, sides, vector);
   return vector;
 }
 
