@@ -46,6 +46,9 @@ class LivenessMesh {
   // True for packets that the network drops.
   std::function<bool(std::size_t from, std::size_t to)> is_cut = [](std::size_t, std::size_t) { return false; };
 
+  // After a node was changed from outside.
+  void wake(std::size_t node) { wake_later(node); }
+
   // A message of somebody's making.
   void deliver(std::size_t from, std::size_t to, const dht::Message& message);
 
