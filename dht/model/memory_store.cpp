@@ -60,7 +60,6 @@ void MemoryStore::commit() {
   }
   uncommitted_.clear();
   undo_.clear();
-  side_file_ = tables_.author;
 }
 
 void MemoryStore::crash() {
@@ -79,7 +78,7 @@ void MemoryStore::restore(Tables tables) {
   undo_.clear();
   uncommitted_.clear();
   tables_ = std::move(tables);
-  if (tables_.author != side_file_) tables_.author.reset();
+  tables_.author.reset();
 }
 
 void MemoryStore::damage(const KeyHash& key) {

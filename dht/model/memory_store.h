@@ -21,7 +21,7 @@ namespace kith::dht {
 // did not reach.
 class MemoryStore : public RecordStore {
  public:
-  // What the database holds. The author's state stands here and in the side file.
+  // What the database holds.
   struct Tables {
     std::unordered_map<KeyHash, KeyRows> keys;
     std::set<std::pair<NodeId, KeyHash>> outbox;
@@ -35,16 +35,16 @@ class MemoryStore : public RecordStore {
   MemoryStore(const MemoryStore&) = delete;
   MemoryStore& operator=(const MemoryStore&) = delete;
 
-  // Makes everything since the last commit durable; afterwards the side file agrees with the database.
+  // Makes everything since the last commit durable.
   void commit();
 
   // The process died and started again: everything since the last commit is gone.
   void crash();
 
-  // The database is lost, the side file stays: author_state() is empty until reserve().
+  // The database is lost. It disagrees with the side file: author_state() is empty until reserve().
   void wipe();
 
-  // The database as it was when backup() was called; author_state() is empty where the side file has moved on.
+  // The database as it was when backup() was called; author_state() as after wipe().
   // Requires for backup(): nothing is uncommitted.
   Tables backup() const;
   void restore(Tables tables);
@@ -80,7 +80,6 @@ class MemoryStore : public RecordStore {
   void put(Map& table, const typename Map::key_type& key, std::optional<typename Map::mapped_type> value);
 
   Tables tables_;
-  std::optional<AuthorState> side_file_;
   std::vector<KeyHash> uncommitted_;
   std::vector<std::function<void()>> undo_;
 };
