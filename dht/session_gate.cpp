@@ -26,7 +26,8 @@ crypto::SourceAddress to_source(const Endpoint& endpoint) { return {endpoint.add
 
 SessionGate::SessionGate(crypto::Rng rng) : rng_(std::move(rng)), cookies_(rng_) {}
 
-Admission SessionGate::admit(Instant now, const crypto::CheckedInit& init, const Endpoint& from, Source source) {
+Admission SessionGate::admit(Instant now, const crypto::CheckedInit& init, const Endpoint& from,
+                             const std::function<bool()>& is_known) {
   rotate_cookies(now);
   forget_old(now);
   if (is_duplicate(init)) return Admission::duplicate;
@@ -35,7 +36,7 @@ Admission SessionGate::admit(Instant now, const crypto::CheckedInit& init, const
   if (mac2 == crypto::Mac2::wrong) return Admission::needs_cookie;
   if (under_load && mac2 == crypto::Mac2::absent) return Admission::needs_cookie;
   if (under_load && !take_from_source(now, from)) return Admission::limited;
-  if (!take_from_all(now, source)) return Admission::limited;
+  if (!take_from_all(now, is_known)) return Admission::limited;
   remember(now, init);
   return Admission::admitted;
 }
@@ -44,7 +45,7 @@ Admission SessionGate::admit_from_stream(Instant now, const crypto::CheckedInit&
   forget_old(now);
   if (is_duplicate(init)) return Admission::duplicate;
   if (is_under_load(now) && !take_from_source(now, from)) return Admission::limited;
-  if (!take_from_all(now, Source::stranger)) return Admission::limited;
+  if (!take_from_all(now, [] { return false; })) return Admission::limited;
   remember(now, init);
   return Admission::admitted;
 }
@@ -104,10 +105,10 @@ bool SessionGate::take_from_source(Instant now, const Endpoint& from) {
   return source->second.take(now);
 }
 
-bool SessionGate::take_from_all(Instant now, Source source) {
-  if (!strangers_) strangers_.emplace(common_rate, now);
+bool SessionGate::take_from_all(Instant now, const std::function<bool()>& is_known) {
+  if (!common_) common_.emplace(common_rate, now);
   if (!reserve_) reserve_.emplace(reserved_rate, now);
-  return strangers_->take(now) || (source == Source::known && reserve_->take(now));
+  return common_->take(now) || (is_known() && reserve_->take(now));
 }
 
 }  // namespace kith::dht

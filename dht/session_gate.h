@@ -10,6 +10,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -25,9 +26,6 @@ namespace kith::dht {
 
 enum class Admission : std::uint8_t { admitted, duplicate, needs_cookie, limited };
 
-// A source from which an authenticated peer is heard has a share of the total rate to itself.
-enum class Source : std::uint8_t { stranger, known };
-
 crypto::SourceAddress to_source(const Endpoint& endpoint);
 
 class SessionGate {
@@ -35,7 +33,9 @@ class SessionGate {
   explicit SessionGate(crypto::Rng rng);
 
   // Counts towards the load and, when admitted, against the rates.
-  Admission admit(Instant now, const crypto::CheckedInit& init, const Endpoint& from, Source source);
+  // `is_known` is asked only when the common rate is used up: is an authenticated peer heard from there?
+  Admission admit(Instant now, const crypto::CheckedInit& init, const Endpoint& from,
+                  const std::function<bool()>& is_known);
 
   // The same for an INIT on a stream, whose source address TCP has proven.
   Admission admit_from_stream(Instant now, const crypto::CheckedInit& init, const Endpoint& from);
@@ -54,7 +54,7 @@ class SessionGate {
   void remember(Instant now, const crypto::CheckedInit& init);
   bool is_under_load(Instant now);
   bool take_from_source(Instant now, const Endpoint& from);
-  bool take_from_all(Instant now, Source source);
+  bool take_from_all(Instant now, const std::function<bool()>& is_known);
 
   crypto::Rng rng_;
   crypto::CookieJar cookies_;
@@ -68,8 +68,8 @@ class SessionGate {
   std::optional<Instant> load_until_;
 
   std::map<Prefix, TokenBucket> sources_;
-  std::optional<TokenBucket> strangers_;
-  std::optional<TokenBucket> reserve_;  // for known sources, once the common rate is used up
+  std::optional<TokenBucket> common_;
+  std::optional<TokenBucket> reserve_;  // for the sources of authenticated peers, once the common rate is used up
 };
 
 }  // namespace kith::dht
