@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A folder of a test's own, removed with everything in it when the test ends.
+// A folder of a test's own, removed with everything in it when the test ends. In memory where the system offers that:
+// a sync costs nothing there, and a test opens a database a hundred times.
 #pragma once
 
 #include <cstdlib>
@@ -12,7 +13,9 @@ namespace kith::tests {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "kith-test-XXXXXX").string();
+    const bool is_memory = std::filesystem::is_directory("/dev/shm") && std::getenv("TMPDIR") == nullptr;
+    const std::filesystem::path parent = is_memory ? "/dev/shm" : std::filesystem::temp_directory_path();
+    std::string name = (parent / "kith-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a temporary folder");
     path_ = name;
   }
