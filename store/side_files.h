@@ -5,7 +5,7 @@
 //   commit.mark    commits u64 · seal 16                 overwritten after each commit, not synced
 //
 // A database that was wiped, restored from a copy, or lost its last commits to a damaged log does not fit them: then
-// this node may have issued what it no longer knows, and must begin a new run (data model, "Why the run"). The mark
+// this node may have issued what it no longer knows, and must begin a new run (docs/data-model.md, "Runs"). The mark
 // need not be synced: after a loss of power it may lag behind the database, which proves nothing and does no harm.
 #pragma once
 

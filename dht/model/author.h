@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The author: this node as a writer. Owns the run, the clock and the rule by which a new record is built from the
-// token a client gave and the author's own earlier record (data model, "Why the run", "Merge").
+// token a client gave and the author's own earlier record (docs/data-model.md, "Writing").
 #pragma once
 
 #include <optional>
@@ -28,7 +28,7 @@ struct WriteIntent {
 
 struct Authored {
   Record record;
-  VersionVector token;   // to hand back to the client (data model: unchanged where an older own entry stays)
+  VersionVector token;   // to hand back to the client (see token_after)
   AuthorState reserved;  // make durable together with the record
 };
 
@@ -45,7 +45,7 @@ class Author {
   // A run drawn afresh, its clock at wall time.
   void begin_run(crypto::Rng& rng, WallMs wall_ms);
 
-  // Builds and signs the next record for the key from the rows known here (data model, "New record").
+  // Builds and signs the next record for the key from the rows known here (docs/data-model.md, "Writing").
   // `rows` are all rows of the key at this node, the own row among them; `heard` is what answers to earlier blind
   // writes told of the key. Requires: a run; neither token, heard nor rows contradict this node.
   // Errors: too_large (names the limit), invalid (bytes that do not fit the kind), internal (a contradiction).

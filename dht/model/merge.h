@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Merge: the only rule by which knowledge about a key grows (docs/protocol.md, "Merge").
+// Merge: the only rule by which knowledge about a key grows (docs/data-model.md, "Merge").
 //
 // Per actor the record with the higher seq stays. An entry (a, s) is masked when another actor's record has
 // context[a] ≥ s. A record whose entries are all masked leaves the replica's rows in the same merge, so equal

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a node asks of a record before it keeps or returns it, beyond its form (data model, "Keys" and "Skew").
+// What a node asks of a record before it keeps or returns it, beyond its form (docs/data-model.md, "Keys" and "The clock").
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What has been seen of each actor's writes to one key (Dynamo §4.4, in the form of data-model.md, "A record").
+// What has been seen of each actor's writes to one key (Dynamo §4.4, in the form of docs/data-model.md, "A record").
 #pragma once
 
 #include <compare>

@@ -144,7 +144,7 @@ std::optional<Error> Coordinator::check_strict(Turn& turn, const PutRequest& req
                                            " replicas that --strict asks for are here; nothing was written"};
 }
 
-// Writes the author's own row into this turn; it is committed before the record leaves (data model, "Why the run").
+// Writes the author's own row into this turn; it is committed before the record leaves (docs/data-model.md, "Runs").
 Result<Authored> Coordinator::author_row(Turn& turn, const WriteIntent& intent) {
   static const VersionVector nothing;
   const KeyHash hash = hash_key(intent.key);

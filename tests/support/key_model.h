@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A model of one key (docs/testing.md, "The model of a key"): devices that author and replicate it, clients that
+// A model of one key (docs/data-model.md, "The model of a key"): devices that author and replicate it, clients that
 // write with fresh, stale or no tokens, and whatever goes wrong between them. The devices run kith's own author,
 // merge and store. Beside them stands the truth, which no device sees: which writes each write really knew of.
 #pragma once

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Random schedules of one key against the truth (docs/testing.md, "The model of a key").
+// Random schedules of one key against the truth (docs/data-model.md, "The model of a key").
 #include "tests/support/key_model.h"
 
 #include <catch2/catch.hpp>
