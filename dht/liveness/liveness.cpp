@@ -41,6 +41,14 @@ Message message_with(Body body, std::uint64_t request_id = 0) {
   return message;
 }
 
+MemberUpdate accusation_by(const NodeId& accuser, const Member& target) {
+  return {.node = target.contact.id,
+          .state = MemberState::suspect,
+          .incarnation = target.incarnation,
+          .accuser = accuser,
+          .contact = {}};
+}
+
 // What a Ping or its answer says of its sender.
 struct Beat {
   Incarnation incarnation;
@@ -184,7 +192,7 @@ void Liveness::answer_probe(Now now, const NodeId& from, std::uint64_t request_i
     if (entry->member.state == MemberState::dead) {
       claims.push_back(claim_about(entry->member));
     } else if (is_silent) {
-      claims.push_back(accusation_by_self(entry->member));
+      claims.push_back(accusation_by(self().id, entry->member));
     } else if (entry->member.last_heard + timing_.retry_floor < now.instant) {
       links_.look(now.instant, probe.node, Links::Reason::asked);
     }
@@ -296,25 +304,33 @@ void Liveness::ask_watchers(Now now, Outputs& out) {
   const Inquiry::Times times{.timeout = slowest_timeout(), .retries = timing_.retries};
   for (const Verdicts::Question& question : verdicts_.on_deadline(now.instant, times)) {
     Message message = message_with(Probe{.node = question.target}, rng_.u64());
-    message.gossip.push_back(accusation_by_self(members_.find(question.target)->member));
+    message.gossip.push_back(accusation_by(self().id, members_.find(question.target)->member));
     out.sends.push_back({.to = question.witness, .message = std::move(message)});
   }
 }
 
 void Liveness::judge(Now now) {
-  for (const NodeId& node : verdicts_.judge(now.instant, members_)) suspect(now, node);
+  for (auto verdicts = verdicts_.judge(now.instant, members_); !verdicts.empty();
+       verdicts = verdicts_.judge(now.instant, members_)) {
+    for (const Verdicts::Verdict& verdict : verdicts) suspect(now, verdict);
+  }
 }
 
-// The voices that made the majority are told to everybody: each counts for itself.
-void Liveness::suspect(Now now, const NodeId& node) {
-  const Suspicion* suspicion = verdicts_.find(node);
-  members_.set_state(node, MemberState::suspect);
+// The voices that made the majority are told to everybody, and those of the watchers that answered nothing are
+// accused too: whoever hears this counts for itself, and must be able to come to the same verdict.
+void Liveness::suspect(Now now, const Verdicts::Verdict& verdict) {
+  const Suspicion* suspicion = verdicts_.find(verdict.target);
+  members_.set_state(verdict.target, MemberState::suspect);
   for (const NodeId& accuser : suspicion->accusers()) {
-    announce(now, {.node = node,
-                   .state = MemberState::suspect,
-                   .incarnation = suspicion->incarnation(),
-                   .accuser = accuser,
-                   .contact = {}});
+    announce(now, accusation_by(accuser, members_.find(verdict.target)->member));
+  }
+  for (const NodeId& mute : verdict.mute) {
+    const MemberList::Entry* entry = members_.find(mute);
+    if (entry == nullptr || entry->member.state != MemberState::alive) continue;
+    const Verdicts::Accusation accusation{mute, entry->member.incarnation, self().id, Verdicts::Reach::mesh};
+    if (verdicts_.accuse(now.instant, accusation, Suspicion::Report::first_hand, members_)) {
+      announce(now, accusation_by(self().id, entry->member));
+    }
   }
 }
 
@@ -415,14 +431,6 @@ void Liveness::tell(const NodeId& to, std::vector<MemberUpdate> claims, Outputs&
     message.gossip.push_back(std::move(claim));
   }
   if (!message.gossip.empty()) out.sends.push_back({.to = to, .message = std::move(message)});
-}
-
-MemberUpdate Liveness::accusation_by_self(const Member& target) const {
-  return {.node = target.contact.id,
-          .state = MemberState::suspect,
-          .incarnation = target.incarnation,
-          .accuser = self().id,
-          .contact = {}};
 }
 
 // ---- queries

@@ -132,13 +132,12 @@ class Liveness {
   void call_the_dead(Now now, Outputs& out);
 
   void judge(Now now);
-  void suspect(Now now, const NodeId& node);
+  void suspect(Now now, const Verdicts::Verdict& verdict);
   void die(Now now, const NodeId& node);
   void announce(Now now, const MemberUpdate& claim);
   void ask_to_refute(Now now, Incarnation over);
   void send_ping(Now now, const NodeId& to, Outputs& out);
   void tell(const NodeId& to, std::vector<MemberUpdate> claims, Outputs& out) const;
-  MemberUpdate accusation_by_self(const Member& target) const;
   bool is_self(const NodeId& node) const { return node == self().id; }
   std::size_t links_failing() const;
   Duration slowest_timeout() const;

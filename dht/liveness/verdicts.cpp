@@ -73,8 +73,8 @@ Inquiry::Word Verdicts::hears(const NodeId& witness, const NodeId& target, Insta
 }
 
 // A new suspect is no juror any more, which may decide about another: until nothing changes.
-std::vector<NodeId> Verdicts::judge(Instant now, const MemberList& members) {
-  std::vector<NodeId> suspects;
+std::vector<Verdicts::Verdict> Verdicts::judge(Instant now, const MemberList& members) {
+  std::vector<Verdict> verdicts;
   while (std::exchange(has_news_, false)) {
     for (auto& item : suspicions_) {
       const NodeId& target = item.first;
@@ -83,12 +83,20 @@ std::vector<NodeId> Verdicts::judge(Instant now, const MemberList& members) {
       const auto in_doubt = [&](const NodeId& juror) { return is_in_doubt(juror, target, members); };
       if (!suspicion.is_majority(in_doubt)) continue;
       suspicion.confirm(now);
+      verdicts.push_back({target, mute_about(target)});
       inquiries_.erase(target);
-      suspects.push_back(target);
       has_news_ = true;
     }
   }
-  return suspects;
+  return verdicts;
+}
+
+std::vector<NodeId> Verdicts::mute_about(const NodeId& target) const {
+  const auto inquiry = inquiries_.find(target);
+  if (inquiry == inquiries_.end()) return {};
+  std::vector<NodeId> mute = suspicions_.at(target).watchers();
+  std::erase_if(mute, [&](const NodeId& witness) { return !inquiry->second.is_unresponsive(witness); });
+  return mute;
 }
 
 bool Verdicts::is_in_doubt(const NodeId& juror, const NodeId& target, const MemberList& members) const {

@@ -49,7 +49,11 @@ class Verdicts {
   Inquiry::Word hears(const NodeId& witness, const NodeId& target, Instant heard_at);
 
   // Suspicions that became the mesh's by what is known now.
-  std::vector<NodeId> judge(Instant now, const MemberList& members);
+  struct Verdict {
+    NodeId target;
+    std::vector<NodeId> mute;  // watchers that we left out because they never answered us
+  };
+  std::vector<Verdict> judge(Instant now, const MemberList& members);
 
   // Suspects whose time is over.
   std::vector<NodeId> dead(Instant now) const;
@@ -66,6 +70,7 @@ class Verdicts {
   const Suspicion* find(const NodeId& target) const;
 
  private:
+  std::vector<NodeId> mute_about(const NodeId& target) const;
   bool is_in_doubt(const NodeId& juror, const NodeId& target, const MemberList& members) const;
 
   Rules rules_;

@@ -54,7 +54,7 @@ TEST_CASE("a watcher in doubt counts for neither side", "[liveness]") {
 
 TEST_CASE("an accuser that we do not count among the watchers is one voice of one more juror", "[liveness]") {
   Suspicion suspicion(1, watchers(4));
-  for (std::uint64_t i : {1, 2, 100}) suspicion.accuse(numbered_node(i), t0, Report::hearsay);
+  for (const std::uint64_t i : {1U, 2U, 100U}) suspicion.accuse(numbered_node(i), t0, Report::hearsay);
   CHECK(suspicion.is_majority(nobody));
   Suspicion strangers(1, watchers(4));
   for (std::uint64_t i = 100; i < 104; ++i) strangers.accuse(numbered_node(i), t0, Report::hearsay);
