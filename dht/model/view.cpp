@@ -55,7 +55,8 @@ bool View::contains(const NodeId& node) const { return find(node) != nullptr; }
 
 std::string_view View::zone_of(const NodeId& node) const {
   const Member* member = find(node);
-  return member ? std::string_view(member->zone) : std::string_view();
+  if (!member) return {};
+  return member->zone;
 }
 
 std::vector<NodeId> View::closest(const Position& point, std::size_t count) const {

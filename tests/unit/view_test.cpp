@@ -57,6 +57,7 @@ void apply(const Change& change, View& view, std::map<std::uint64_t, Contact>& m
 
 std::vector<Contact> values(const std::map<std::uint64_t, Contact>& members) {
   std::vector<Contact> contacts;
+  contacts.reserve(members.size());
   for (const auto& [number, contact] : members) contacts.push_back(contact);
   return contacts;
 }
