@@ -222,7 +222,7 @@ Ticket Coordinator::get(Turn& turn, const GetRequest& request) {
                   .deadline = turn.now.instant + bounded(request.deadline)};
   terms.hash = hash_key(terms.key);
   const ReplicaSet& set = turn.neighbours.replica_set(partition_of(terms.hash));
-  if (set.replicas.size() > 1) terms.recent = recent_.of(terms.hash);
+  terms.recent = recent_.of(terms.hash);
   terms.wanted = capped(request.r.value_or(defaults_.r), set.replicas.size());
   if (tickets_open() >= limits::tickets_max) {
     fail(turn, ticket, {ErrorCode::unavailable, "too many operations are in progress; wait for some to complete"});
@@ -398,8 +398,7 @@ void Coordinator::settle(Turn& turn, Ticket ticket, Read& read) {
   if (auto completion = read.take_completion(turn)) emit(turn, std::move(*completion));
   if (read.is_finished()) {
     read_repairs_ += read.repairs();
-    if (!read.merged().empty() && turn.neighbours.replica_set(partition_of(read.key_hash())).replicas.size() > 1)
-      recent_.remember(read.key_hash(), read.merged());
+    remember(turn, read);
     reads_.erase(ticket);
     return;
   }
@@ -413,6 +412,13 @@ void Coordinator::settle(Turn& turn, Ticket ticket, Listing& listing) {
     return;
   }
   if (const auto when = listing.next_deadline()) wakeups_.add(*when, ticket);
+}
+
+// Where this node is the only replica, its own rows say it all.
+void Coordinator::remember(Turn& turn, const Read& read) {
+  const auto& replicas = turn.neighbours.replica_set(partition_of(read.key_hash())).replicas;
+  const bool is_only_replica = replicas.size() == 1 && replicas.front() == turn.neighbours.self();
+  if (!is_only_replica && !read.merged().empty()) recent_.remember(read.key_hash(), read.merged());
 }
 
 void Coordinator::emit(Turn& turn, Completion completion) {

@@ -72,6 +72,7 @@ class Coordinator {
   void settle(Turn& turn, Ticket ticket, Write& write);
   void settle(Turn& turn, Ticket ticket, Read& read);
   void settle(Turn& turn, Ticket ticket, Listing& listing);
+  void remember(Turn& turn, const Read& read);
   void emit(Turn& turn, Completion completion);
   void fail(Turn& turn, Ticket ticket, Error error);
 

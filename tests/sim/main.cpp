@@ -56,6 +56,7 @@ kith::sim::Options options_of(const Arguments& arguments, std::uint64_t seed) {
   if (arguments.joined) {
     options.starts_joined = true;
     options.loss = options.duplication = 0;
+    options.sudden_crash_chance = options.power_cut_chance = 0;
     options.crashes_per_minute = options.partitions_per_minute = options.clogs_per_minute = 0;
     options.has_wipe = false;
     options.liars = 0;

@@ -50,6 +50,8 @@ Options draw_options(std::uint64_t seed, int nodes, int operations) {
   options.commit_max = milliseconds(rng.chance(0.2) ? between(rng, 50, 400) : between(rng, 1, 10));
   options.clock_offset_max = milliseconds(rng.chance(0.5) ? between(rng, 0, 25'000) : 0);
   options.crashes_per_minute = sometimes(rng, 6);
+  options.sudden_crash_chance = sometimes(rng, 0.05);
+  options.power_cut_chance = sometimes(rng, 0.02);
   options.partitions_per_minute = sometimes(rng, 3);
   options.clogs_per_minute = sometimes(rng, 4);
   options.has_asymmetric_partitions = rng.chance(0.3);
@@ -61,11 +63,12 @@ Options draw_options(std::uint64_t seed, int nodes, int operations) {
 std::string to_text(const Options& o) {
   return fmt::format(
       "nodes={} operations={} keys={} N/R/W={}/{}/{} loss={:.2f} duplication={:.2f} delay={}..{}ms commit<={}ms "
-      "clock<=±{}ms crashes={:.1f}/min partitions={:.1f}/min{} clogs={:.1f}/min wipe={} liars={}",
+      "clock<=±{}ms crashes={:.1f}/min sudden={:.3f} power-cuts={:.3f} partitions={:.1f}/min{} clogs={:.1f}/min "
+      "wipe={} liars={}",
       o.nodes, o.operations, o.keys, o.n, o.r, o.w, o.loss, o.duplication, o.delay_min.count() / 1000,
       o.delay_max.count() / 1000, o.commit_max.count() / 1000, o.clock_offset_max.count() / 1000, o.crashes_per_minute,
-      o.partitions_per_minute, o.has_asymmetric_partitions ? " (one-way)" : "", o.clogs_per_minute, o.has_wipe ? 1 : 0,
-      o.liars);
+      o.sudden_crash_chance, o.power_cut_chance, o.partitions_per_minute,
+      o.has_asymmetric_partitions ? " (one-way)" : "", o.clogs_per_minute, o.has_wipe ? 1 : 0, o.liars);
 }
 
 Planted planted_from_text(const std::string& name) {

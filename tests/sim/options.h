@@ -34,6 +34,8 @@ struct Options {
   dht::Duration commit_max{};
   dht::Duration clock_offset_max{};
   double crashes_per_minute = 0;
+  double sudden_crash_chance = 0;  // per operation: its device dies within milliseconds
+  double power_cut_chance = 0;     // per acknowledged write: all devices die at that moment
   double partitions_per_minute = 0;
   double clogs_per_minute = 0;
   bool has_asymmetric_partitions = false;

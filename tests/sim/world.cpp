@@ -88,7 +88,8 @@ void World::send(std::size_t from, const dht::NodeId& to, dht::Message message) 
     });
     return;
   }
-  if (from + 1 == devices_.size() && options_.liars > 0) tell_lies(*shared);
+  note_told(from, *shared);
+  if (from + 1 == devices_.size() && options_.liars > 0 && !is_healed_) tell_lies(*shared);
   for (const dht::Instant when : network_.deliveries(queue_.now(), from, target)) {
     queue_.at(when, [this, from, target, shared] { deliver(from, target, *shared); });
   }
@@ -152,15 +153,47 @@ void World::every(double per_minute, void (World::*fault)()) {
   }
 }
 
-void World::crash_one() {
-  const std::size_t victim = rng_.below(devices_.size());
+void World::crash_one() { crash(rng_.below(devices_.size())); }
+
+void World::crash(std::size_t victim) {
   if (!devices_[victim]->is_up()) return;
   mix(victim);
   devices_[victim]->crash();
   is_busy_[victim] = false;
+  check_author_remembers(victim);
   queue_.after(milliseconds(100 + rng_.below(20'000)), [this, victim] {
     if (!devices_[victim]->is_up()) devices_[victim]->boot();
   });
+}
+
+void World::cut_power() {
+  if (is_healed_) return;
+  for (std::size_t i = 0; i < devices_.size(); ++i) crash(i);
+}
+
+// Nothing leaves an author that the author can still forget: after a crash its own row is at least as new as what it
+// told the others (data model, "Why the run").
+void World::note_told(std::size_t author, const dht::Message& message) {
+  const auto* store = std::get_if<dht::Store>(&message.body);
+  if (store == nullptr || store->purpose != dht::StorePurpose::write) return;
+  for (const crypto::Bytes& bytes : store->records) {
+    const auto record = dht::Record::parse(bytes);
+    if (!record || record->actor().author != devices_[author]->signatures().signing_key()) continue;
+    dht::Seq& told = told_[{author, record->key_hash()}];
+    told = std::max(told, record->seq());
+  }
+}
+
+void World::check_author_remembers(std::size_t author) {
+  if (was_wiped_ || options_.planted == Planted::forgotten_own_row) return;
+  for (auto told = told_.lower_bound({author, {}}); told != told_.end() && told->first.first == author; ++told) {
+    dht::Seq remembered = 0;
+    for (const dht::Row& row : devices_[author]->store().read(told->first.second).rows) {
+      if (row.is_own) remembered = std::max(remembered, row.record.seq());
+    }
+    if (remembered < told->second)
+      violate(fmt::format("device {} crashed and forgot a record that it had sent", author));
+  }
 }
 
 void World::wipe_one() {
@@ -218,6 +251,9 @@ void World::operate() {
   check_limits();
   const std::size_t device = random_device();
   if (!devices_[device]->is_up()) return;
+  if (rng_.chance(options_.sudden_crash_chance)) {
+    queue_.after(dht::Duration(static_cast<std::int64_t>(rng_.below(8000))), [this, device] { crash(device); });
+  }
   const bool exclusive = rng_.chance(0.5);
   const std::string own = fmt::format("default/own-{}-{}", device, rng_.below(3));
   const std::string shared = fmt::format("default/shared-{}", rng_.below(static_cast<std::uint64_t>(options_.keys)));
@@ -281,6 +317,7 @@ void World::finish_write(const Asked& asked, dht::Completion& completion) {
   if (auto* receipt = std::get_if<dht::Receipt>(&completion.outcome)) {
     history_.acknowledge(asked.write, *receipt, queue_.now());
     tokens_[{asked.device, asked.key}] = receipt->version;
+    if (!is_healed_ && rng_.chance(options_.power_cut_chance)) queue_.after({}, [this] { cut_power(); });
   }
 }
 

@@ -53,6 +53,10 @@ class World : public Surroundings {
   void schedule_faults();
   void every(double per_minute, void (World::*fault)());
   void crash_one();
+  void crash(std::size_t victim);
+  void cut_power();
+  void note_told(std::size_t author, const dht::Message& message);
+  void check_author_remembers(std::size_t author);
   void split_network();
   void clog_one();
   void wipe_one();
@@ -81,7 +85,8 @@ class World : public Surroundings {
   std::unordered_map<dht::NodeId, std::size_t> index_of_;
   std::map<std::pair<std::size_t, dht::Ticket>, Asked> asked_;
   std::map<std::pair<std::size_t, std::string>, crypto::Bytes> tokens_;
-  std::vector<bool> is_busy_;  // a client's exclusive key has a write in progress
+  std::map<std::pair<std::size_t, dht::KeyHash>, dht::Seq> told_;  // what each author's records said, by key
+  std::vector<bool> is_busy_;                                      // a client's exclusive key has a write in progress
   History history_;
   Report report_;
   dht::Instant load_end_;
