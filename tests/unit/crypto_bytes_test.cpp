@@ -61,7 +61,7 @@ TEST_CASE("base32 agrees with RFC 4648 but for case and padding", "[bytes]") {
 
 TEST_CASE("every byte string has one base32 spelling", "[bytes]") {
   for (const auto* const text :
-       {"m", "mzx", "mzxw6y", "mz", "mzxr", "mzxw7", "mzxw6yr", "m0", "m1", "m8", "my=", "m "}) {
+       {"m", "a", "aaa", "aaaaaa", "mzx", "mzxw6y", "mz", "mzxr", "mzxw7", "mzxw6yr", "m0", "m1", "m8", "my=", "m "}) {
     INFO(text);
     CHECK_FALSE(from_base32(text).has_value());
   }
@@ -80,7 +80,8 @@ TEST_CASE("byte strings are equal when both length and content are", "[bytes]") 
   CHECK(equal_constant_time(as_bytes("same"), as_bytes("same")));
   CHECK(equal_constant_time({}, {}));
   CHECK_FALSE(equal_constant_time(as_bytes("same"), as_bytes("sane")));
-  CHECK_FALSE(equal_constant_time(as_bytes("same"), as_bytes("sam")));
+  CHECK_FALSE(equal_constant_time(as_bytes("same"), as_bytes("same same")));
+  CHECK_FALSE(equal_constant_time(as_bytes("same same"), as_bytes("same")));
 }
 
 }  // namespace kith::tests
