@@ -39,7 +39,7 @@ class CommitGate {
   // True when release() would yield something: also after the end of a turn whose batch was durable already.
   bool is_open() const { return !waiting_.empty() && waiting_.front().batch <= durable_; }
 
-  // Appends to `out` what waited for commits that are durable now.
+  // Appends to `out` what waited for commits that are durable now, marked at_once from here on.
   void release(Outputs& out) {
     while (is_open()) {
       append(waiting_.front().outputs.sends, out.sends);
@@ -64,7 +64,10 @@ class CommitGate {
 
   template <typename T>
   static void append(std::vector<T>& from, std::vector<T>& to) {
-    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+    for (auto& output : from) {
+      output.release = Release::at_once;
+      to.push_back(std::move(output));
+    }
   }
 
   Outputs turn_;

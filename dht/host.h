@@ -26,11 +26,20 @@ class Host {
   void join(Now now, std::span<const Seed> seeds, HostOutputs& out);
 
   void receive_datagram(Now now, const Endpoint& from, crypto::ByteSpan bytes, HostOutputs& out);
-  void stream_accepted(Now now, StreamId stream, const Endpoint& from, HostOutputs& out);  // ids from the driver: odd
-  void stream_connected(Now now, StreamId stream, HostOutputs& out);                       // ids from the host: even
+
+  // The driver names the connections it accepts with odd ids, the host those it wants opened with even ones; none is
+  // used twice. An id that is not known, or not any more, is ignored.
+  void stream_accepted(Now now, StreamId stream, const Endpoint& from, HostOutputs& out);
+  void stream_connected(Now now, StreamId stream, HostOutputs& out);
   void stream_received(Now now, StreamId stream, crypto::ByteSpan bytes, HostOutputs& out);
+  // Of what was written to the stream, so much has not left yet. To be told whenever it shrinks: above
+  // limits::stream_unsent_bytes_max the host waits.
   void stream_drained(Now now, StreamId stream, std::size_t unsent_bytes, HostOutputs& out);
+  // It could not be opened, or has ended other than by the host's StreamClose.
   void stream_closed(Now now, StreamId stream, HostOutputs& out);
+
+  // Own endpoints changed (interfaces came or went).
+  void set_endpoints(Now now, std::span<const Endpoint> own_endpoints, HostOutputs& out);
 
   Ticket put(Now now, PutRequest request, HostOutputs& out);
   Ticket get(Now now, GetRequest request, HostOutputs& out);
@@ -38,11 +47,13 @@ class Host {
   void cancel(Ticket ticket) { node().cancel(ticket); }
 
   // The driver's turn ended and its writes are in commit `batch` (numbers rise; a turn without writes names the last
-  // one). What was marked after_commit since the last end_turn is held until committed() has named its batch.
+  // one). What was marked after_commit since the last end_turn is held until committed() has named its batch, or
+  // until the next on_deadline() where it has done so already.
   void end_turn(std::uint64_t batch);
   void committed(Now now, std::uint64_t batch, HostOutputs& out);
 
   void on_deadline(Now now, HostOutputs& out);
+  // May lie in the past: then on_deadline is due at once.
   std::optional<Instant> next_deadline() const;
 
   Node& node();

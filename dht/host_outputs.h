@@ -25,6 +25,7 @@ struct StreamBytes {
   StreamId stream = 0;
   crypto::Bytes bytes;
 };
+// What was written before it still leaves.
 struct StreamClose {
   StreamId stream = 0;
 };

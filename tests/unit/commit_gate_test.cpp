@@ -25,6 +25,7 @@ std::vector<std::uint64_t> ids(const Outputs& outputs) {
 std::vector<std::uint64_t> released(CommitGate& gate) {
   Outputs outputs;
   gate.release(outputs);
+  for (const auto& each : outputs.sends) CHECK(each.release == Release::at_once);
   return ids(outputs);
 }
 

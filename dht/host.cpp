@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+#include "dht/host.h"
+
+#include <deque>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include "dht/address_book.h"
+#include "dht/bulk_meter.h"
+#include "dht/commit_gate.h"
+#include "dht/model/crypto_signatures.h"
+#include "dht/model/deadlines.h"
+#include "dht/sessions.h"
+#include "dht/streams.h"
+#include "dht/wire.h"
+
+namespace kith::dht {
+
+struct Host::State {
+  State(NodeOptions options, const crypto::NodeKeys& node_keys, const MeshKeys& mesh, RecordStore& store,
+        crypto::Rng rng)
+      : keys(node_keys),
+        party(keys, mesh.id, mesh.secret),
+        signatures(keys, mesh.id),
+        gate(rng.fork()),
+        sessions(party, gate, rng.fork()),
+        streams(party, gate, rng.fork()),
+        node(std::move(options), signatures, store, rng.bytes<32>()) {}
+
+  // Everything that one input causes, down to the last message of this node to itself.
+  class Turn;
+
+  crypto::NodeKeys keys;
+  crypto::LocalParty party;
+  CryptoSignatures signatures;
+  SessionGate gate;
+  Sessions sessions;
+  Streams streams;
+  Node node;
+  AddressBook addresses;
+  BulkMeter meter;
+  CommitGate commits;
+  HostCounters counters;
+};
+
+class Host::State::Turn {
+ public:
+  Turn(State& state, Now now, HostOutputs& out)
+      : state_(state),
+        now_(now),
+        out_{out, state.counters, {}, {}},
+        first_datagram_(out.datagrams.size()),
+        first_write_(out.writes.size()) {}
+
+  Now now() const { return now_; }
+  Instant instant() const { return now_.instant; }
+  RoadOutputs& roads() { return out_; }
+  Outputs& node_outputs() { return produced_; }
+
+  // Requires: the last call.
+  void finish() {
+    do {
+      dispatch();
+    } while (take_own() || take_arrival() || take_failure());
+    state_.streams.flush(instant(), out_);
+    count_output();
+  }
+
+ private:
+  void dispatch() {
+    auto outputs = std::exchange(produced_, {});
+    state_.commits.take(outputs);
+    for (auto& send : outputs.sends) deliver(send);
+    move_all(outputs.completions, out_.host.completions);
+    move_all(outputs.events, out_.host.events);
+  }
+
+  void deliver(Send& send) {
+    if (send.to == state_.node.id()) {
+      own_.push_back(std::move(send.message));
+    } else {
+      transmit(send.to, send.message);
+    }
+  }
+
+  // The road for a message: docs/wire.md, "Roads".
+  void transmit(const NodeId& to, const Message& message) {
+    const auto address = address_of(to);
+    if (!address) {
+      out_.failures.push_back(to);
+      return;
+    }
+    auto& streams = state_.streams;
+    if (streams.is_open(to)) return streams.send(instant(), *address, write_message(message), out_);
+    auto payloads = write_for_datagrams(message);
+    if (!fit_datagrams(to, payloads)) {
+      auto whole = payloads.size() == 1 ? std::move(payloads.front()) : write_message(message);
+      return streams.send(instant(), *address, std::move(whole), out_);
+    }
+    for (auto& payload : payloads) state_.sessions.send(instant(), *address, std::move(payload), out_);
+  }
+
+  bool fit_datagrams(const NodeId& to, const std::vector<crypto::Bytes>& payloads) {
+    std::size_t bytes = 0;
+    for (const auto& payload : payloads) {
+      if (payload.size() > limits::datagram_plaintext_bytes_max) return false;
+      bytes += payload.size();
+    }
+    return state_.meter.fits_datagrams(instant(), to, bytes);
+  }
+
+  std::optional<PeerAddress> address_of(const NodeId& node) const {
+    const auto* by_datagram = state_.sessions.identity(node);
+    const AddressBook::Known known{by_datagram != nullptr ? by_datagram : state_.streams.identity(node),
+                                   state_.sessions.path(node)};
+    return state_.addresses.find(node, state_.node.contact(node), known);
+  }
+
+  bool take_own() {
+    if (own_.empty()) return false;
+    const auto message = std::move(own_.front());
+    own_.pop_front();
+    state_.node.receive(now_, state_.node.id(), message, produced_);
+    return true;
+  }
+
+  bool take_arrival() {
+    if (out_.arrivals.empty()) return false;
+    for (auto& arrival : std::exchange(out_.arrivals, {})) arrived_.push_back(std::move(arrival));
+    while (!arrived_.empty()) {
+      read(arrived_.front());
+      arrived_.pop_front();
+      dispatch();
+    }
+    return true;
+  }
+
+  void read(const Arrival& arrival) {
+    const auto result = read_message(arrival.payload);
+    if (const auto* message = std::get_if<Message>(&result)) {
+      state_.node.receive(now_, arrival.from, *message, produced_);
+    } else if (const auto* unknown = std::get_if<UnknownMethod>(&result); unknown && unknown->request_id != 0) {
+      transmit(arrival.from, {.request_id = unknown->request_id, .body = Unsupported{}, .gossip = {}});
+    } else {
+      ++state_.counters.undecodable;
+    }
+  }
+
+  // Each node once: what it makes the core send there would fail again, without end.
+  bool take_failure() {
+    if (out_.failures.empty()) return false;
+    for (const auto& node : std::exchange(out_.failures, {})) {
+      if (reported_.insert(node).second) state_.node.unreachable(now_, node, produced_);
+    }
+    return true;
+  }
+
+  void count_output() {
+    auto& counters = state_.counters;
+    const auto& host = out_.host;
+    for (auto i = first_datagram_; i < host.datagrams.size(); ++i) counters.bytes_out += host.datagrams[i].bytes.size();
+    for (auto i = first_write_; i < host.writes.size(); ++i) counters.bytes_out += host.writes[i].bytes.size();
+    counters.datagrams_out += host.datagrams.size() - first_datagram_;
+  }
+
+  template <typename T>
+  static void move_all(std::vector<T>& from, std::vector<T>& to) {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  }
+
+  State& state_;
+  Now now_;
+  RoadOutputs out_;
+  std::size_t first_datagram_;
+  std::size_t first_write_;
+  Outputs produced_;
+  std::deque<Message> own_;  // from this node to itself
+  std::deque<Arrival> arrived_;
+  std::set<NodeId> reported_;
+};
+
+Host::Host(NodeOptions options, const crypto::NodeKeys& keys, const MeshKeys& mesh, RecordStore& store,
+           const crypto::Hash256& seed)
+    : state_(std::make_unique<State>(std::move(options), keys, mesh, store, crypto::Rng(seed))) {}
+
+Host::~Host() = default;
+
+void Host::start(Now now, std::span<const Endpoint> own_endpoints, HostOutputs& out) {
+  State::Turn turn(*state_, now, out);
+  state_->node.start(now, own_endpoints, turn.node_outputs());
+  turn.finish();
+}
+
+void Host::join(Now now, std::span<const Seed> seeds, HostOutputs& out) {
+  State::Turn turn(*state_, now, out);
+  std::vector<NodeId> nodes;
+  for (const auto& seed : seeds) {
+    state_->addresses.add(seed);
+    nodes.push_back(node_id_of(seed.signing_key));
+  }
+  state_->node.join(now, nodes, turn.node_outputs());
+  turn.finish();
+}
+
+void Host::receive_datagram(Now now, const Endpoint& from, crypto::ByteSpan bytes, HostOutputs& out) {
+  ++state_->counters.datagrams_in;
+  state_->counters.bytes_in += bytes.size();
+  State::Turn turn(*state_, now, out);
+  state_->sessions.receive(now.instant, from, bytes, turn.roads());
+  turn.finish();
+}
+
+void Host::stream_accepted(Now now, StreamId stream, const Endpoint& from, HostOutputs& out) {
+  State::Turn turn(*state_, now, out);
+  state_->streams.accepted(now.instant, stream, from, turn.roads());
+  turn.finish();
+}
+
+void Host::stream_connected(Now now, StreamId stream, HostOutputs& out) {
+  State::Turn turn(*state_, now, out);
+  state_->streams.connected(now.instant, stream, turn.roads());
+  turn.finish();
+}
+
+void Host::stream_received(Now now, StreamId stream, crypto::ByteSpan bytes, HostOutputs& out) {
+  state_->counters.bytes_in += bytes.size();
+  State::Turn turn(*state_, now, out);
+  state_->streams.received(now.instant, stream, bytes, turn.roads());
+  turn.finish();
+}
+
+void Host::stream_drained(Now now, StreamId stream, std::size_t unsent_bytes, HostOutputs& out) {
+  State::Turn turn(*state_, now, out);
+  state_->streams.drained(stream, unsent_bytes);
+  turn.finish();
+}
+
+void Host::stream_closed(Now now, StreamId stream, HostOutputs& out) {
+  State::Turn turn(*state_, now, out);
+  state_->streams.closed(now.instant, stream, turn.roads());
+  turn.finish();
+}
+
+void Host::set_endpoints(Now now, std::span<const Endpoint> own_endpoints, HostOutputs& out) {
+  State::Turn turn(*state_, now, out);
+  state_->node.set_endpoints(now, own_endpoints, turn.node_outputs());
+  turn.finish();
+}
+
+Ticket Host::put(Now now, PutRequest request, HostOutputs& out) {
+  State::Turn turn(*state_, now, out);
+  const auto ticket = state_->node.put(now, std::move(request), turn.node_outputs());
+  turn.finish();
+  return ticket;
+}
+
+Ticket Host::get(Now now, GetRequest request, HostOutputs& out) {
+  State::Turn turn(*state_, now, out);
+  const auto ticket = state_->node.get(now, std::move(request), turn.node_outputs());
+  turn.finish();
+  return ticket;
+}
+
+Ticket Host::scan(Now now, ScanRequest request, HostOutputs& out) {
+  State::Turn turn(*state_, now, out);
+  const auto ticket = state_->node.scan(now, std::move(request), turn.node_outputs());
+  turn.finish();
+  return ticket;
+}
+
+void Host::end_turn(std::uint64_t batch) { state_->commits.end_turn(batch); }
+
+void Host::committed(Now now, std::uint64_t batch, HostOutputs& out) {
+  State::Turn turn(*state_, now, out);
+  state_->commits.committed(batch);
+  state_->commits.release(turn.node_outputs());
+  turn.finish();
+}
+
+void Host::on_deadline(Now now, HostOutputs& out) {
+  State::Turn turn(*state_, now, out);
+  state_->commits.release(turn.node_outputs());
+  state_->sessions.on_deadline(now.instant, turn.roads());
+  state_->streams.on_deadline(now.instant, turn.roads());
+  state_->node.on_deadline(now, turn.node_outputs());
+  turn.finish();
+}
+
+std::optional<Instant> Host::next_deadline() const {
+  if (state_->commits.is_open()) return Instant{};
+  const auto roads = earlier(state_->sessions.next_deadline(), state_->streams.next_deadline());
+  return earlier(roads, state_->node.next_deadline());
+}
+
+Node& Host::node() { return state_->node; }
+const Node& Host::node() const { return state_->node; }
+
+HostCounters Host::counters() const {
+  auto counters = state_->counters;
+  counters.sessions = state_->sessions.confirmed_count();
+  counters.streams = state_->streams.count();
+  return counters;
+}
+
+}  // namespace kith::dht
