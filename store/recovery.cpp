@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 
+#include "store/salvage.h"
 #include "store/schema.h"
 
 namespace kith::store {
@@ -21,6 +22,16 @@ using dht::Status;
 
 constexpr const char* database_name = "kith.db";
 constexpr int damaged_files_max = 1000;
+
+// What every step of opening needs.
+struct Setting {
+  const DataFolder& folder;
+  const OpenOptions& options;
+  const Sealer& sealer;
+  SideFiles& side_files;
+
+  std::string path() const { return folder.file(database_name); }
+};
 
 // An attempt to open ends in a file or in an error; when the file itself is at fault it is to be replaced.
 struct Attempt {
@@ -83,13 +94,13 @@ std::string why_author_lost(const std::optional<Meta>& meta, const SideFiles& si
   return {};
 }
 
-Status mark_unclean(OpenedFile& file, const Sealer& sealer, SideFiles& side_files) {
+Status mark_unclean(OpenedFile& file, const Setting& setting) {
   Result<MetaStatement> statement = MetaStatement::prepare(file.connection);
   if (!statement) return statement.error();
   file.meta.is_clean = false;
   ++file.meta.commits;
-  if (!statement->write(file.meta, sealer)) return file.connection.error("cannot write to the database");
-  return side_files.write_commits(file.meta.commits);
+  if (!statement->write(file.meta, setting.sealer)) return file.connection.error("cannot write to the database");
+  return setting.side_files.write_commits(file.meta.commits);
 }
 
 Status check_whole_file(Connection& connection) {
@@ -100,11 +111,11 @@ Status check_whole_file(Connection& connection) {
 }
 
 // From the opened connection on: what the file says about itself.
-Attempt examine(Attempt attempt, const OpenOptions& options, const Sealer& sealer, SideFiles& side_files) {
+Attempt examine(Attempt attempt, const Setting& setting) {
   OpenedFile& file = attempt.file;
-  const std::optional<Meta> meta = read_meta(file.connection, sealer);
-  file.report.author_lost = why_author_lost(meta, side_files);
-  const std::optional<std::uint64_t> commits = side_files.commits();
+  const std::optional<Meta> meta = read_meta(file.connection, setting.sealer);
+  file.report.author_lost = why_author_lost(meta, setting.side_files);
+  const std::optional<std::uint64_t> commits = setting.side_files.commits();
   file.report.was_clean = file.report.is_new || (meta && meta->is_clean && commits && meta->commits >= *commits);
   if (!file.report.was_clean) {
     if (Status whole = check_whole_file(file.connection); !whole)
@@ -114,14 +125,15 @@ Attempt examine(Attempt attempt, const OpenOptions& options, const Sealer& seale
   if (!file.report.was_clean) {
     if (Status counted = recount(file); !counted) return refused(std::move(attempt), counted.error());
   }
-  file.meta.durability = options.durability;
+  file.meta.durability = setting.options.durability;
   if (!file.report.author_lost.empty()) file.meta.author.reset();
-  if (Status marked = mark_unclean(file, sealer, side_files); !marked)
-    return refused(std::move(attempt), marked.error());
+  if (Status marked = mark_unclean(file, setting); !marked) return refused(std::move(attempt), marked.error());
   return attempt;
 }
 
-Attempt try_open(const std::string& path, const OpenOptions& options, const Sealer& sealer, SideFiles& side_files) {
+Attempt try_open(const Setting& setting) {
+  const std::string path = setting.path();
+  const OpenOptions& options = setting.options;
   Attempt attempt;
   Connection& connection = attempt.file.connection;
   Result<Connection> opened =
@@ -143,7 +155,7 @@ Attempt try_open(const std::string& path, const OpenOptions& options, const Seal
   if (!schema) return refused(std::move(attempt), schema.error());
   if (*schema == SchemaState::damaged) return damaged(std::move(attempt), "the schema is damaged");
   attempt.file.report.is_new = *schema == SchemaState::created;
-  return examine(std::move(attempt), options, sealer, side_files);
+  return examine(std::move(attempt), setting);
 }
 
 // The first free name. Nothing that was moved aside is ever overwritten.
@@ -156,8 +168,8 @@ Result<std::string> free_name(const std::string& path) {
   return Error{ErrorCode::storage, "too many damaged databases lie beside " + path + "; remove them"};
 }
 
-Result<std::string> move_aside(const DataFolder& folder) {
-  const std::string path = folder.file(database_name);
+Result<std::string> move_aside(const Setting& setting) {
+  const std::string path = setting.path();
   Result<std::string> aside = free_name(path);
   if (!aside) return aside.error();
   if (::rename(path.c_str(), aside->c_str()) != 0) return system_error("cannot rename " + path, errno);
@@ -165,25 +177,24 @@ Result<std::string> move_aside(const DataFolder& folder) {
     return system_error("cannot rename " + path + "-wal", errno);
   }
   ::unlink((path + "-shm").c_str());
-  if (Status synced = sync_folder(folder.path()); !synced) return synced.error();
+  if (Status synced = sync_folder(setting.folder.path()); !synced) return synced.error();
   return aside;
 }
 
-}  // namespace
+// What can still be read and believed of the damaged file.
+Status take_over(OpenedFile& file, const Setting& setting) {
+  const Connection::Options damaged{.path = file.report.damaged_path, .vfs = setting.options.vfs};
+  const Result<std::uint64_t> copied = salvage(damaged, file.connection, setting.sealer);
+  if (!copied) return copied.error();
+  file.report.rows_recovered = *copied;
+  return recount(file);
+}
 
-Result<OpenedFile> open_file(const DataFolder& folder, const OpenOptions& options, const Sealer& sealer,
-                             SideFiles& side_files) {
-  const std::string path = folder.file(database_name);
-  if (Status created = create_file(path); !created) return created.error();
-  Attempt attempt = try_open(path, options, sealer, side_files);
-  if (attempt.fault == Fault::none) return std::move(attempt.file);
-  if (attempt.fault != Fault::damaged) return attempt.error;
-
-  const std::string damage = attempt.error.message;
-  const Result<std::string> aside = move_aside(folder);
+Result<OpenedFile> begin_anew(const Setting& setting, const std::string& damage) {
+  const Result<std::string> aside = move_aside(setting);
   if (!aside) return aside.error();
-  if (Status created = create_file(path); !created) return created.error();
-  attempt = try_open(path, options, sealer, side_files);
+  if (Status created = create_file(setting.path()); !created) return created.error();
+  Attempt attempt = try_open(setting);
   if (attempt.fault != Fault::none) return attempt.error;
 
   OpenReport& report = attempt.file.report;
@@ -191,7 +202,27 @@ Result<OpenedFile> open_file(const DataFolder& folder, const OpenOptions& option
   report.damage = damage;
   report.damaged_path = *aside;
   report.author_lost = "the database was damaged";
+  if (Status taken = take_over(attempt.file, setting); !taken) return taken.error();
   return std::move(attempt.file);
+}
+
+}  // namespace
+
+Result<OpenedFile> open_file(const DataFolder& folder, const OpenOptions& options, const Sealer& sealer,
+                             SideFiles& side_files) {
+  const Setting setting{.folder = folder, .options = options, .sealer = sealer, .side_files = side_files};
+  if (Status created = create_file(setting.path()); !created) return created.error();
+  Attempt attempt = try_open(setting);
+  switch (attempt.fault) {
+    case Fault::none:
+      return std::move(attempt.file);
+    case Fault::damaged:
+      return begin_anew(setting, attempt.error.message);
+    case Fault::full:
+    case Fault::other:
+      break;
+  }
+  return attempt.error;
 }
 
 }  // namespace kith::store

@@ -194,3 +194,28 @@ TEST_CASE("every bit of the database's header may flip", "[store]") {
   }
   CHECK(counts.refused == 0);
 }
+
+TEST_CASE("a database begun anew holds what the damaged one still tells", "[store]") {
+  StoredNode node;
+  make_copy(node, Stop::crash);
+  restore(node, node.folder().file("copy"));
+  node.open();
+  const std::uint64_t page_count = fs::file_size(node.file("kith.db")) / 4096;
+  REQUIRE(page_count > 40);
+  node.close();
+  fs::remove(node.file("commit.mark"));  // as after a crash
+  // Every tenth page, not the first with the schema on it.
+  for (std::uint64_t page = 15; page < page_count; page += 10) flip_bit(node.file("kith.db"), page * 4096 * 8 + 3);
+  node.open();
+  CHECK_FALSE(node->report().damaged_path.empty());
+  CHECK_FALSE(node->author_state());
+  const int missing = missing_keys(node.database());
+  INFO(node->report().rows_recovered << " rows recovered, " << missing << " missing");
+  CHECK(missing > 0);
+  CHECK(missing < static_cast<int>(key_count) / 2);
+  CHECK(node->report().rows_recovered == node->totals().records);
+  CHECK(node->contacts().size() > 0);
+  node.reopen();
+  CHECK(node->report().damaged_path.empty());
+  CHECK(missing_keys(node.database()) == missing);
+}
