@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "cli/batch.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kith::cli {
+
+namespace {
+
+using daemon::RpcKind;
+using daemon::RpcMessage;
+using daemon::RpcValue;
+using daemon::RpcWriter;
+
+constexpr std::size_t keys_per_request = 250;
+constexpr std::size_t bytes_per_request = 1U << 20;
+constexpr std::size_t requests_in_flight = 2;
+constexpr int tries_max = 3;
+
+bool is_worth_another_try(const RpcValue& error) {
+  const auto code = error["code"].text();
+  return code == "timeout" || code == "unavailable";
+}
+
+void write_item(RpcWriter& params, const Item& item) {
+  params.map(item.ttl_ms > 0 ? 3 : 2).text("key").name(item.key).text("value").bytes(item.value);
+  if (item.ttl_ms > 0) params.text("ttl_ms").number(item.ttl_ms);
+}
+
+}  // namespace
+
+void BatchWriter::add(Item item) {
+  waiting_bytes_ += item.key.size() + item.value.size() + 64;
+  waiting_.push_back(std::move(item));
+  if (waiting_.size() >= keys_per_request || waiting_bytes_ >= bytes_per_request) send();
+}
+
+void BatchWriter::send() {
+  if (waiting_.empty()) return;
+  std::vector<Item> items = std::exchange(waiting_, {});
+  waiting_bytes_ = 0;
+  const std::uint32_t id = client_.send("mput", [&](RpcWriter& params) {
+    params.map(1 + count_fields(terms_)).text("items").array(items.size());
+    for (const Item& item : items) write_item(params, item);
+    write_fields(params, terms_);
+  });
+  in_flight_.emplace(id, std::move(items));
+  while (in_flight_.size() >= requests_in_flight) take_one_message();
+}
+
+void BatchWriter::take_one_message() {
+  const RpcMessage& message = client_.receive();
+  if (message.kind == RpcKind::notification) return take_item(message.params);
+  if (!message.error.is_nil()) die_of(message.error);
+  in_flight_.erase(message.id);
+}
+
+void BatchWriter::take_item(const RpcValue& answer) {
+  const auto found = in_flight_.find(answer["request"].number().value_or(0));
+  const std::size_t index = answer["index"].number().value_or(~0ULL);
+  if (found == in_flight_.end() || index >= found->second.size()) return;
+  Item& item = found->second[index];
+  item.tries += 1;
+  if (is_worth_another_try(answer["error"]) && item.tries < tries_max) {
+    waiting_.push_back(item);
+  } else {
+    on_answer_(item, answer);
+  }
+}
+
+void BatchWriter::finish() {
+  while (!waiting_.empty() || !in_flight_.empty()) {
+    send();
+    while (!in_flight_.empty()) take_one_message();
+  }
+}
+
+void read_keys(Client& client, const std::vector<std::string>& keys, const ReadTerms& terms, const OnKey& on_answer) {
+  std::unordered_map<std::uint64_t, std::size_t> first_of;  // request → index of its first key
+  std::size_t sent = 0;
+  while (sent < keys.size() || !first_of.empty()) {
+    if (sent < keys.size() && first_of.size() < requests_in_flight) {
+      const std::size_t count = std::min(keys_per_request, keys.size() - sent);
+      const std::uint32_t id = client.send("mget", [&](RpcWriter& params) {
+        params.map(1 + count_fields(terms)).text("keys").array(count);
+        for (std::size_t i = 0; i < count; ++i) params.name(keys[sent + i]);
+        write_fields(params, terms);
+      });
+      first_of.emplace(id, sent);
+      sent += count;
+      continue;
+    }
+    const RpcMessage& message = client.receive();
+    if (message.kind == RpcKind::response) {
+      if (!message.error.is_nil()) die_of(message.error);
+      first_of.erase(message.id);
+      continue;
+    }
+    const auto first = first_of.find(message.params["request"].number().value_or(0));
+    const auto index = message.params["index"].number();
+    if (first != first_of.end() && index) on_answer(first->second + *index, message.params);
+  }
+}
+
+}  // namespace kith::cli

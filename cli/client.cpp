@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include "cli/client.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "cli/exit.h"
+
+namespace kith::cli {
+
+namespace {
+
+constexpr std::size_t read_bytes = 64 * 1024;
+constexpr std::size_t reply_bytes_max = 64U << 20;
+constexpr std::size_t reply_elements_max = 1U << 20;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): one thread
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+}  // namespace
+
+std::string find_socket(const SocketChoice& choice) {
+  if (!choice.socket.empty()) return choice.socket;
+  if (!choice.home.empty()) return choice.home + "/kith.sock";
+  if (const std::string socket = environment("KITH_SOCKET"); !socket.empty()) return socket;
+  if (const std::string home = environment("KITH_HOME"); !home.empty()) return home + "/kith.sock";
+  const std::string runtime = environment("XDG_RUNTIME_DIR");
+  const std::string of_user = runtime + "/kith/kith.sock";
+  const std::string of_system = "/run/kith/kith.sock";
+  if (runtime.empty() || (!exists(of_user) && exists(of_system))) return of_system;
+  return of_user;
+}
+
+Client::Client(std::string socket_path)
+    : path_(std::move(socket_path)),
+      reader_({.message_bytes = reply_bytes_max, .elements = reply_elements_max, .depth = 16}) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path_.size() >= sizeof address.sun_path) {
+    die(Exit::usage, fmt::format("the socket's path has {} bytes; at most {} are possible", path_.size(),
+                                 sizeof address.sun_path - 1));
+  }
+  std::memcpy(address.sun_path, path_.data(), path_.size());
+  socket_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
+  die(Exit::no_daemon,
+      fmt::format("no daemon at {} ({}); start one with `kithd`, or name its folder with --home", path_,
+                  std::strerror(errno)));  // NOLINT(concurrency-mt-unsafe): one thread
+}
+
+Client::~Client() {
+  if (socket_ >= 0) ::close(socket_);
+}
+
+std::uint32_t Client::send(std::string_view method, const WriteParams& params) {
+  crypto::Bytes bytes;
+  daemon::RpcWriter writer(bytes);
+  writer.request(++last_id_, method);
+  params(writer);
+  std::size_t sent = 0;
+  while (sent < bytes.size()) {
+    const ssize_t count = ::send(socket_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) die(Exit::no_daemon, fmt::format("the daemon at {} hung up", path_));
+    sent += static_cast<std::size_t>(count);
+  }
+  return last_id_;
+}
+
+const daemon::RpcMessage& Client::receive() {
+  received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(consumed_));
+  consumed_ = 0;
+  while (true) {
+    switch (reader_.read(received_)) {
+      case daemon::RpcRead::message:
+        consumed_ = reader_.consumed();
+        return reader_.message();
+      case daemon::RpcRead::incomplete:
+        break;
+      case daemon::RpcRead::malformed:
+      case daemon::RpcRead::too_large:
+        die(Exit::internal, fmt::format("what answers at {} does not speak kith's protocol", path_));
+    }
+    const std::size_t before = received_.size();
+    received_.resize(before + read_bytes);
+    const ssize_t count = ::recv(socket_, received_.data() + before, read_bytes, 0);
+    received_.resize(before + static_cast<std::size_t>(count > 0 ? count : 0));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) die(Exit::no_daemon, fmt::format("the daemon at {} hung up", path_));
+  }
+}
+
+daemon::RpcValue Client::call(std::string_view method, const WriteParams& params) {
+  const std::uint32_t id = send(method, params);
+  while (true) {
+    const daemon::RpcMessage& message = receive();
+    if (message.kind != daemon::RpcKind::response || (message.id != id && message.id != 0)) continue;
+    if (!message.error.is_nil()) die_of(message.error);
+    return message.result;
+  }
+}
+
+void die_of(const daemon::RpcValue& error) {
+  die(exit_of(error["code"].text().value_or("internal")), error["message"].text().value_or("the daemon failed"));
+}
+
+void write_nothing(daemon::RpcWriter& params) { params.map(0); }
+
+}  // namespace kith::cli

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// A blocking client of the local socket (docs/socket.md). Requests may be sent ahead; answers come in any order.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "daemon/rpc_codec.h"
+
+namespace kith::cli {
+
+// Which socket a command talks to: --socket, --home, KITH_SOCKET, KITH_HOME, then the first that is there of the
+// user's and the system's.
+struct SocketChoice {
+  std::string socket;  // --socket
+  std::string home;    // --home
+};
+std::string find_socket(const SocketChoice& choice);
+
+using WriteParams = std::function<void(daemon::RpcWriter&)>;
+
+class Client {
+ public:
+  // Ends the program with Exit::no_daemon when nobody listens there.
+  explicit Client(std::string socket_path);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Sends a request and returns its id.
+  std::uint32_t send(std::string_view method, const WriteParams& params);
+
+  // Waits for the next message; it stands until the next call. Ends the program when the daemon hangs up.
+  const daemon::RpcMessage& receive();
+
+  // One request, one answer: its result. Ends the program with the daemon's line when it is an error.
+  daemon::RpcValue call(std::string_view method, const WriteParams& params);
+
+ private:
+  std::string path_;
+  int socket_ = -1;
+  std::uint32_t last_id_ = 0;
+  crypto::Bytes received_;
+  std::size_t consumed_ = 0;
+  daemon::RpcReader reader_;
+};
+
+// Ends the program with the line and the exit code of the daemon's error.
+[[noreturn]] void die_of(const daemon::RpcValue& error);
+
+void write_nothing(daemon::RpcWriter& params);
+
+}  // namespace kith::cli

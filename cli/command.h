@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// What the command line asked for, one struct a verb, and the verbs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/client.h"
+#include "cli/exit.h"
+
+namespace kith::cli {
+
+struct Common {
+  SocketChoice socket;
+  bool json = false;
+};
+
+// How a write waits: --wait, -w, --strict, --timeout.
+struct WriteTerms {
+  std::string wait;
+  std::optional<std::uint64_t> w;
+  bool strict = false;
+  std::uint64_t timeout_ms = 2000;
+};
+
+struct ReadTerms {
+  std::optional<std::uint64_t> r;
+  bool all = false;
+  bool meta = false;
+  bool strict = false;
+  std::uint64_t timeout_ms = 2000;
+};
+
+struct PutCommand {
+  std::string key;
+  std::optional<std::string> value;  // "-" reads stdin
+  std::string file;
+  std::string version;  // hexadecimal, of an earlier read
+  std::uint64_t ttl_ms = 0;
+  WriteTerms terms;
+};
+
+struct GetCommand {
+  std::vector<std::string> keys;
+  ReadTerms terms;
+};
+
+struct DelCommand {
+  std::vector<std::string> keys;
+  std::string version;
+  WriteTerms terms;
+};
+
+struct ImportCommand {
+  std::string file;  // "-" is stdin
+  WriteTerms terms;
+};
+
+struct ExportCommand {
+  std::string prefix;
+};
+
+struct JoinCommand {
+  std::string invite;  // "-" or empty reads stdin: an invite is a secret
+  std::uint64_t timeout_ms = 10000;
+};
+
+struct TestnetCommand {
+  std::uint64_t nodes = 3;
+  std::vector<std::string> run;  // a command instead of a shell
+};
+
+Exit put(const Common& common, const PutCommand& command);
+Exit get(const Common& common, const GetCommand& command);
+Exit del(const Common& common, const DelCommand& command);
+Exit mget(const Common& common, const GetCommand& command);
+Exit mput(const Common& common, const WriteTerms& terms);
+Exit import_file(const Common& common, const ImportCommand& command);
+Exit export_keys(const Common& common, const ExportCommand& command);
+Exit status(const Common& common);
+Exit members(const Common& common);
+Exit locate(const Common& common, const std::string& key);
+Exit invite(const Common& common);
+Exit join(const Common& common, const JoinCommand& command);
+Exit stop(const Common& common);
+Exit testnet(const TestnetCommand& command);
+
+// The terms as params of the socket's methods; how many fields they add.
+std::size_t count_fields(const WriteTerms& terms);
+void write_fields(daemon::RpcWriter& params, const WriteTerms& terms);
+std::size_t count_fields(const ReadTerms& terms);
+void write_fields(daemon::RpcWriter& params, const ReadTerms& terms);
+
+}  // namespace kith::cli

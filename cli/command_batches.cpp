@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// mget, mput, import, export: many keys, as JSON lines.
+#include <fmt/core.h>
+
+#include <fstream>
+#include <iostream>
+
+#include "cli/batch.h"
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/terminal.h"
+
+namespace kith::cli {
+
+namespace {
+
+using daemon::RpcValue;
+using daemon::RpcWriter;
+using Json = nlohmann::ordered_json;
+
+// One line: {"key": "a", "value": "text" or {"base64": "…"}, "ttl_ms": 1000}. Empty lines are passed over.
+Item read_item(const std::string& line, std::uint64_t number) {
+  const auto wrong = [&](std::string_view what) { die(Exit::usage, fmt::format("line {}: {}", number, what)); };
+  const Json object = Json::parse(line, nullptr, false);
+  if (!object.is_object()) wrong(R"(not a JSON object; a line is {"key": "a", "value": "text"})");
+  if (!object.contains("key") || !object["key"].is_string()) wrong("no \"key\", or it is no string");
+  const auto value = object.contains("value") ? bytes_of(object["value"]) : std::nullopt;
+  if (!value) wrong(R"(no "value", or it is neither a string nor {"base64": "…"})");
+  Item item{.key = object["key"].get<std::string>(), .value = *value, .ttl_ms = 0, .line = number};
+  if (object.contains("ttl_ms")) {
+    if (!object["ttl_ms"].is_number_unsigned()) wrong("\"ttl_ms\" is no whole number of milliseconds");
+    item.ttl_ms = object["ttl_ms"].get<std::uint64_t>();
+  }
+  return item;
+}
+
+std::uint64_t count_lines(const std::string& path) {
+  std::ifstream file(path);
+  std::uint64_t lines = 0;
+  for (std::string line; std::getline(file, line);) lines += line.empty() ? 0 : 1;
+  return lines;
+}
+
+// What became of the items so far.
+struct Tally {
+  std::uint64_t done = 0;
+  std::uint64_t failed = 0;
+  std::string first_error;
+  Exit exit = Exit::done;
+
+  void count(const Item& item, const RpcValue& answer) {
+    const RpcValue error = answer["error"];
+    if (error.is_nil()) {
+      done += 1;
+      return;
+    }
+    failed += 1;
+    if (!first_error.empty()) return;
+    first_error = fmt::format("line {}: {}", item.line, error["message"].text().value_or("failed"));
+    exit = exit_of(error["code"].text().value_or("internal"));
+  }
+};
+
+void add_lines(std::istream& in, BatchWriter& writer) {
+  std::uint64_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    number += 1;
+    if (!line.empty()) writer.add(read_item(line, number));
+  }
+  writer.finish();
+}
+
+std::vector<std::string> keys_or_lines(const std::vector<std::string>& keys) {
+  if (!keys.empty()) return keys;
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(std::cin, line);) {
+    if (!line.empty()) lines.push_back(line);
+  }
+  return lines;
+}
+
+void print_export_line(const RpcValue& answer) {
+  const Json object = to_json(answer);
+  for (const Json& value : object["values"]) {
+    Json line{{"key", object["key"]}, {"value", value["value"]}};
+    if (value.contains("expires_ms")) line["expires_ms"] = value["expires_ms"];
+    fmt::print("{}\n", line.dump());
+  }
+}
+
+}  // namespace
+
+Exit mget(const Common& common, const GetCommand& command) {
+  const std::vector<std::string> keys = keys_or_lines(command.keys);
+  Client client(find_socket(common.socket));
+  Exit worst = Exit::done;
+  read_keys(client, keys, command.terms, [&](std::size_t index, const RpcValue& answer) {
+    Json line = to_json(answer);
+    line.erase("request");
+    line["index"] = index;
+    if (!line.contains("key")) line["key"] = keys[index];
+    fmt::print("{}\n", line.dump());
+    const RpcValue error = answer["error"];
+    if (!error.is_nil())
+      worst = std::max(worst, exit_of(error["code"].text().value_or("internal")));
+    else if (!answer["found"].boolean().value_or(false))
+      worst = std::max(worst, Exit::not_found);
+  });
+  return worst;
+}
+
+Exit mput(const Common& common, const WriteTerms& terms) {
+  Client client(find_socket(common.socket));
+  Tally tally;
+  BatchWriter writer(client, terms, [&](const Item& item, const RpcValue& answer) {
+    tally.count(item, answer);
+    Json line = to_json(answer);
+    line.erase("request");
+    line["index"] = item.line - 1;
+    if (!line.contains("key")) line["key"] = item.key;
+    fmt::print("{}\n", line.dump());
+  });
+  add_lines(std::cin, writer);
+  return tally.exit;
+}
+
+Exit import_file(const Common& common, const ImportCommand& command) {
+  const bool from_stdin = command.file == "-";
+  std::ifstream file;
+  if (!from_stdin) file.open(command.file);
+  if (!from_stdin && !file) die(Exit::usage, fmt::format("{} cannot be read", command.file));
+  Client client(find_socket(common.socket));
+  Tally tally;
+  double seconds = 0;
+  {
+    Progress progress("importing", from_stdin ? 0 : count_lines(command.file));
+    BatchWriter writer(client, command.terms, [&](const Item& item, const RpcValue& answer) {
+      tally.count(item, answer);
+      progress.show(tally.done + tally.failed);
+    });
+    add_lines(from_stdin ? std::cin : file, writer);
+    seconds = progress.seconds();
+  }
+  if (common.json) {
+    fmt::print("{}\n", Json{{"done", tally.done}, {"failed", tally.failed}, {"took_ms", seconds * 1e3}}.dump());
+  } else {
+    fmt::print(stderr, "{} keys imported in {:.1f} s\n", grouped(tally.done), seconds);
+  }
+  if (tally.failed > 0) {
+    die(tally.exit, fmt::format("{} keys failed; the first: {}", grouped(tally.failed), tally.first_error));
+  }
+  return Exit::done;
+}
+
+Exit export_keys(const Common& common, const ExportCommand& command) {
+  Client client(find_socket(common.socket));
+  Progress progress("exporting", 0);
+  std::uint64_t exported = 0;
+  crypto::Bytes after;
+  bool is_partial = false;
+  do {
+    const RpcValue page = client.call("scan", [&](RpcWriter& params) {
+      params.map(after.empty() ? 1 : 2).text("prefix").text(command.prefix);
+      if (!after.empty()) params.text("after").bytes(after);
+    });
+    std::vector<std::string> keys;
+    page["keys"].for_each([&](const RpcValue& key) {
+      const auto bytes = key.text_or_bytes().value_or(crypto::ByteSpan{});
+      keys.emplace_back(bytes.begin(), bytes.end());
+    });
+    is_partial |= page["members_answered"].number() != page["members_asked"].number();
+    const auto next = page["next"].bytes();
+    after = next ? crypto::Bytes(next->begin(), next->end()) : crypto::Bytes{};
+    read_keys(client, keys, {}, [&](std::size_t, const RpcValue& answer) {
+      if (!answer["error"].is_nil()) die_of(answer["error"]);
+      print_export_line(answer);
+      exported += 1;
+      progress.show(exported);
+    });
+  } while (!after.empty());
+  if (is_partial) die(Exit::quorum, "some members did not answer; keys that only they hold are missing");
+  return Exit::done;
+}
+
+}  // namespace kith::cli

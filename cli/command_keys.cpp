@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// put, get, del: one key at a time.
+#include <fmt/core.h>
+
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/terminal.h"
+
+namespace kith::cli {
+
+namespace {
+
+using daemon::RpcValue;
+using daemon::RpcWriter;
+
+crypto::Bytes read_all(std::istream& in) {
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+crypto::Bytes value_of(const PutCommand& command) {
+  if (!command.file.empty()) {
+    std::ifstream file(command.file, std::ios::binary);
+    if (!file) die(Exit::usage, fmt::format("{} cannot be read", command.file));
+    return read_all(file);
+  }
+  if (!command.value) die(Exit::usage, "put wants a value: `kith put KEY VALUE`, `-` for stdin, or --file FILE");
+  if (*command.value == "-") return read_all(std::cin);
+  return {command.value->begin(), command.value->end()};
+}
+
+crypto::Bytes version_of(const std::string& hexadecimal) {
+  auto version = crypto::from_hex(hexadecimal);
+  if (!version) die(Exit::usage, "--version wants the hexadecimal that an earlier `get --json` gave as version");
+  return *version;
+}
+
+std::string receipt_line(const RpcValue& receipt) {
+  std::string line =
+      fmt::format("{}/{} copies", receipt["copies"].number().value_or(0), receipt["wanted"].number().value_or(0));
+  if (const auto hints = receipt["hints"].number().value_or(0); hints > 0)
+    line += fmt::format(" + {} stood in for", hints);
+  if (const auto queued = receipt["queued"].number().value_or(0); queued > 0)
+    line += fmt::format(", {} away: queued", queued);
+  return line + fmt::format(", {:.1f} ms", receipt["took_ms"].real().value_or(0));
+}
+
+// The receipt goes to stderr for people and to stdout for programs.
+void print_receipt(const Common& common, const RpcValue& receipt) {
+  if (common.json) {
+    fmt::print("{}\n", to_json(receipt).dump());
+  } else if (is_terminal(STDERR_FILENO)) {
+    fmt::print(stderr, "{}: {}\n", receipt["key"].text().value_or("?"), receipt_line(receipt));
+  }
+}
+
+void print_raw(crypto::ByteSpan bytes) {
+  std::cout.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+}
+
+void print_meta(const RpcValue& answer, const RpcValue& value) {
+  fmt::print("key       {}\nauthor    {}\nseq       {}\n", answer["key"].text().value_or("?"),
+             value["author"].text().value_or("?"), value["seq"].number().value_or(0));
+  if (value["tombstone"].boolean().value_or(false)) fmt::print("kind      tombstone\n");
+  if (const auto expires = value["expires_ms"].number()) fmt::print("expires   {} ms since 1970\n", *expires);
+  if (const auto bytes = value["value"].bytes()) fmt::print("bytes     {}\n", bytes->size());
+  fmt::print("replies   {} of {}{}\nversion   {}\n", answer["replies"].number().value_or(0),
+             answer["wanted"].number().value_or(0), answer["degraded"].boolean().value_or(false) ? " (degraded)" : "",
+             crypto::to_hex(answer["version"].bytes().value_or(crypto::ByteSpan{})));
+}
+
+// Raw bytes, nothing added, so that `kith get KEY > file` is exact; several values are a line each.
+void print_values(const GetCommand& command, const RpcValue& answer) {
+  const bool several = command.keys.size() > 1 || command.terms.all;
+  answer["values"].for_each([&](const RpcValue& value) {
+    if (command.terms.meta) return print_meta(answer, value);
+    const auto bytes = value["value"].bytes();
+    if (bytes) print_raw(*bytes);
+    if (several || is_terminal(STDOUT_FILENO)) std::cout << '\n';
+  });
+}
+
+Exit get_one(Client& client, const Common& common, const GetCommand& command, const std::string& key) {
+  const RpcValue answer = client.call("get", [&](RpcWriter& params) {
+    params.map(1 + count_fields(command.terms)).text("key").name(key);
+    write_fields(params, command.terms);
+  });
+  if (common.json) {
+    fmt::print("{}\n", to_json(answer).dump());
+  } else {
+    print_values(command, answer);
+    if (answer["degraded"].boolean().value_or(false)) {
+      fmt::print(stderr, "kith: {}: answered by {} of {} replicas; see `kith members`\n", key,
+                 answer["replies"].number().value_or(0), answer["wanted"].number().value_or(0));
+    }
+  }
+  if (answer["found"].boolean().value_or(false)) return Exit::done;
+  if (!common.json) fmt::print(stderr, "kith: {} is not there\n", key);
+  return Exit::not_found;
+}
+
+}  // namespace
+
+Exit put(const Common& common, const PutCommand& command) {
+  const crypto::Bytes value = value_of(command);
+  const crypto::Bytes version = command.version.empty() ? crypto::Bytes{} : version_of(command.version);
+  Client client(find_socket(common.socket));
+  const std::size_t optional_fields = (command.ttl_ms > 0 ? 1U : 0U) + (version.empty() ? 0U : 1U);
+  print_receipt(common, client.call("put", [&](RpcWriter& params) {
+    params.map(2 + optional_fields + count_fields(command.terms));
+    params.text("key").name(command.key).text("value").bytes(value);
+    if (command.ttl_ms > 0) params.text("ttl_ms").number(command.ttl_ms);
+    if (!version.empty()) params.text("version").bytes(version);
+    write_fields(params, command.terms);
+  }));
+  return Exit::done;
+}
+
+Exit get(const Common& common, const GetCommand& command) {
+  Client client(find_socket(common.socket));
+  Exit worst = Exit::done;
+  for (const std::string& key : command.keys) worst = std::max(worst, get_one(client, common, command, key));
+  std::cout.flush();
+  return worst;
+}
+
+Exit del(const Common& common, const DelCommand& command) {
+  const crypto::Bytes version = command.version.empty() ? crypto::Bytes{} : version_of(command.version);
+  Client client(find_socket(common.socket));
+  for (const std::string& key : command.keys) {
+    print_receipt(common, client.call("del", [&](RpcWriter& params) {
+      params.map(1 + (version.empty() ? 0U : 1U) + count_fields(command.terms)).text("key").name(key);
+      if (!version.empty()) params.text("version").bytes(version);
+      write_fields(params, command.terms);
+    }));
+  }
+  return Exit::done;
+}
+
+std::size_t count_fields(const WriteTerms& terms) {
+  return 1 + (terms.wait.empty() ? 0U : 1U) + (terms.w ? 1U : 0U) + (terms.strict ? 1U : 0U);
+}
+
+void write_fields(RpcWriter& params, const WriteTerms& terms) {
+  params.text("timeout_ms").number(terms.timeout_ms);
+  if (!terms.wait.empty()) params.text("wait").text(terms.wait);
+  if (terms.w) params.text("w").number(*terms.w);
+  if (terms.strict) params.text("strict").boolean(true);
+}
+
+std::size_t count_fields(const ReadTerms& terms) {
+  return 1 + (terms.r ? 1U : 0U) + (terms.all ? 1U : 0U) + (terms.strict ? 1U : 0U);
+}
+
+void write_fields(RpcWriter& params, const ReadTerms& terms) {
+  params.text("timeout_ms").number(terms.timeout_ms);
+  if (terms.r) params.text("r").number(*terms.r);
+  if (terms.all) params.text("all").boolean(true);
+  if (terms.strict) params.text("strict").boolean(true);
+}
+
+}  // namespace kith::cli

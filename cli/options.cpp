@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+#include "cli/options.h"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <functional>
+#include <map>
+
+#include "cli/command.h"
+
+namespace kith::cli {
+
+namespace {
+
+// What the parser fills in, and the verb that was chosen.
+struct CommandLine {
+  Common common;
+  PutCommand put;
+  GetCommand get;
+  GetCommand mget;
+  DelCommand del;
+  WriteTerms mput;
+  ImportCommand import;
+  ExportCommand export_keys;
+  JoinCommand join;
+  TestnetCommand testnet;
+  std::string locate_key;
+  std::string ttl;
+  std::function<Exit()> chosen;
+};
+
+constexpr const char* footer = R"(Examples:
+  kith put greeting hello            write, and wait for W copies
+  kith get greeting                  read
+  kith put photo --file cat.jpg --wait all
+  echo '{"key":"a","value":"1"}' | kith mput
+  kith import rows.jsonl --wait all
+  kith members; kith locate greeting
+  kith testnet 5                     five daemons on loopback and a shell
+
+Exit codes: 0 done, 1 not found, 2 usage, 3 conflict, 4 too few replicas, 5 no daemon, 6 refused, 7 internal.
+See kith(1).)";
+
+// "90s", "10m", "24h", "7d", "500ms"; a bare number is seconds.
+std::uint64_t milliseconds_of(const std::string& text) {
+  static const std::map<std::string, std::uint64_t> units{{"", 1000},    {"ms", 1},        {"s", 1000},
+                                                          {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+  std::uint64_t amount = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
+  const auto unit = units.find(std::string(end, text.data() + text.size()));
+  if (error != std::errc() || unit == units.end() || amount == 0) {
+    die(Exit::usage, fmt::format("{} is no time; write 500ms, 90s, 10m, 24h or 7d", text));
+  }
+  return amount * unit->second;
+}
+
+void add_write_options(CLI::App& verb, WriteTerms& terms) {
+  verb.add_option("--wait", terms.wait, "how many copies to wait for: local, one, quorum (default) or all")
+      ->check(CLI::IsMember({"local", "one", "quorum", "all"}));
+  verb.add_option("-w", terms.w, "wait for this many copies")->check(CLI::Range(1, 1000));
+  verb.add_flag("--strict", terms.strict, "count only copies at the replicas themselves, no stand-ins");
+  verb.add_option("--timeout", terms.timeout_ms, "milliseconds to wait (default 2000)")->check(CLI::Range(1, 60000));
+}
+
+void add_read_options(CLI::App& verb, ReadTerms& terms) {
+  verb.add_option("-r", terms.r, "ask this many replicas")->check(CLI::Range(1, 1000));
+  verb.add_flag("--all", terms.all, "all concurrent values, not only the newest");
+  verb.add_flag("--strict", terms.strict, "refuse an answer of fewer than R replicas");
+  verb.add_option("--timeout", terms.timeout_ms, "milliseconds to wait (default 2000)")->check(CLI::Range(1, 60000));
+}
+
+void add_put(CLI::App& app, CommandLine& line) {
+  CLI::App* verb = app.add_subcommand("put", "write a key");
+  verb->add_option("KEY", line.put.key, "namespace/name, or a name in the namespace default")->required();
+  verb->add_option("VALUE", line.put.value, "the value; - reads it from stdin");
+  verb->add_option("--file", line.put.file, "take the value from a file")->check(CLI::ExistingFile);
+  verb->add_option("--ttl", line.ttl, "how long it lives: 90s, 10m, 24h, 7d");
+  verb->add_option("--version", line.put.version, "replace what was read: the version of a `get --json`");
+  add_write_options(*verb, line.put.terms);
+  verb->callback([&line] {
+    if (!line.ttl.empty()) line.put.ttl_ms = milliseconds_of(line.ttl);
+    line.chosen = [&line] { return put(line.common, line.put); };
+  });
+}
+
+void add_get(CLI::App& app, CommandLine& line) {
+  CLI::App* verb = app.add_subcommand("get", "read keys: raw bytes on stdout");
+  verb->add_option("KEY", line.get.keys, "one key or more")->required();
+  verb->add_flag("--meta", line.get.terms.meta, "author, version and replies instead of the value");
+  add_read_options(*verb, line.get.terms);
+  verb->callback([&line] { line.chosen = [&line] { return get(line.common, line.get); }; });
+  CLI::App* many = app.add_subcommand("mget", "read many keys (arguments, or lines of stdin): JSON lines");
+  many->add_option("KEY", line.mget.keys, "the keys; without any, lines of stdin");
+  add_read_options(*many, line.mget.terms);
+  many->callback([&line] { line.chosen = [&line] { return mget(line.common, line.mget); }; });
+}
+
+void add_del(CLI::App& app, CommandLine& line) {
+  CLI::App* verb = app.add_subcommand("del", "delete keys");
+  verb->add_option("KEY", line.del.keys, "one key or more")->required();
+  verb->add_option("--version", line.del.version, "delete what was read: the version of a `get --json`");
+  add_write_options(*verb, line.del.terms);
+  verb->callback([&line] { line.chosen = [&line] { return del(line.common, line.del); }; });
+}
+
+void add_batches(CLI::App& app, CommandLine& line) {
+  CLI::App* mput_verb = app.add_subcommand("mput", "write JSON lines from stdin; a JSON line for each answer");
+  add_write_options(*mput_verb, line.mput);
+  mput_verb->callback([&line] { line.chosen = [&line] { return mput(line.common, line.mput); }; });
+  CLI::App* import_verb = app.add_subcommand("import", "write a file of JSON lines, with progress");
+  import_verb->add_option("FILE", line.import.file, R"(lines of {"key": "a", "value": "text"}; - is stdin)")
+      ->required();
+  add_write_options(*import_verb, line.import.terms);
+  import_verb->callback([&line] { line.chosen = [&line] { return import_file(line.common, line.import); }; });
+  CLI::App* export_verb = app.add_subcommand("export", "print the keys of the whole mesh as JSON lines");
+  export_verb->add_option("PREFIX", line.export_keys.prefix, "only keys that begin with this, as in default/");
+  export_verb->callback([&line] { line.chosen = [&line] { return export_keys(line.common, line.export_keys); }; });
+}
+
+void add_mesh(CLI::App& app, CommandLine& line) {
+  const auto plain = [&](const char* name, const char* what, Exit (*verb)(const Common&)) {
+    app.add_subcommand(name, what)->callback([&line, verb] {
+      line.chosen = [&line, verb] { return verb(line.common); };
+    });
+  };
+  plain("status", "this device's daemon in a few lines", status);
+  plain("members", "the devices of the mesh and how they are", members);
+  plain("invite", "a line that lets another device join", invite);
+  plain("stop", "end this device's daemon", stop);
+  CLI::App* locate_verb = app.add_subcommand("locate", "which devices keep a key");
+  locate_verb->add_option("KEY", line.locate_key, "the key; it need not exist")->required();
+  locate_verb->callback([&line] { line.chosen = [&line] { return locate(line.common, line.locate_key); }; });
+  CLI::App* join_verb = app.add_subcommand("join", "bring this device's daemon into another mesh");
+  join_verb->add_option("INVITE", line.join.invite, "the line that `kith invite` printed; without it, from stdin");
+  join_verb->add_option("--timeout", line.join.timeout_ms, "milliseconds to wait (default 10000)");
+  join_verb->callback([&line] { line.chosen = [&line] { return join(line.common, line.join); }; });
+}
+
+void add_testnet(CLI::App& app, CommandLine& line) {
+  CLI::App* verb = app.add_subcommand("testnet", "daemons on loopback in a temporary folder, and a shell");
+  verb->add_option("N", line.testnet.nodes, "how many daemons (default 3)")->check(CLI::Range(1, 50));
+  verb->add_option("--run", line.testnet.run, "run this command instead of a shell")->expected(1, 1000);
+  verb->callback([&line] { line.chosen = [&line] { return testnet(line.testnet); }; });
+}
+
+void build(CLI::App& app, CommandLine& line) {
+  app.footer(footer);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.set_version_flag("-V,--version", KITH_VERSION, "print the version");
+  app.add_option("--socket", line.common.socket.socket, "the daemon's socket");
+  app.add_option("--home", line.common.socket.home, "the daemon's folder, as in kithd --home");
+  app.add_flag("--json", line.common.json, "one JSON object a line, with stable field names");
+  add_put(app, line);
+  add_get(app, line);
+  add_del(app, line);
+  add_batches(app, line);
+  add_mesh(app, line);
+  add_testnet(app, line);
+}
+
+}  // namespace
+
+int run(int count, char** words) {
+  CommandLine line;
+  CLI::App app{"kith: a key-value store shared by your devices, without a server", "kith"};
+  build(app, line);
+  try {
+    app.parse(count, words);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    die(Exit::usage, fmt::format("{}; `kith --help` shows how", error.what()));
+  }
+  return static_cast<int>(line.chosen());
+}
+
+}  // namespace kith::cli

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include "cli/terminal.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+namespace kith::cli {
+
+bool is_terminal(int descriptor) { return ::isatty(descriptor) == 1; }
+
+std::string coloured(std::string_view text, Colour colour) {
+  static const bool is_wanted = is_terminal(STDOUT_FILENO);
+  if (!is_wanted) return std::string(text);
+  static constexpr std::array codes{32, 33, 31, 2};
+  return fmt::format("\033[{}m{}\033[0m", codes.at(static_cast<std::size_t>(colour)), text);
+}
+
+std::string grouped(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  for (std::size_t i = text.size(); i > 3; i -= 3) text.insert(i - 3, ",");
+  return text;
+}
+
+std::string human_bytes(std::uint64_t bytes) {
+  static constexpr std::array units{"B", "KiB", "MiB", "GiB", "TiB"};
+  auto amount = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; amount >= 1024 && unit + 1 < units.size(); ++unit) amount /= 1024;
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", amount, units.at(unit));
+}
+
+std::string human_seconds(std::uint64_t seconds) {
+  if (seconds < 60) return fmt::format("{} s", seconds);
+  if (seconds < 3600) return fmt::format("{} min {} s", seconds / 60, seconds % 60);
+  if (seconds < 86400) return fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
+  return fmt::format("{} d {} h", seconds / 86400, seconds / 3600 % 24);
+}
+
+Progress::Progress(std::string what, std::uint64_t total)
+    : what_(std::move(what)),
+      total_(total),
+      began_(std::chrono::steady_clock::now()),
+      is_visible_(is_terminal(STDERR_FILENO)) {}
+
+Progress::~Progress() {
+  if (!is_visible_) return;
+  draw(done_);
+  fmt::print(stderr, "\n");
+}
+
+double Progress::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+}
+
+void Progress::show(std::uint64_t done) {
+  done_ = done;
+  const auto now = std::chrono::steady_clock::now();
+  if (!is_visible_ || now - drawn_ < std::chrono::milliseconds(100)) return;
+  drawn_ = now;
+  draw(done);
+}
+
+void Progress::draw(std::uint64_t done) {
+  const double rate = static_cast<double>(done) / std::max(seconds(), 0.001);
+  if (total_ == 0) {
+    fmt::print(stderr, "\r{}  {}  {}/s ", what_, grouped(done), grouped(static_cast<std::uint64_t>(rate)));
+    return;
+  }
+  constexpr std::uint64_t width = 30;
+  const std::uint64_t filled = std::min(width, done * width / total_);
+  fmt::print(stderr, "\r{}  [{:#<{}}{:.<{}}]  {:3} %  {} of {}  {}/s ", what_, "", filled, "", width - filled,
+             done * 100 / total_, grouped(done), grouped(total_), grouped(static_cast<std::uint64_t>(rate)));
+}
+
+}  // namespace kith::cli

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// What differs between a terminal and a pipe: colour, human units, a progress bar.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace kith::cli {
+
+bool is_terminal(int descriptor);
+
+enum class Colour : std::uint8_t { green, yellow, red, dim };
+// Coloured where stdout is a terminal, else as it is.
+std::string coloured(std::string_view text, Colour colour);
+
+std::string human_bytes(std::uint64_t bytes);      // "12.3 MiB"
+std::string human_seconds(std::uint64_t seconds);  // "3 h 5 min"
+
+// A line on stderr that grows: "importing  [#####.....]  52 %  18,160 of 34,924  9,120/s". Silent in a pipe.
+class Progress {
+ public:
+  Progress(std::string what, std::uint64_t total);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void show(std::uint64_t done);
+  double seconds() const;
+
+ private:
+  void draw(std::uint64_t done);
+
+  std::string what_;
+  std::uint64_t total_;  // 0: unknown
+  std::chrono::steady_clock::time_point began_;
+  std::chrono::steady_clock::time_point drawn_{};
+  std::uint64_t done_ = 0;
+  bool is_visible_;
+};
+
+// 34924 → "34,924"
+std::string grouped(std::uint64_t number);
+
+}  // namespace kith::cli
