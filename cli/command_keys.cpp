@@ -83,7 +83,7 @@ void print_values(const GetCommand& command, const RpcValue& answer) {
   });
 }
 
-Exit get_one(Client& client, const Common& common, const GetCommand& command, const std::string& key) {
+Exit read_one(Client& client, const Common& common, const GetCommand& command, const std::string& key) {
   const RpcValue answer = client.call("get", [&](RpcWriter& params) {
     params.map(1 + count_fields(command.terms)).text("key").name(key);
     write_fields(params, command.terms);
@@ -122,7 +122,7 @@ Exit put(const Common& common, const PutCommand& command) {
 Exit get(const Common& common, const GetCommand& command) {
   Client client(find_socket(common.socket));
   Exit worst = Exit::done;
-  for (const std::string& key : command.keys) worst = std::max(worst, get_one(client, common, command, key));
+  for (const std::string& key : command.keys) worst = std::max(worst, read_one(client, common, command, key));
   std::cout.flush();
   return worst;
 }

@@ -86,7 +86,7 @@ void add_put(CLI::App& app, CommandLine& line) {
   });
 }
 
-void add_get(CLI::App& app, CommandLine& line) {
+void add_reads(CLI::App& app, CommandLine& line) {
   CLI::App* verb = app.add_subcommand("get", "read keys: raw bytes on stdout");
   verb->add_option("KEY", line.get.keys, "one key or more")->required();
   verb->add_flag("--meta", line.get.terms.meta, "author, version and replies instead of the value");
@@ -155,7 +155,7 @@ void build(CLI::App& app, CommandLine& line) {
   app.add_option("--home", line.common.socket.home, "the daemon's folder, as in kithd --home");
   app.add_flag("--json", line.common.json, "one JSON object a line, with stable field names");
   add_put(app, line);
-  add_get(app, line);
+  add_reads(app, line);
   add_del(app, line);
   add_batches(app, line);
   add_mesh(app, line);
