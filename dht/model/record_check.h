@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a node asks of a record before it keeps or returns it, beyond its form (docs/data-model.md, "Keys" and "The clock").
+// What a node asks of a record before it keeps or returns it, beyond its form
+// (docs/data-model.md, "Keys" and "The clock").
 #pragma once
 
 #include <optional>
