@@ -73,7 +73,7 @@ bench_sources := $(wildcard tests/bench/*.cpp)
 fuzzers := $(patsubst tests/fuzz/%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 script_tests := $(sort $(shell find tests/tools tests/mesh -maxdepth 1 -name '[!_]*.[ps][yh]' -perm -u+x 2>/dev/null))
 programs := $(if $(wildcard daemon/main.cpp),build/kithd) $(if $(wildcard cli/main.cpp),build/kith)
-our_code := $(shell find $(folders) include tests examples -name '*.cpp' -o -name '*.h' 2>/dev/null)
+our_code := $(shell find $(wildcard $(folders)) include tests examples -name '*.cpp' -o -name '*.h' 2>/dev/null)
 
 # ---- Targets --------------------------------------------------------------------------------------------------
 

@@ -7,23 +7,23 @@
 
 namespace kith::tests {
 
-dht::Record record_of(const Statement& statement) {
-  const HashSignatures signatures(statement.author);
-  const dht::Entry entry{.seq = statement.seq,
-                         .kind = statement.kind,
+dht::Record record_of(const Written& written) {
+  const HashSignatures signatures(written.author);
+  const dht::Entry entry{.seq = written.seq,
+                         .kind = written.kind,
                          .expires_ms = 0,
                          .op_id = {},
-                         .bytes = crypto::as_bytes(statement.value)};
-  return dht::Record::sign({.key = statement.key,
+                         .bytes = crypto::as_bytes(written.value)};
+  return dht::Record::sign({.key = written.key,
                             .actor = {.author = signatures.signing_key(), .run = 1},
-                            .seq = statement.seq,
+                            .seq = written.seq,
                             .context = nullptr,
                             .entries = std::span(&entry, 1)},
                            signatures);
 }
 
-dht::Row replica_row(const Statement& statement) {
-  return {.record = record_of(statement), .is_own = false, .is_replica = true};
+dht::Row replica_row(const Written& written) {
+  return {.record = record_of(written), .is_own = false, .is_replica = true};
 }
 
 std::string numbered_name(std::size_t number) { return "default/" + std::to_string(number); }

@@ -13,15 +13,15 @@
 
 namespace kith::tests {
 
-struct Statement {
+struct Written {
   std::string key = "default/name";
   std::uint64_t author = 1;
   dht::Seq seq = 1;
   std::string value = "value";
   dht::EntryKind kind = dht::EntryKind::value;
 };
-dht::Record record_of(const Statement& statement);
-dht::Row replica_row(const Statement& statement);
+dht::Record record_of(const Written& written);
+dht::Row replica_row(const Written& written);
 
 // The keys of `n` names, "default/0" and on, with one row each.
 std::string numbered_name(std::size_t number);
