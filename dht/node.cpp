@@ -170,7 +170,7 @@ void Node::State::finish(Now now, Outputs& out, std::size_t first_send) {
   for (const MemberChange& change : liveness.take_changes()) apply(now, change, out);
   if (liveness.self().bytes != table.self().bytes) table.replace_self(liveness.self());
   for (std::size_t i = first_send; i < out.sends.size(); ++i) {
-    if (out.sends[i].to != self()) liveness.piggyback(out.sends[i].message);
+    if (out.sends[i].to != self()) liveness.piggyback(out.sends[i].to, out.sends[i].message);
   }
 }
 

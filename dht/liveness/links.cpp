@@ -55,6 +55,11 @@ Links::Watched* Links::find(const NodeId& node) {
   return known == watched_.end() ? nullptr : &known->second;
 }
 
+const Links::Watched* Links::find(const NodeId& node) const {
+  const auto known = watched_.find(node);
+  return known == watched_.end() ? nullptr : &known->second;
+}
+
 std::vector<NodeId> Links::due(Instant now) const {
   std::vector<NodeId> due;
   for (const auto& [node, watched] : watched_) {

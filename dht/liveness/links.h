@@ -41,6 +41,7 @@ class Links {
   void start_over(Instant now);
 
   Watched* find(const NodeId& node);
+  const Watched* find(const NodeId& node) const;
   const std::map<NodeId, Watched>& all() const { return watched_; }
   std::vector<NodeId> due(Instant now) const;
   std::optional<Instant> next_deadline() const;

@@ -97,6 +97,7 @@ void Liveness::receive(Now now, const NodeId& from, const Message& message, Outp
   const std::size_t claims = std::min(message.gossip.size(), limits::gossip_updates_per_message);
   for (std::size_t i = 0; i < claims; ++i) take_claim(now, teller, message.gossip[i], out);
   const std::uint64_t id = message.request_id;
+  if (const auto* join = std::get_if<Join>(&message.body)) take_join(now, from, *join);
   if (const auto* ping = std::get_if<Ping>(&message.body)) answer_ping(now, from, id, *ping, out);
   if (const auto* reply = std::get_if<PingReply>(&message.body)) take_ping_reply(now, from, id, *reply, out);
   if (const auto* probe = std::get_if<Probe>(&message.body)) answer_probe(now, from, id, *probe, out);
@@ -145,6 +146,15 @@ void Liveness::tell_dispute(Now now, MemberList::Entry& entry, Outputs& out) {
 }
 
 // ---- messages
+
+// A newcomer knows nobody whom it could tell of itself: whoever lets it in does.
+void Liveness::take_join(Now now, const NodeId& from, const Join& join) {
+  const std::optional<Contact> contact = read_contact(join.contact, signatures_);
+  if (!contact || contact->id != from) return;
+  const MemberList::Renewal renewal = accept(now, *contact, MemberState::alive);
+  using Renewal = MemberList::Renewal;
+  if (renewal == Renewal::joined || renewal == Renewal::renewed) announce(now, alive_claim(*contact));
+}
 
 void Liveness::answer_ping(Now now, const NodeId& from, std::uint64_t request_id, const Ping& ping, Outputs& out) {
   const PingReply reply{.incarnation = self().incarnation,
@@ -221,7 +231,17 @@ void Liveness::take_page(Now now, const NodeId& from, const Message& message, Ou
   reconciliation_.advance(now.instant, *range, has_news ? Yield::news : Yield::nothing, rng_, out);
 }
 
-void Liveness::piggyback(Message& message) { gossip_.fill(message, members_.living().size()); }
+void Liveness::piggyback(const NodeId& to, Message& message) {
+  if (is_listening(to)) gossip_.fill(message, members_.living().size());
+}
+
+// To tell it to somebody who does not answer would be a telling lost.
+bool Liveness::is_listening(const NodeId& node) const {
+  const Member* member = find(node);
+  if (member == nullptr) return true;
+  const Links::Watched* watched = links_.find(node);
+  return member->state == MemberState::alive && (watched == nullptr || !watched->link.is_failing());
+}
 
 void Liveness::measured(const NodeId& node, Duration round_trip) {
   MemberList::Entry* entry = members_.find(node);
@@ -294,7 +314,7 @@ void Liveness::fell_silent(Now now, const NodeId& node) {
 void Liveness::accuse(Now now, const NodeId& node) {
   const Member& target = members_.find(node)->member;
   if (target.state != MemberState::alive) return;
-  const Verdicts::Accusation accusation{node, target.incarnation, self().id, Verdicts::Reach::watchers};
+  const Verdicts::Accusation accusation{node, target.incarnation, self().id, Suspicion::Reach::watchers};
   verdicts_.accuse(now.instant, accusation, Suspicion::Report::first_hand, members_);
   verdicts_.inquire(now.instant, node, links_.find(node)->link.asked_since(), self().id);
 }
@@ -309,28 +329,28 @@ void Liveness::ask_watchers(Now now, Outputs& out) {
   }
 }
 
+// A verdict may leave further members accused, which may decide about others.
 void Liveness::judge(Now now) {
-  for (auto verdicts = verdicts_.judge(now.instant, members_); !verdicts.empty();
-       verdicts = verdicts_.judge(now.instant, members_)) {
+  for (;;) {
+    const std::vector<Verdicts::Verdict> verdicts = verdicts_.judge(now.instant, members_);
+    if (verdicts.empty()) return;
     for (const Verdicts::Verdict& verdict : verdicts) suspect(now, verdict);
   }
 }
 
-// The voices that made the majority are told to everybody, and those of the watchers that answered nothing are
-// accused too: whoever hears this counts for itself, and must be able to come to the same verdict.
+// The voices that made the majority are told to everybody; and watchers that were left out because they are silent to
+// us are accused too. Whoever hears this counts for itself, and must be able to come to the same verdict.
 void Liveness::suspect(Now now, const Verdicts::Verdict& verdict) {
-  const Suspicion* suspicion = verdicts_.find(verdict.target);
   members_.set_state(verdict.target, MemberState::suspect);
-  for (const NodeId& accuser : suspicion->accusers()) {
+  for (const NodeId& accuser : verdicts_.find(verdict.target)->accusers()) {
     announce(now, accusation_by(accuser, members_.find(verdict.target)->member));
   }
-  for (const NodeId& mute : verdict.mute) {
-    const MemberList::Entry* entry = members_.find(mute);
+  for (const NodeId& silent : verdict.left_out) {
+    const MemberList::Entry* entry = members_.find(silent);
     if (entry == nullptr || entry->member.state != MemberState::alive) continue;
-    const Verdicts::Accusation accusation{mute, entry->member.incarnation, self().id, Verdicts::Reach::mesh};
-    if (verdicts_.accuse(now.instant, accusation, Suspicion::Report::first_hand, members_)) {
-      announce(now, accusation_by(self().id, entry->member));
-    }
+    const Verdicts::Accusation accusation{silent, entry->member.incarnation, self().id, Suspicion::Reach::mesh};
+    verdicts_.accuse(now.instant, accusation, Suspicion::Report::first_hand, members_);
+    announce(now, accusation_by(self().id, entry->member));
   }
 }
 
@@ -391,12 +411,12 @@ void Liveness::flush(Outputs& out) {
   flush_at_.reset();
   std::vector<NodeId> neighbours;
   for (const auto& [node, watched] : links_.all()) {
-    if (is_usable(node)) neighbours.push_back(node);
+    if (is_listening(node)) neighbours.push_back(node);
   }
   for (std::size_t told = 0; told < gossip_fan_out && !neighbours.empty(); ++told) {
     const auto chosen = neighbours.begin() + static_cast<std::ptrdiff_t>(rng_.below(neighbours.size()));
     Message message = message_with(Gossip{});
-    piggyback(message);
+    piggyback(*chosen, message);
     if (message.gossip.empty()) return;
     out.sends.push_back({.to = *chosen, .message = std::move(message)});
     neighbours.erase(chosen);

@@ -50,19 +50,20 @@ class Liveness {
   // `signatures` must outlive this object and be those that signed `self`.
   Liveness(Timing timing, Contact self, const Signatures& signatures, crypto::Rng rng);
 
-  // A member learnt from a join, a page of members or the disk, its contact verified. Ignored where not newer than what
-  // is known; not told on, since its owner tells of itself.
+  // A member learnt from the disk or by other means, its contact verified. Ignored where not newer than what is known;
+  // not told on.
   void add(Now now, const Contact& contact, MemberState state);
 
   // This node's contact changed: told to all. Ignored unless its incarnation is higher. Requires: signed by this node.
   void replace_self(Now now, Contact self);
 
-  // `from` is authenticated: any packet is its heartbeat. `message` may be a Ping, a Probe, an answer to one, or a page
-  // of members, and carries gossip; of other messages only the gossip is read.
+  // `from` is authenticated: any packet is its heartbeat. `message` may be a Ping, a Probe, an answer to one, a Join
+  // (the newcomer is told on, the answer is the caller's) or a page of members; of other messages only the gossip is
+  // read.
   void receive(Now now, const NodeId& from, const Message& message, Outputs& out);
 
   // Adds what is worth telling to message.gossip. Call for every message sent.
-  void piggyback(Message& message);
+  void piggyback(const NodeId& to, Message& message);
 
   // A round trip measured by somebody else. Ignored for a node that is no member.
   void measured(const NodeId& node, Duration round_trip);
@@ -110,6 +111,7 @@ class Liveness {
   MemberList::Renewal accept(Now now, const Contact& contact, MemberState state);
 
   // Messages.
+  void take_join(Now now, const NodeId& from, const Join& join);
   void answer_ping(Now now, const NodeId& from, std::uint64_t request_id, const Ping& ping, Outputs& out);
   void take_ping_reply(Now now, const NodeId& from, std::uint64_t request_id, const PingReply& reply, Outputs& out);
   void compare_digests(Now now, const NodeId& from, std::uint64_t theirs, Outputs& out);
@@ -138,6 +140,7 @@ class Liveness {
   void ask_to_refute(Now now, Incarnation over);
   void send_ping(Now now, const NodeId& to, Outputs& out);
   void tell(const NodeId& to, std::vector<MemberUpdate> claims, Outputs& out) const;
+  bool is_listening(const NodeId& node) const;
   bool is_self(const NodeId& node) const { return node == self().id; }
   std::size_t links_failing() const;
   Duration slowest_timeout() const;

@@ -57,7 +57,7 @@ bool Liveness::take_accusation(Now now, const Teller& teller, const MemberUpdate
   const bool is_news =
       verdicts_.accuse(now.instant,
                        {claim.node, claim.incarnation, claim.accuser,
-                        is_for_watchers ? Verdicts::Reach::watchers : Verdicts::Reach::mesh},
+                        is_for_watchers ? Suspicion::Reach::watchers : Suspicion::Reach::mesh},
                        is_first_hand ? Suspicion::Report::first_hand : Suspicion::Report::hearsay, members_);
   if (is_first_hand) verdicts_.accuses(claim.accuser, claim.node);
   if (!is_news) return false;

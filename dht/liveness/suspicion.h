@@ -27,17 +27,28 @@ class Suspicion {
   Suspicion(Incarnation incarnation, std::vector<NodeId> watchers)
       : incarnation_(incarnation), watchers_(std::move(watchers)) {}
 
+  // How far an accusation travels. watchers: between the watchers of the accused, soft, renewed by the accuser while
+  // it hears nothing. mesh: a majority stood behind it somewhere, and everybody is told.
+  enum class Reach : std::uint8_t { watchers, mesh };
   // first_hand: from the accuser itself, so it is news even after we heard the member. hearsay may be an echo.
   enum class Report : std::uint8_t { first_hand, hearsay };
+  struct Voice {
+    NodeId accuser;
+    Instant expires{};
+    Reach reach = Reach::watchers;
+  };
 
-  // Returns whether this adds a voice. At most limits::accusers_per_member are kept.
-  bool accuse(const NodeId& accuser, Instant expires, Report report);
+  // Returns whether this adds a voice, or makes one public. At most limits::accusers_per_member are kept.
+  bool accuse(const Voice& voice, Report report);
 
   // The member was heard by this node: every voice so far was wrong, as far as we are concerned.
   void contradict();
 
   // More than half of the jury accuses it. `is_in_doubt` tells which jurors do not count.
   bool is_majority(const std::function<bool(const NodeId&)>& is_in_doubt) const;
+
+  // Two voices told to the whole mesh: enough for those who are no watchers of the member and can ask nobody.
+  bool has_public_voices() const;
 
   // It is the mesh's suspicion from now on, and no voice expires any more.
   void confirm(Instant now) { confirmed_at_ = now; }
@@ -55,19 +66,19 @@ class Suspicion {
   // Whose voices count, in order of arrival.
   std::vector<NodeId> accusers() const;
   std::size_t accuser_count() const;
+  bool counts(const NodeId& accuser) const;
   const std::vector<NodeId>& watchers() const { return watchers_; }
   Incarnation incarnation() const { return incarnation_; }
 
  private:
-  struct Voice {
-    NodeId accuser;
-    Instant expires;
+  struct Heard {
+    Voice voice;
     bool counts = true;  // false: we heard the member since
   };
 
   Incarnation incarnation_;
   std::vector<NodeId> watchers_;
-  std::vector<Voice> voices_;
+  std::vector<Heard> voices_;
   std::optional<Instant> confirmed_at_;
 };
 

@@ -33,8 +33,8 @@ bool Verdicts::accuse(Instant now, const Accusation& accusation, Suspicion::Repo
   }
   if (found->second.confirmed_at()) return false;
   Instant expires = now + periods_of_accusation * rules_.period;
-  if (accusation.reach == Reach::mesh) expires += rules_.dead_after;
-  const bool is_news = found->second.accuse(accusation.accuser, expires, report);
+  if (accusation.reach == Suspicion::Reach::mesh) expires += rules_.dead_after;
+  const bool is_news = found->second.accuse({accusation.accuser, expires, accusation.reach}, report);
   has_news_ |= is_news;
   return is_news;
 }
@@ -76,14 +76,10 @@ Inquiry::Word Verdicts::hears(const NodeId& witness, const NodeId& target, Insta
 std::vector<Verdicts::Verdict> Verdicts::judge(Instant now, const MemberList& members) {
   std::vector<Verdict> verdicts;
   while (std::exchange(has_news_, false)) {
-    for (auto& item : suspicions_) {
-      const NodeId& target = item.first;
-      Suspicion& suspicion = item.second;
-      if (suspicion.confirmed_at() || suspicion.accuser_count() == 0) continue;
-      const auto in_doubt = [&](const NodeId& juror) { return is_in_doubt(juror, target, members); };
-      if (!suspicion.is_majority(in_doubt)) continue;
+    for (auto& [target, suspicion] : suspicions_) {
+      if (suspicion.confirmed_at() || !is_decided(target, suspicion, members)) continue;
       suspicion.confirm(now);
-      verdicts.push_back({target, mute_about(target)});
+      verdicts.push_back({target, silent_watchers(target, members.self().id)});
       inquiries_.erase(target);
       has_news_ = true;
     }
@@ -91,12 +87,12 @@ std::vector<Verdicts::Verdict> Verdicts::judge(Instant now, const MemberList& me
   return verdicts;
 }
 
-std::vector<NodeId> Verdicts::mute_about(const NodeId& target) const {
-  const auto inquiry = inquiries_.find(target);
-  if (inquiry == inquiries_.end()) return {};
-  std::vector<NodeId> mute = suspicions_.at(target).watchers();
-  std::erase_if(mute, [&](const NodeId& witness) { return !inquiry->second.is_unresponsive(witness); });
-  return mute;
+// A watcher counts the jury. Nobody else can ask it, and takes what watchers told everybody.
+bool Verdicts::is_decided(const NodeId& target, const Suspicion& suspicion, const MemberList& members) const {
+  if (suspicion.accuser_count() == 0) return false;
+  const bool is_watcher = std::ranges::binary_search(suspicion.watchers(), members.self().id);
+  if (!is_watcher && suspicion.has_public_voices()) return true;
+  return suspicion.is_majority([&](const NodeId& juror) { return is_in_doubt(juror, target, members); });
 }
 
 bool Verdicts::is_in_doubt(const NodeId& juror, const NodeId& target, const MemberList& members) const {
@@ -104,11 +100,22 @@ bool Verdicts::is_in_doubt(const NodeId& juror, const NodeId& target, const Memb
   const MemberList::Entry* entry = members.find(juror);
   if (entry == nullptr || entry->member.state != MemberState::alive) return true;
   const Suspicion* suspicion = find(juror);
-  if (suspicion != nullptr && (suspicion->confirmed_at() || suspicion->accuser_count() >= accusers_for_doubt)) {
-    return true;
-  }
+  if (suspicion != nullptr && suspicion->accuser_count() >= accusers_for_doubt) return true;
+  return is_silent_to(members.self().id, juror, target);
+}
+
+// Whoever is silent to us cannot be our witness.
+bool Verdicts::is_silent_to(const NodeId& self, const NodeId& juror, const NodeId& target) const {
+  const Suspicion* suspicion = find(juror);
+  if (suspicion != nullptr && (suspicion->confirmed_at() || suspicion->counts(self))) return true;
   const auto inquiry = inquiries_.find(target);
   return inquiry != inquiries_.end() && inquiry->second.is_unresponsive(juror);
+}
+
+std::vector<NodeId> Verdicts::silent_watchers(const NodeId& target, const NodeId& self) const {
+  std::vector<NodeId> silent = suspicions_.at(target).watchers();
+  std::erase_if(silent, [&](const NodeId& juror) { return juror == self || !is_silent_to(self, juror, target); });
+  return silent;
 }
 
 std::vector<NodeId> Verdicts::dead(Instant now) const {

@@ -21,14 +21,11 @@ class Verdicts {
     Duration dead_after;
   };
 
-  // How far an accusation travels. watchers: between the watchers of the accused, soft, renewed by the accuser while
-  // it hears nothing. mesh: a majority stood behind it somewhere; everybody is told.
-  enum class Reach : std::uint8_t { watchers, mesh };
   struct Accusation {
     NodeId target;
     Incarnation incarnation;
     NodeId accuser;
-    Reach reach;
+    Suspicion::Reach reach;
   };
 
   explicit Verdicts(Rules rules) : rules_(rules) {}
@@ -51,7 +48,7 @@ class Verdicts {
   // Suspicions that became the mesh's by what is known now.
   struct Verdict {
     NodeId target;
-    std::vector<NodeId> mute;  // watchers that we left out because they never answered us
+    std::vector<NodeId> left_out;  // watchers that did not count because they are silent to this node
   };
   std::vector<Verdict> judge(Instant now, const MemberList& members);
 
@@ -70,7 +67,9 @@ class Verdicts {
   const Suspicion* find(const NodeId& target) const;
 
  private:
-  std::vector<NodeId> mute_about(const NodeId& target) const;
+  bool is_decided(const NodeId& target, const Suspicion& suspicion, const MemberList& members) const;
+  std::vector<NodeId> silent_watchers(const NodeId& target, const NodeId& self) const;
+  bool is_silent_to(const NodeId& self, const NodeId& juror, const NodeId& target) const;
   bool is_in_doubt(const NodeId& juror, const NodeId& target, const MemberList& members) const;
 
   Rules rules_;

@@ -132,7 +132,7 @@ void LivenessMesh::settle(std::size_t node, dht::Outputs outputs) {
     counters.died += change.kind == dht::MemberChange::Kind::dead ? 1 : 0;
   }
   for (dht::Send& message : outputs.sends) {
-    at(node).piggyback(message.message);
+    at(node).piggyback(message.to, message.message);
     send(node, message);
   }
   wake_later(node);

@@ -178,7 +178,7 @@ TEST_CASE("a page that nobody asked for is read as far as a page goes, and is no
   CHECK(f.out.sends.empty());
   Message carrier;
   carrier.body = Gossip{};
-  f.node.piggyback(carrier);
+  f.node.piggyback(numbered_node(1), carrier);
   CHECK(carrier.gossip.empty());
 }
 

@@ -116,7 +116,7 @@ TEST_CASE("a partition that heals leaves equal views", "[liveness]") {
 }
 
 TEST_CASE("both halves of a partition route around the other in seconds", "[liveness]") {
-  for (std::uint64_t seed = 15; seed < 25; ++seed) {
+  for (std::uint64_t seed = 15; seed < 45; ++seed) {
     LivenessMesh mesh(10, seed);
     settle(mesh, seed);
     mesh.is_cut = split_at(5);
@@ -162,6 +162,49 @@ TEST_CASE("a node that restarts is alive at once, with its new incarnation", "[l
   CHECK(mesh.run_until([&] { return mesh.all_see(3, MemberState::alive); }, 10s) < 4s);
   CHECK(mesh.run_until([&] { return mesh.views_are_equal(); }, 30s) < 10s);
   CHECK(mesh.at(0).find(mesh.id(3))->incarnation > before);
+}
+
+TEST_CASE("a newcomer that presents itself to one is known to all", "[liveness]") {
+  LivenessMesh mesh(30, 21);
+  for (std::size_t node = 0; node < 29; ++node) {
+    for (std::size_t to = 0; to < 29; ++to) mesh.introduce(node, to);
+  }
+  mesh.run(10s);
+  Message join;
+  join.body = Join{.contact = mesh.contact(29).bytes};
+  mesh.deliver(29, 0, join);
+  CHECK(mesh.run_until([&] { return mesh.all_see(29, MemberState::alive); }, 5s) < 1s);
+}
+
+TEST_CASE("a contact that is not the newcomer's own is not presented", "[liveness]") {
+  LivenessMesh mesh(3, 22);
+  mesh.introduce(1, 0);
+  Message join;
+  join.body = Join{.contact = mesh.contact(2).bytes};
+  mesh.deliver(1, 0, join);
+  mesh.run(100ms);
+  CHECK(mesh.at(0).find(mesh.id(2)) == nullptr);
+}
+
+TEST_CASE("a node that is cut off holds nobody usable", "[liveness]") {
+  for (const std::size_t n : {3U, 10U, 20U}) {
+    LivenessMesh mesh(n, n);
+    settle(mesh, 23);
+    mesh.is_cut = [](std::size_t from, std::size_t to) { return from == 0 || to == 0; };
+    const auto is_alone = [&] {
+      for (std::size_t other = 1; other < n; ++other) {
+        if (mesh.at(0).is_usable(mesh.id(other))) return false;
+      }
+      return true;
+    };
+    INFO("n " << n);
+    CHECK(mesh.run_until(is_alone, 1min) < (n <= 10 ? 6s : 40s));
+    mesh.run(3s);
+    for (std::size_t other = 1; other < n; ++other) {
+      CHECK(mesh.state_at(other, 0) != MemberState::alive);
+      CHECK(mesh.state_at(other, other == 1 ? 2 : 1) == MemberState::alive);
+    }
+  }
 }
 
 TEST_CASE("a node whose clock went back before a restart overtakes its old incarnation", "[liveness]") {
