@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "crypto/cipher_state.h"
 
-#include <sodium.h>
-
 #include <limits>
+
+#include <sodium.h>
 
 namespace kith::crypto {
 namespace {

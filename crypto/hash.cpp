@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "crypto/hash.h"
 
-#include <sodium.h>
-
 #include <cstdlib>
+
+#include <sodium.h>
 
 namespace kith::crypto {
 namespace {

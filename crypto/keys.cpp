@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "crypto/keys.h"
 
-#include <sodium.h>
-
 #include <algorithm>
+
+#include <sodium.h>
 
 namespace kith::crypto {
 namespace {

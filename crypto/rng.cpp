@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "crypto/rng.h"
 
-#include <sodium.h>
-
 #include <cstdlib>
 #include <cstring>
+
+#include <sodium.h>
 
 namespace kith::crypto {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "crypto/cipher_state.h"
 
-#include <catch2/catch.hpp>
-
 #include <limits>
+
+#include <catch2/catch.hpp>
 
 #include "tests/support/bytes.h"
 

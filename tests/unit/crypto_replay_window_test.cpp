@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "crypto/replay_window.h"
 
+#include <set>
+
 #include <rapidcheck.h>
 #include <catch2/catch.hpp>
-
-#include <set>
 
 namespace kith::tests {
 namespace {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "crypto/rng.h"
 
-#include <catch2/catch.hpp>
-
 #include <set>
+
+#include <catch2/catch.hpp>
 
 #include "tests/support/bytes.h"
 

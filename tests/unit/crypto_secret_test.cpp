@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "crypto/secret.h"
 
-#include <catch2/catch.hpp>
-
 #include <memory>
 #include <new>
+
+#include <catch2/catch.hpp>
 
 #include "tests/support/bytes.h"
 
