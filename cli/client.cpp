@@ -65,41 +65,56 @@ Client::~Client() {
 }
 
 std::uint32_t Client::send(std::string_view method, const WriteParams& params) {
-  crypto::Bytes bytes;
-  daemon::RpcWriter writer(bytes);
+  daemon::RpcWriter writer(unsent_);
   writer.request(++last_id_, method);
   params(writer);
+  if (!is_collecting_) send_all();
+  return last_id_;
+}
+
+void Client::end_batch() {
+  is_collecting_ = false;
+  send_all();
+}
+
+void Client::send_all() {
   std::size_t sent = 0;
-  while (sent < bytes.size()) {
-    const ssize_t count = ::send(socket_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+  while (sent < unsent_.size()) {
+    const ssize_t count = ::send(socket_, unsent_.data() + sent, unsent_.size() - sent, MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) die(Exit::no_daemon, fmt::format("the daemon at {} hung up", path_));
     sent += static_cast<std::size_t>(count);
   }
-  return last_id_;
+  unsent_.clear();
 }
 
 const daemon::RpcMessage& Client::receive() {
-  received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(consumed_));
-  consumed_ = 0;
   while (true) {
-    switch (reader_.read(received_)) {
+    switch (reader_.read(crypto::ByteSpan(received_).subspan(consumed_))) {
       case daemon::RpcRead::message:
-        consumed_ = reader_.consumed();
+        consumed_ += reader_.consumed();
         return reader_.message();
       case daemon::RpcRead::incomplete:
+        receive_more();
         break;
       case daemon::RpcRead::malformed:
       case daemon::RpcRead::too_large:
         die(Exit::internal, fmt::format("what answers at {} does not speak kith's protocol", path_));
     }
-    const std::size_t before = received_.size();
-    received_.resize(before + read_bytes);
-    const ssize_t count = ::recv(socket_, received_.data() + before, read_bytes, 0);
-    received_.resize(before + static_cast<std::size_t>(count > 0 ? count : 0));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) die(Exit::no_daemon, fmt::format("the daemon at {} hung up", path_));
   }
+}
+
+void Client::receive_more() {
+  received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(consumed_));
+  consumed_ = 0;
+  const std::size_t before = received_.size();
+  received_.resize(before + read_bytes);
+  ssize_t count = 0;
+  do {
+    count = ::recv(socket_, received_.data() + before, read_bytes, 0);
+  } while (count < 0 && errno == EINTR);
+  if (count <= 0) die(Exit::no_daemon, fmt::format("the daemon at {} hung up", path_));
+  received_.resize(before + static_cast<std::size_t>(count));
 }
 
 daemon::RpcValue Client::call(std::string_view method, const WriteParams& params) {

@@ -32,6 +32,13 @@ class Client {
   // Sends a request and returns its id.
   std::uint32_t send(std::string_view method, const WriteParams& params);
 
+  // Between the two, requests are collected, and then sent as one.
+  void begin_batch() { is_collecting_ = true; }
+  void end_batch();
+
+  // More bytes are here already: receive() may not have to wait.
+  bool has_more() const { return consumed_ < received_.size(); }
+
   // Waits for the next message; it stands until the next call. Ends the program when the daemon hangs up.
   const daemon::RpcMessage& receive();
 
@@ -39,7 +46,12 @@ class Client {
   daemon::RpcValue call(std::string_view method, const WriteParams& params);
 
  private:
+  void send_all();
+  void receive_more();
+
   std::string path_;
+  crypto::Bytes unsent_;
+  bool is_collecting_ = false;
   int socket_ = -1;
   std::uint32_t last_id_ = 0;
   crypto::Bytes received_;
