@@ -107,6 +107,6 @@ inline constexpr std::size_t recent_reads_max = 4096;
 inline constexpr std::size_t recent_read_bytes_max = 4U << 20;
 
 // Operation ids of client retries.
-inline constexpr WallMs operation_keep_ms = 24 * 3600 * 1000ULL;
+inline constexpr WallMs operation_keep_ms = 24ULL * 3600 * 1000;
 
 }  // namespace kith::dht::limits
