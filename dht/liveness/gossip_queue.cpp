@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <iterator>
 
 #include "dht/model/limits.h"
 
@@ -42,7 +42,23 @@ std::size_t claim_bytes(const MemberUpdate& claim) {
   return frame_bytes + claim.contact.size();
 }
 
-void GossipQueue::push(const MemberUpdate& claim) {
+std::vector<Message> messages_of(std::vector<MemberUpdate> claims) {
+  std::vector<Message> messages;
+  std::size_t room = 0;
+  for (MemberUpdate& claim : claims) {
+    const std::size_t bytes = claim_bytes(claim);
+    if (messages.empty() || bytes > room || messages.back().gossip.size() == limits::gossip_updates_per_message) {
+      messages.emplace_back();
+      messages.back().body = Gossip{};
+      room = limits::gossip_bytes_per_message;
+    }
+    room -= std::min(room, bytes);
+    messages.back().gossip.push_back(std::move(claim));
+  }
+  return messages;
+}
+
+void GossipQueue::push(Instant now, const MemberUpdate& claim) {
   const auto first = rank_of_.lower_bound({claim.node, {}});
   if (first != rank_of_.end() && first->first.first == claim.node) {
     const Incarnation queued = by_rank_.at(first->second).incarnation;  // the same for all claims about one member
@@ -54,6 +70,7 @@ void GossipQueue::push(const MemberUpdate& claim) {
   const Rank rank{.told = 0, .age = next_age_--};
   by_rank_.emplace(rank, claim);
   rank_of_.emplace(Subject{claim.node, claim.accuser}, rank);
+  if (!deadline_) deadline_ = now + delay_;
 }
 
 void GossipQueue::drop(std::map<Rank, MemberUpdate>::iterator queued) {

@@ -6,17 +6,23 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "dht/model/message.h"
+#include "dht/model/time.h"
 
 namespace kith::dht {
 
 class GossipQueue {
  public:
+  // `delay`: how long news waits for company, so that what happens together is told together.
+  explicit GossipQueue(Duration delay) : delay_(delay) {}
+
   // Begins to tell a claim. One about an older incarnation of the same member is forgotten; the same claim again is
   // told on from where it was. Beyond limits::gossip_queue_max the most told is dropped.
-  void push(const MemberUpdate& claim);
+  void push(Instant now, const MemberUpdate& claim);
 
   // Everything about this member is old news.
   void forget(const NodeId& node);
@@ -24,8 +30,10 @@ class GossipQueue {
   // Adds claims to message.gossip, as far as limits.h and the room beside the body allow.
   void fill(Message& message, std::size_t members);
 
-  // Something was not told at all yet.
-  bool has_untold() const { return !by_rank_.empty() && by_rank_.begin()->first.told == 0; }
+  // When news wants to be told unasked.
+  std::optional<Instant> next_deadline() const { return deadline_; }
+  void on_deadline() { deadline_.reset(); }
+
   std::size_t size() const { return by_rank_.size(); }
 
  private:
@@ -43,7 +51,12 @@ class GossipQueue {
   std::map<Rank, MemberUpdate> by_rank_;
   std::map<Subject, Rank> rank_of_;
   std::uint64_t next_age_ = UINT64_MAX;
+  Duration delay_;
+  std::optional<Instant> deadline_;
 };
+
+// As few messages as carry these claims, each one datagram.
+std::vector<Message> messages_of(std::vector<MemberUpdate> claims);
 
 // About how many bytes a claim takes in a message.
 std::size_t claim_bytes(const MemberUpdate& claim);

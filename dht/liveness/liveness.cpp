@@ -13,9 +13,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How long news waits for company before it is told unasked, and to how many neighbours.
-constexpr Duration gossip_delay = 50ms;
+// To how many neighbours news is told unasked, and how long it waits for company before.
 constexpr std::size_t gossip_fan_out = 4;
+constexpr Duration gossip_delay = 50ms;
 
 // Members come in bursts (a page, a healed partition): the graph is drawn once for all of them.
 constexpr Duration rewire_delay = 50ms;
@@ -75,8 +75,10 @@ Liveness::Liveness(Timing timing, Contact self, const Signatures& signatures, cr
       members_(std::move(self)),
       links_(timing.period),
       verdicts_({.watchers = timing.watchers, .period = timing.period, .dead_after = timing.dead_after}),
+      gossip_(gossip_delay),
       health_(timing.period),
-      reconciliation_(2 * timing.period) {}
+      reconciliation_(2 * timing.period),
+      refutation_(refute_pause) {}
 
 void Liveness::add(Now now, const Contact& contact, MemberState state) {
   if (!is_self(contact.id)) accept(now, contact, state);
@@ -85,7 +87,7 @@ void Liveness::add(Now now, const Contact& contact, MemberState state) {
 void Liveness::replace_self(Now now, Contact self) {
   if (self.incarnation <= this->self().incarnation) return;
   members_.replace_self(std::move(self));
-  announce(now, alive_claim(this->self()));
+  gossip_.push(now.instant, alive_claim(this->self()));
 }
 
 // ---- a packet arrives
@@ -153,7 +155,7 @@ void Liveness::take_join(Now now, const NodeId& from, const Join& join) {
   if (!contact || contact->id != from) return;
   const MemberList::Renewal renewal = accept(now, *contact, MemberState::alive);
   using Renewal = MemberList::Renewal;
-  if (renewal == Renewal::joined || renewal == Renewal::renewed) announce(now, alive_claim(*contact));
+  if (renewal == Renewal::joined || renewal == Renewal::renewed) gossip_.push(now.instant, alive_claim(*contact));
 }
 
 void Liveness::answer_ping(Now now, const NodeId& from, std::uint64_t request_id, const Ping& ping, Outputs& out) {
@@ -259,17 +261,20 @@ void Liveness::on_deadline(Now now, Outputs& out) {
   ask_watchers(now, out);
   judge(now);
   bury(now);
-  if (is_due(refute_at_, now)) refute(now);
+  if (is_due(refutation_.next_deadline(), now)) refute(now);
   if (is_due(call_the_dead_at_, now)) call_the_dead(now, out);
   reconciliation_.on_deadline(now.instant, rng_, out);
-  if (is_due(flush_at_, now)) flush(out);
+  if (is_due(gossip_.next_deadline(), now)) spread_news(out);
 }
 
 std::optional<Instant> Liveness::next_deadline() const {
   std::optional<Instant> next = links_.next_deadline();
   take_earlier(next, verdicts_.next_deadline());
   take_earlier(next, reconciliation_.next_deadline());
-  for (const auto& deadline : {rewire_at_, refute_at_, call_the_dead_at_, flush_at_}) take_earlier(next, deadline);
+  take_earlier(next, refutation_.next_deadline());
+  take_earlier(next, gossip_.next_deadline());
+  take_earlier(next, rewire_at_);
+  take_earlier(next, call_the_dead_at_);
   return next;
 }
 
@@ -343,14 +348,14 @@ void Liveness::judge(Now now) {
 void Liveness::suspect(Now now, const Verdicts::Verdict& verdict) {
   members_.set_state(verdict.target, MemberState::suspect);
   for (const NodeId& accuser : verdicts_.find(verdict.target)->accusers()) {
-    announce(now, accusation_by(accuser, members_.find(verdict.target)->member));
+    gossip_.push(now.instant, accusation_by(accuser, members_.find(verdict.target)->member));
   }
   for (const NodeId& silent : verdict.left_out) {
     const MemberList::Entry* entry = members_.find(silent);
     if (entry == nullptr || entry->member.state != MemberState::alive) continue;
     const Verdicts::Accusation accusation{silent, entry->member.incarnation, self().id, Suspicion::Reach::mesh};
     verdicts_.accuse(now.instant, accusation, Suspicion::Report::first_hand, members_);
-    announce(now, accusation_by(self().id, entry->member));
+    gossip_.push(now.instant, accusation_by(self().id, entry->member));
   }
 }
 
@@ -387,28 +392,17 @@ void Liveness::call_the_dead(Now now, Outputs& out) {
   call_the_dead_at_ = now.instant + wait + wait * jitter / 1000;
 }
 
-void Liveness::ask_to_refute(Now now, Incarnation over) {
-  refute_over_ = std::max(refute_over_, over);
-  refute_at_ = refuted_at_ == Instant{} ? now.instant : std::max(now.instant, refuted_at_ + refute_pause);
-}
-
 void Liveness::refute(Now now) {
-  refute_at_.reset();
+  const std::optional<Incarnation> incarnation = refutation_.on_deadline(now.instant, self().incarnation);
+  if (!incarnation) return;
   Contact renewed = self();
-  if (refute_over_ < renewed.incarnation) return;  // the contact was renewed for another reason
-  if (refute_over_ == UINT64_MAX) return;
-  renewed.incarnation = refute_over_ + 1;
-  refuted_at_ = now.instant;
+  renewed.incarnation = *incarnation;
   replace_self(now, sign_contact(std::move(renewed), signatures_));
 }
 
-void Liveness::announce(Now now, const MemberUpdate& claim) {
-  gossip_.push(claim);
-  if (!flush_at_) flush_at_ = now.instant + gossip_delay;
-}
-
-void Liveness::flush(Outputs& out) {
-  flush_at_.reset();
+// News goes to a few neighbours unasked; from then on it rides on what is said anyway.
+void Liveness::spread_news(Outputs& out) {
+  gossip_.on_deadline();
   std::vector<NodeId> neighbours;
   for (const auto& [node, watched] : links_.all()) {
     if (is_listening(node)) neighbours.push_back(node);
@@ -436,21 +430,9 @@ void Liveness::send_ping(Now now, const NodeId& to, Outputs& out) {
   out.sends.push_back({.to = to, .message = message_with(ping, request_id)});
 }
 
-// One message for as many claims as one datagram takes.
 void Liveness::tell(const NodeId& to, std::vector<MemberUpdate> claims, Outputs& out) const {
-  Message message = message_with(Gossip{});
-  std::size_t bytes = 0;
-  for (MemberUpdate& claim : claims) {
-    const bool is_full = message.gossip.size() == limits::gossip_updates_per_message ||
-                         bytes + claim_bytes(claim) > limits::gossip_bytes_per_message;
-    if (is_full && !message.gossip.empty()) {
-      out.sends.push_back({.to = to, .message = std::exchange(message, message_with(Gossip{}))});
-      bytes = 0;
-    }
-    bytes += claim_bytes(claim);
-    message.gossip.push_back(std::move(claim));
-  }
-  if (!message.gossip.empty()) out.sends.push_back({.to = to, .message = std::move(message)});
+  for (Message& message : messages_of(std::move(claims)))
+    out.sends.push_back({.to = to, .message = std::move(message)});
 }
 
 // ---- queries

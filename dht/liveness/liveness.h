@@ -6,6 +6,7 @@
 //   inquiry        what the other watchers hear of a member that is silent to us
 //   suspicion      who accuses whom, and when that is a majority; verdicts holds all of them
 //   gossip_queue   what to tell, and how often
+//   refutation     raising our own incarnation
 //   reconciliation comparing lists with a peer that gossip did not reach
 //   member_list    what is known of each member, and which claim replaces which
 //
@@ -24,6 +25,7 @@
 #include "dht/liveness/local_health.h"
 #include "dht/liveness/member_list.h"
 #include "dht/liveness/reconciliation.h"
+#include "dht/liveness/refutation.h"
 #include "dht/liveness/verdicts.h"
 #include "dht/model/contact.h"
 #include "dht/model/outputs.h"
@@ -130,14 +132,12 @@ class Liveness {
   void rewire_soon(Now now);
   void rewire(Now now);
   void refute(Now now);
-  void flush(Outputs& out);
+  void spread_news(Outputs& out);
   void call_the_dead(Now now, Outputs& out);
 
   void judge(Now now);
   void suspect(Now now, const Verdicts::Verdict& verdict);
   void die(Now now, const NodeId& node);
-  void announce(Now now, const MemberUpdate& claim);
-  void ask_to_refute(Now now, Incarnation over);
   void send_ping(Now now, const NodeId& to, Outputs& out);
   void tell(const NodeId& to, std::vector<MemberUpdate> claims, Outputs& out) const;
   bool is_listening(const NodeId& node) const;
@@ -154,12 +154,9 @@ class Liveness {
   GossipQueue gossip_;
   LocalHealth health_;
   Reconciliation reconciliation_;
+  Refutation refutation_;
 
   std::uint64_t heartbeat_ = 0;
-  Incarnation refute_over_ = 0;  // our own contacts that others showed us go this far
-  Instant refuted_at_{};
-  std::optional<Instant> refute_at_;
-  std::optional<Instant> flush_at_;
   std::optional<Instant> rewire_at_;
   std::optional<Instant> call_the_dead_at_;
 };

@@ -23,10 +23,10 @@ bool Liveness::take_claim(Now now, const Teller& teller, const MemberUpdate& cla
 bool Liveness::take_claim_about_self(Now now, const Teller& teller, const MemberUpdate& claim, Outputs& out) {
   const Incarnation own = self().incarnation;
   if (claim.state == MemberState::alive) {
-    if (claim.incarnation > own && verified_contact(claim)) ask_to_refute(now, claim.incarnation);
+    if (claim.incarnation > own && verified_contact(claim)) refutation_.ask(now.instant, claim.incarnation);
   } else if (claim.incarnation == own) {
     health_.blame_self(now.instant);
-    ask_to_refute(now, own);
+    refutation_.ask(now.instant, own);
   } else if (claim.incarnation < own && teller.route == Route::gossip) {
     tell(teller.node, {alive_claim(self())}, out);
   }
@@ -40,7 +40,7 @@ bool Liveness::take_alive(Now now, const Teller& teller, const MemberUpdate& cla
   if (!contact) return false;
   const MemberList::Renewal renewal = accept(now, *contact, MemberState::alive);
   if (renewal == MemberList::Renewal::full || renewal == MemberList::Renewal::stale) return false;
-  if (teller.route == Route::gossip) announce(now, claim);
+  if (teller.route == Route::gossip) gossip_.push(now.instant, claim);
   return true;
 }
 
@@ -64,7 +64,7 @@ bool Liveness::take_accusation(Now now, const Teller& teller, const MemberUpdate
   if (const auto* watched = links_.find(claim.node); watched != nullptr) {
     links_.look(now.instant, claim.node, watched->reason);
   }
-  if (!is_for_watchers && teller.route == Route::gossip) announce(now, claim);
+  if (!is_for_watchers && teller.route == Route::gossip) gossip_.push(now.instant, claim);
   return true;
 }
 
