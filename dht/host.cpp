@@ -28,9 +28,6 @@ struct Host::State {
         streams(party, gate, rng.fork()),
         node(std::move(options), signatures, store, rng.bytes<32>()) {}
 
-  // Everything that one input causes, down to the last message of this node to itself.
-  class Turn;
-
   crypto::NodeKeys keys;
   crypto::LocalParty party;
   CryptoSignatures signatures;
@@ -44,7 +41,8 @@ struct Host::State {
   HostCounters counters;
 };
 
-class Host::State::Turn {
+// Everything that one input causes, down to the last message of this node to itself.
+class Host::Turn {
  public:
   Turn(State& state, Now now, HostOutputs& out)
       : state_(state),
@@ -53,7 +51,6 @@ class Host::State::Turn {
         first_datagram_(out.datagrams.size()),
         first_write_(out.writes.size()) {}
 
-  Now now() const { return now_; }
   Instant instant() const { return now_.instant; }
   RoadOutputs& roads() { return out_; }
   Outputs& node_outputs() { return produced_; }
@@ -187,13 +184,13 @@ Host::Host(NodeOptions options, const crypto::NodeKeys& keys, const MeshKeys& me
 Host::~Host() = default;
 
 void Host::start(Now now, std::span<const Endpoint> own_endpoints, HostOutputs& out) {
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   state_->node.start(now, own_endpoints, turn.node_outputs());
   turn.finish();
 }
 
 void Host::join(Now now, std::span<const Seed> seeds, HostOutputs& out) {
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   std::vector<NodeId> nodes;
   for (const auto& seed : seeds) {
     state_->addresses.add(seed);
@@ -206,64 +203,64 @@ void Host::join(Now now, std::span<const Seed> seeds, HostOutputs& out) {
 void Host::receive_datagram(Now now, const Endpoint& from, crypto::ByteSpan bytes, HostOutputs& out) {
   ++state_->counters.datagrams_in;
   state_->counters.bytes_in += bytes.size();
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   state_->sessions.receive(now.instant, from, bytes, turn.roads());
   turn.finish();
 }
 
 void Host::stream_accepted(Now now, StreamId stream, const Endpoint& from, HostOutputs& out) {
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   state_->streams.accepted(now.instant, stream, from, turn.roads());
   turn.finish();
 }
 
 void Host::stream_connected(Now now, StreamId stream, HostOutputs& out) {
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   state_->streams.connected(now.instant, stream, turn.roads());
   turn.finish();
 }
 
 void Host::stream_received(Now now, StreamId stream, crypto::ByteSpan bytes, HostOutputs& out) {
   state_->counters.bytes_in += bytes.size();
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   state_->streams.received(now.instant, stream, bytes, turn.roads());
   turn.finish();
 }
 
 void Host::stream_drained(Now now, StreamId stream, std::size_t unsent_bytes, HostOutputs& out) {
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   state_->streams.drained(stream, unsent_bytes);
   turn.finish();
 }
 
 void Host::stream_closed(Now now, StreamId stream, HostOutputs& out) {
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   state_->streams.closed(now.instant, stream, turn.roads());
   turn.finish();
 }
 
 void Host::set_endpoints(Now now, std::span<const Endpoint> own_endpoints, HostOutputs& out) {
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   state_->node.set_endpoints(now, own_endpoints, turn.node_outputs());
   turn.finish();
 }
 
 Ticket Host::put(Now now, PutRequest request, HostOutputs& out) {
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   const auto ticket = state_->node.put(now, std::move(request), turn.node_outputs());
   turn.finish();
   return ticket;
 }
 
 Ticket Host::get(Now now, GetRequest request, HostOutputs& out) {
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   const auto ticket = state_->node.get(now, std::move(request), turn.node_outputs());
   turn.finish();
   return ticket;
 }
 
 Ticket Host::scan(Now now, ScanRequest request, HostOutputs& out) {
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   const auto ticket = state_->node.scan(now, std::move(request), turn.node_outputs());
   turn.finish();
   return ticket;
@@ -272,14 +269,14 @@ Ticket Host::scan(Now now, ScanRequest request, HostOutputs& out) {
 void Host::end_turn(std::uint64_t batch) { state_->commits.end_turn(batch); }
 
 void Host::committed(Now now, std::uint64_t batch, HostOutputs& out) {
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   state_->commits.committed(batch);
   state_->commits.release(turn.node_outputs());
   turn.finish();
 }
 
 void Host::on_deadline(Now now, HostOutputs& out) {
-  State::Turn turn(*state_, now, out);
+  Turn turn(*state_, now, out);
   state_->commits.release(turn.node_outputs());
   state_->sessions.on_deadline(now.instant, turn.roads());
   state_->streams.on_deadline(now.instant, turn.roads());

@@ -62,6 +62,7 @@ class Host {
 
  private:
   struct State;
+  class Turn;
   std::unique_ptr<State> state_;
 };
 

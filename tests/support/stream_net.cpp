@@ -106,7 +106,8 @@ void StreamNet::close(const End& from) {
 }
 
 void StreamNet::cut_all() {
-  for (const auto& [end, _] : std::exchange(connections_, {})) {
+  for (const auto& connection : std::exchange(connections_, {})) {
+    const auto& end = connection.first;
     call(*end.node, [&](auto& out) { end.node->streams.closed(now, end.id, out); });
   }
 }
