@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an INIT must pass before it may cost curve arithmetic (docs/wire.md, "What an INIT passes"). A responder's
+// What an INIT must pass before it may cost curve arithmetic (docs/wire.md, "The responder's slots"). A responder's
 // work is two hundred times that of its mac1, so whoever can make valid macs must still be held to a rate.
 //
 //   duplicate? ─► under load: mac2, else COOKIE ─► under load: rate of its source ─► rate of all ─► admitted

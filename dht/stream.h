@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One TCP connection between two nodes, as a function of the bytes that come in (docs/wire.md, "Streams").
+// One TCP connection between two nodes, as a function of the bytes that come in (docs/wire.md, "Roads").
 //
 //   initiator   connecting ──connected──► calling ──RESP──► open ──┐
 //   responder   answering ──INIT──► unproven ──first frame──► open ┴─finish──► finishing ──end of the peer──► gone

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The stream road: connections to peers, opened when first needed, kept while they are used (docs/wire.md, "Streams").
+// The stream road: connections to peers, opened when first needed, kept while they are used (docs/wire.md, "Roads").
 //
 //   send ─► queue of the peer ─► open stream? ──yes──► frames, as long as the driver keeps up
 //                                    └─no─► connect to the peer's places one by one ─► none answers: failure
