@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """kill -9 of random daemons under a steady load: nothing acknowledged is lost, and every database stays whole.
 

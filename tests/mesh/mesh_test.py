@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Daemons as people run them: join, put, get, kill -9, restart, bad input at every door."""
 
