@@ -158,6 +158,12 @@ dht::ScanPage Database::scan(const std::optional<KeyHash>& after, std::string_vi
   return page;
 }
 
+std::vector<KeyHash> Database::keys_after(const std::optional<KeyHash>& after) {
+  std::vector<KeyHash> keys;
+  for (const Reader::Named& named : names_after(after)) keys.push_back(named.key);
+  return keys;
+}
+
 std::optional<dht::Operation> Database::find_operation(const dht::OpId& op_id) {
   if (const auto* change = operations_.find(op_id)) return *change;
   return reader_->operation(op_id);

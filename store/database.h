@@ -74,6 +74,8 @@ class Database : public dht::RecordStore {
   // A page ends early when it has looked at much, whether it found much or not, so that no listing holds up the loop.
   dht::ScanPage scan(const std::optional<dht::KeyHash>& after, std::string_view prefix, std::size_t count_max) override;
 
+  std::vector<dht::KeyHash> keys_after(const std::optional<dht::KeyHash>& after) override;
+
   std::optional<dht::Operation> find_operation(const dht::OpId& op_id) override;
   void remember_operation(const dht::OpId& op_id, const dht::Operation& operation) override;
 

@@ -140,6 +140,15 @@ ScanPage MemoryStore::scan(const std::optional<KeyHash>& after, std::string_view
   return page;
 }
 
+std::vector<KeyHash> MemoryStore::keys_after(const std::optional<KeyHash>& after) {
+  std::vector<KeyHash> keys;
+  for (const auto& [hash, held] : tables_.keys) {
+    if (!after || hash > *after) keys.push_back(hash);
+  }
+  std::ranges::sort(keys);
+  return keys;
+}
+
 std::optional<Operation> MemoryStore::find_operation(const OpId& op_id) {
   const auto found = tables_.operations.find(op_id);
   return found != tables_.operations.end() ? std::optional(found->second) : std::nullopt;

@@ -61,6 +61,8 @@ class MemoryStore : public RecordStore {
 
   ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) override;
 
+  std::vector<KeyHash> keys_after(const std::optional<KeyHash>& after) override;
+
   std::optional<Operation> find_operation(const OpId& op_id) override;
   void remember_operation(const OpId& op_id, const Operation& operation) override;
 

@@ -60,6 +60,9 @@ class RecordStore {
   // replica or own row are left out.
   virtual ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) = 0;
 
+  // The next keys after `after` in hash order, listed or not, a page of them; empty at the end. Some may have no rows.
+  virtual std::vector<KeyHash> keys_after(const std::optional<KeyHash>& after) = 0;
+
   virtual std::optional<Operation> find_operation(const OpId& op_id) = 0;
   virtual void remember_operation(const OpId& op_id, const Operation& operation) = 0;
 
