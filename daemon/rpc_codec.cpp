@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/rpc_codec.h"
 
+#include <bit>
 #include <limits>
 
 #include <msgpack.hpp>
@@ -281,9 +282,12 @@ RpcWriter& RpcWriter::integer(std::int64_t value) {
   return *this;
 }
 
+// Not by the packer: it writes a whole number as an integer, so that a field's type would depend on its value.
 RpcWriter& RpcWriter::real(double value) {
-  Appender appender{out_};
-  packer(appender).pack_double(value);
+  static constexpr std::uint8_t float64 = 0xCB;
+  out_.push_back(float64);
+  out_.resize(out_.size() + sizeof value);
+  crypto::store_be64(out_.data() + out_.size() - sizeof value, std::bit_cast<std::uint64_t>(value));
   return *this;
 }
 

@@ -70,6 +70,14 @@ TEST_CASE("every value type is written and read as itself", "[rpc]") {
   CHECK(values[6].size() == 0);
 }
 
+TEST_CASE("a whole number that is real stays real", "[rpc]") {
+  Bytes bytes;
+  RpcWriter(bytes).response(1).nil().real(2);
+  RpcReader reader(RpcLimits{});
+  REQUIRE(reader.read(bytes) == RpcRead::message);
+  CHECK(reader.message().result.real() == 2.0);
+}
+
 TEST_CASE("a response and a notification are told apart", "[rpc]") {
   Bytes bytes;
   RpcWriter(bytes).response(9).map(1).text("code").text("denied").nil();

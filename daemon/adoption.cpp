@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/adoption.h"
+
+#include <algorithm>
+#include <string>
+
+#include "dht/model/author.h"
+#include "dht/model/key.h"
+
+namespace kith::daemon {
+namespace {
+
+constexpr std::size_t keys_per_spread = 64;
+
+struct Adopted {
+  dht::Seq newest = 0;  // 0: nothing lives
+  dht::KeyHash key;
+};
+
+bool is_of_mesh(const dht::Rows& rows, const dht::Signatures& signatures) {
+  return std::all_of(rows.begin(), rows.end(),
+                     [&](const dht::Row& row) { return row.record.has_valid_signature(signatures); });
+}
+
+std::vector<dht::LiveEntry> values_of(const dht::Rows& rows, dht::WallMs wall_ms) {
+  auto live = dht::live_entries(rows, wall_ms);
+  std::erase_if(live, [](const dht::LiveEntry& each) { return each.entry.kind == dht::EntryKind::tombstone; });
+  return live;
+}
+
+// Keys of another mesh, in the order in which they were written last.
+std::vector<Adopted> find_foreign(dht::RecordStore& store, const dht::Signatures& signatures, dht::WallMs wall_ms) {
+  std::vector<Adopted> foreign;
+  std::optional<dht::KeyHash> after;
+  for (auto keys = store.keys_after(after); !keys.empty(); keys = store.keys_after(after)) {
+    for (const dht::KeyHash& key : keys) {
+      const dht::Rows& rows = store.read(key).rows;
+      if (is_of_mesh(rows, signatures)) continue;
+      const auto values = values_of(rows, wall_ms);
+      foreign.push_back({values.empty() ? 0 : values.front().entry.seq, key});
+    }
+    after = keys.back();
+  }
+  std::sort(foreign.begin(), foreign.end(), [](const Adopted& a, const Adopted& b) { return a.newest < b.newest; });
+  return foreign;
+}
+
+class Adoption {
+ public:
+  Adoption(dht::RecordStore& store, const dht::Signatures& signatures, dht::WallMs wall_ms)
+      : store_(store), author_(signatures, {}), self_(dht::node_id_of(signatures.signing_key())), wall_ms_(wall_ms) {}
+
+  void begin_run(crypto::Rng& rng, dht::Seq first) { author_.begin_run(rng, dht::seq_wall_ms(first)); }
+
+  // True when something of the key lives on. Siblings live on as siblings: each is written without the others in view.
+  dht::Result<bool> adopt(const Adopted& adopted) {
+    const dht::Rows old = store_.read(adopted.key).rows;
+    const std::string key(old.front().record.key());
+    const auto owner = dht::owner_of(key);
+    auto values = owner && *owner != self_ ? std::vector<dht::LiveEntry>{} : values_of(old, wall_ms_);
+    std::reverse(values.begin(), values.end());  // oldest first
+
+    dht::Rows rows;
+    const dht::VersionVector nothing_seen;
+    for (const dht::LiveEntry& value : values) {
+      const dht::Entry& entry = value.entry;
+      const dht::WriteIntent intent{key, entry.kind, entry.bytes, entry.expires_ms, entry.op_id, &nothing_seen};
+      const auto authored = author_.write(intent, rows, {}, dht::seq_wall_ms(entry.seq));
+      if (!authored) return authored.error();
+      dht::merge_own(rows, authored->record, dht::OwnPlacement::author_and_replica);
+    }
+    const bool lives = !rows.empty();
+    store_.replace(adopted.key, std::move(rows));
+    if (lives) store_.outbox_add(adopted.key, self_);
+    return lives;
+  }
+
+  void reserve() { store_.reserve(author_.state()); }
+
+ private:
+  dht::RecordStore& store_;
+  dht::Author author_;
+  dht::NodeId self_;
+  dht::WallMs wall_ms_;
+};
+
+}  // namespace
+
+dht::Result<std::uint64_t> adopt_records(dht::RecordStore& store, const dht::Signatures& signatures, crypto::Rng& rng,
+                                         dht::WallMs wall_ms) {
+  const auto foreign = find_foreign(store, signatures, wall_ms);
+  if (foreign.empty()) return std::uint64_t{0};
+  const auto oldest = std::find_if(foreign.begin(), foreign.end(), [](const Adopted& each) { return each.newest > 0; });
+
+  Adoption adoption(store, signatures, wall_ms);
+  adoption.begin_run(rng, oldest == foreign.end() ? dht::seq_at(wall_ms) : oldest->newest);
+  std::uint64_t count = 0;
+  for (const Adopted& each : foreign) {
+    const auto lives = adoption.adopt(each);
+    if (!lives) return lives.error();
+    count += *lives ? 1 : 0;
+  }
+  adoption.reserve();
+  return count;
+}
+
+bool spread_records(dht::RecordStore& store, const dht::NodeId& self, const ReplicasOf& replicas_of) {
+  const auto keys = store.outbox_for(self, keys_per_spread);
+  for (const dht::KeyHash& key : keys) {
+    for (const dht::NodeId& replica : replicas_of(dht::partition_of(key))) {
+      if (replica != self) store.outbox_add(key, replica);
+    }
+    store.outbox_remove(key, self);
+  }
+  return !keys.empty();
+}
+
+}  // namespace kith::daemon

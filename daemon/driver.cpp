@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/driver.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <utility>
+
+#include "daemon/adoption.h"
+#include "daemon/log.h"
+#include "daemon/notify.h"
+
+namespace kith::daemon {
+namespace {
+
+constexpr int exit_io_error = 74;  // sysexits.h, EX_IOERR
+constexpr dht::Duration stop_patience = std::chrono::seconds(4);
+// Outputs may cause input at once (a stream that took all it was given); what is left after these waits one iteration.
+constexpr int rounds_per_turn = 8;
+
+template <typename Handle>
+uv_handle_t* as_handle(Handle& handle) {
+  return reinterpret_cast<uv_handle_t*>(&handle);
+}
+
+template <typename Handle>
+Driver& driver_of(Handle* handle) {
+  return *static_cast<Driver*>(handle->data);
+}
+
+dht::Now read_clocks() {
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  const std::int64_t wall_ms = std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count();
+  return {dht::Instant(dht::Duration(uv_hrtime() / 1000)),
+          static_cast<dht::WallMs>(std::max<std::int64_t>(wall_ms, 0))};
+}
+
+bool has_outputs(const dht::HostOutputs& out) {
+  return !(out.datagrams.empty() && out.opens.empty() && out.writes.empty() && out.closes.empty() &&
+           out.completions.empty() && out.events.empty());
+}
+
+}  // namespace
+
+Driver::Driver(uv_loop_t& loop, DriverOptions options, crypto::Rng rng)
+    : loop_(loop), options_(std::move(options)), rng_(std::move(rng)), network_(loop, *this, *this) {
+  uv_prepare_init(&loop_, &before_poll_);
+  uv_check_init(&loop_, &after_poll_);
+  uv_idle_init(&loop_, &idle_);
+  uv_timer_init(&loop_, &timer_);
+  uv_async_init(&loop_, &progress_, [](uv_async_t* handle) { driver_of(handle).collect(); });
+  for (uv_signal_t* signal : {&terminate_, &interrupt_, &hang_up_}) {
+    uv_signal_init(&loop_, signal);
+    signal->data = this;
+  }
+  before_poll_.data = after_poll_.data = idle_.data = timer_.data = progress_.data = this;
+}
+
+Driver::~Driver() = default;
+
+// ---- life
+
+dht::Status Driver::start() {
+  started_ = turn_now().instant;
+  auto home = Home::open({.folder = options_.folder,
+                          .storage = options_.config.storage,
+                          .wall_ms = turn_now().wall_ms,
+                          .on_progress = [this] { uv_async_send(&progress_); }},
+                         rng_);
+  if (!home) return home.error();
+  home_ = std::move(*home);
+  if (dht::Status status = network_.listen(options_.config.network); !status) return status;
+  auto server = SocketServer::open(loop_, options_.socket, *this);
+  if (!server) return server.error();
+  server_ = std::move(*server);
+  service_ = std::make_unique<Service>(static_cast<Control&>(*this), *server_);
+  if (dht::Status status = enter_configured(); !status) return status;
+  make_host();
+  start_host();
+  if (dht::Status status = join_configured(); !status) return status;
+  if (options_.config.network.discovery) {
+    discovery_ = std::make_unique<Discovery>(loop_, static_cast<Discovery::Handler&>(*this), rng_.fork());
+    announce();
+  }
+  start_watching();
+  notify_manager(options_.notify_socket, "READY=1");
+  return dht::Done{};
+}
+
+void Driver::start_watching() {
+  const auto stop = [](uv_signal_t* handle, int) { driver_of(handle).stop(); };
+  uv_signal_start(&terminate_, stop, SIGTERM);
+  uv_signal_start(&interrupt_, stop, SIGINT);
+  uv_signal_start(
+      &hang_up_, [](uv_signal_t* handle, int) { driver_of(handle).options_.reload(); }, SIGHUP);
+  // Both sides of the poll: timers fire before it, everything else in it.
+  uv_prepare_start(&before_poll_, [](uv_prepare_t* handle) { driver_of(handle).finish_turn(); });
+  uv_check_start(&after_poll_, [](uv_check_t* handle) { driver_of(handle).finish_turn(); });
+}
+
+int Driver::run() {
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  notify_manager(options_.notify_socket, "STOPPING=1");
+  return exit_code_;
+}
+
+dht::Status Driver::end() {
+  dht::Status closed = dht::Done{};
+  if (home_) closed = home_->database().close();
+  close();
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  return closed;
+}
+
+void Driver::stop() {
+  if (stop_by_ || exit_code_ != 0) return;
+  log_info("stopping: what is under way is finished first");
+  stop_by_ = turn_now().instant + stop_patience;
+  server_->stop_reading();
+}
+
+bool Driver::may_stop(dht::Instant now) {
+  if (!stop_by_) return false;
+  if (*stop_by_ <= now) return true;
+  return service_->tickets_open() == 0 && committed_ >= submitted_ && !server_->has_unsent();
+}
+
+void Driver::close() {
+  if (server_) server_->close();
+  if (discovery_) discovery_->close();
+  network_.close();
+  for (uv_handle_t* handle :
+       {as_handle(before_poll_), as_handle(after_poll_), as_handle(idle_), as_handle(timer_), as_handle(progress_),
+        as_handle(terminate_), as_handle(interrupt_), as_handle(hang_up_)}) {
+    uv_close(handle, nullptr);
+  }
+}
+
+// ---- input
+
+dht::Now Driver::turn_now() {
+  if (!now_) now_ = read_clocks();
+  is_dirty_ = true;
+  return *now_;
+}
+
+void Driver::on_datagram(const dht::Endpoint& from, crypto::ByteSpan bytes) {
+  host_->receive_datagram(turn_now(), from, bytes, out_);
+}
+
+void Driver::on_accepted(dht::StreamId stream, const dht::Endpoint& from) {
+  host_->stream_accepted(turn_now(), stream, from, out_);
+}
+
+void Driver::on_connected(dht::StreamId stream) { host_->stream_connected(turn_now(), stream, out_); }
+
+void Driver::on_received(dht::StreamId stream, crypto::ByteSpan bytes) {
+  host_->stream_received(turn_now(), stream, bytes, out_);
+}
+
+void Driver::on_drained(dht::StreamId stream, std::size_t unsent_bytes) {
+  host_->stream_drained(turn_now(), stream, unsent_bytes, out_);
+}
+
+void Driver::on_closed(dht::StreamId stream) { host_->stream_closed(turn_now(), stream, out_); }
+
+void Driver::on_request(ClientId client, const RpcMessage& message) {
+  service_->request(turn_now(), client, message, out_);
+}
+
+void Driver::on_drained(ClientId client) { service_->client_drained(turn_now(), client, out_); }
+
+void Driver::on_client_closed(ClientId client) {
+  if (service_) service_->client_closed(client);
+}
+
+// The store committed, or failed.
+void Driver::collect() {
+  if (!home_ || !host_) return;
+  turn_now();
+  const store::Progress progress = home_->database().collect();
+  committed_ = std::max(committed_, progress.committed);
+  if (progress.failure) fail(*progress.failure);
+}
+
+// Whether what was written last is on the disk is unknown, so nothing more is acknowledged. The next start finds out.
+void Driver::fail(const dht::Error& error) {
+  if (exit_code_ != 0) return;
+  log_error("the disk refused a write; stopping, nothing that was acknowledged is lost", {{"cause", error.message}});
+  exit_code_ = exit_io_error;
+  service_->fail_all({dht::ErrorCode::storage, "the disk refused: " + error.message + "; the daemon exits"});
+  server_->flush();
+  uv_stop(&loop_);
+}
+
+// ---- a turn
+
+void Driver::finish_turn() {
+  for (int round = 0; is_dirty_ && round < rounds_per_turn && exit_code_ == 0; ++round) turn();
+  const dht::Instant now = now_ ? now_->instant : read_clocks().instant;
+  now_.reset();
+  if (may_stop(now)) return uv_stop(&loop_);
+  arm_timer();
+  arm_idle();
+}
+
+void Driver::turn() {
+  const dht::Now now = turn_now();
+  is_dirty_ = false;
+  if (const auto due = host_->next_deadline(); due && *due <= now.instant) host_->on_deadline(now, out_);
+  service_->on_deadline(now);
+  host_->committed(now, committed_, out_);
+  service_->settle(now, out_);
+  if (has_spread_work_) spread();
+
+  submitted_ = home_->database().submit();
+  host_->end_turn(submitted_);
+  // A turn that wrote nothing may have asked for what is durable already.
+  if (submitted_ <= committed_) host_->committed(now, committed_, out_);
+  is_dirty_ = is_dirty_ || !out_.completions.empty() || !out_.events.empty();
+  network_.carry_out(out_);
+  out_.datagrams.clear();
+  out_.opens.clear();
+  out_.writes.clear();
+  out_.closes.clear();
+  server_->flush();
+  is_dirty_ = is_dirty_ || has_outputs(out_);
+}
+
+// What a mesh of one brought along is handed to its replicas, some of it each turn.
+void Driver::spread() {
+  dht::Node& node = host_->node();
+  if (node.members().empty()) return;
+  const auto replicas_of = [&](dht::Partition partition) { return node.replicas_of(partition); };
+  has_spread_work_ = spread_records(home_->database(), node.id(), replicas_of);
+  is_dirty_ = is_dirty_ || has_spread_work_;
+}
+
+void Driver::arm_timer() {
+  std::optional<dht::Instant> next = host_->next_deadline();
+  const auto sooner = [&](const std::optional<dht::Instant>& other) {
+    if (other && (!next || *other < *next)) next = other;
+  };
+  sooner(service_->next_deadline());
+  sooner(stop_by_);
+  if (next == armed_for_) return;
+  armed_for_ = next;
+  if (!next) {
+    uv_timer_stop(&timer_);
+    return;
+  }
+  uv_update_time(&loop_);
+  const auto wait = std::max(*next - read_clocks().instant, dht::Duration::zero());
+  const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
+  const auto fire = [](uv_timer_t* handle) {
+    driver_of(handle).armed_for_.reset();
+    driver_of(handle).turn_now();
+  };
+  uv_timer_start(&timer_, fire, static_cast<std::uint64_t>(wait_ms), 0);
+}
+
+// Keeps the loop from waiting while there is work that needs no input.
+void Driver::arm_idle() {
+  const bool has_work = is_dirty_ || service_->has_idle_work();
+  if (!has_work) {
+    uv_idle_stop(&idle_);
+    return;
+  }
+  uv_idle_start(&idle_, [](uv_idle_t* handle) {
+    Driver& driver = driver_of(handle);
+    driver.service_->step(driver.turn_now());
+  });
+}
+
+}  // namespace kith::daemon

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/home.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <unistd.h>
+
+#include "daemon/adoption.h"
+#include "daemon/log.h"
+#include "dht/model/crypto_signatures.h"
+#include "store/files.h"
+#include "store/node_key.h"
+
+namespace kith::daemon {
+namespace {
+
+constexpr const char* marker_name = "joining";
+
+dht::MeshKeys fresh_mesh(crypto::Rng& rng) {
+  dht::MeshKeys mesh;
+  mesh.id = rng.bytes<16>();
+  rng.fill(mesh.secret.mutable_span());
+  mesh.data_key = rng.bytes<32>();
+  return mesh;
+}
+
+store::OpenOptions open_options(const HomeOptions& options, const crypto::Secret<32>& seed) {
+  store::OpenOptions result;
+  result.node_secret = seed;
+  result.durability =
+      options.storage.durability == Durability::full ? store::Durability::full : store::Durability::normal;
+  result.cache_bytes = static_cast<std::size_t>(options.storage.cache_bytes);
+  result.disk_reserve_bytes = static_cast<std::uint64_t>(options.storage.reserve_bytes);
+  result.on_progress = options.on_progress;
+  return result;
+}
+
+void log_report(const store::OpenReport& report) {
+  if (!report.was_clean) log_info("the last stop was unclean; the database was checked");
+  if (!report.damage.empty()) {
+    log_warn("the database was damaged; a new one was begun and other replicas will be asked",
+             {{"damage", report.damage}, {"moved_to", report.damaged_path}, {"rows_saved", report.rows_recovered}});
+  }
+  if (!report.author_lost.empty()) log_info("a new run begins", {{"why", report.author_lost}});
+}
+
+}  // namespace
+
+std::string mesh_text(const dht::MeshId& id) { return crypto::to_hex(id); }
+
+dht::Result<std::unique_ptr<Home>> Home::open(const HomeOptions& options, crypto::Rng& rng) {
+  auto folder = store::DataFolder::open(options.folder, options.wall_ms);
+  if (!folder) return folder.error();
+  crypto::Secret<32> fresh;
+  rng.fill(fresh.mutable_span());
+  const auto key = store::load_or_create_node_key(*folder, fresh);
+  if (!key) return key.error();
+
+  std::unique_ptr<Home> home(new Home(std::move(*folder), key->seed));
+  home->is_new_ = key->is_new;
+  if (dht::Status status = home->load_mesh(rng); !status) return status.error();
+  auto database = store::Database::open(home->folder_, open_options(options, key->seed));
+  if (!database) return database.error();
+  home->database_ = std::move(*database);
+  log_report(home->database_->report());
+  if (dht::Status status = home->finish_adoption(rng, options.wall_ms); !status) return status.error();
+  return home;
+}
+
+dht::Status Home::load_mesh(crypto::Rng& rng) {
+  const auto stored = store::load_mesh_keys(folder_);
+  if (!stored) return stored.error();
+  if (stored->has_value()) {
+    mesh_ = **stored;
+    return dht::Done{};
+  }
+  mesh_ = fresh_mesh(rng);
+  return store::replace_mesh_keys(folder_, mesh_);
+}
+
+dht::Result<std::uint64_t> Home::enter(const dht::MeshKeys& mesh, crypto::Rng& rng, dht::WallMs wall_ms) {
+  if (dht::Status status = store::replace_private_file(folder_.file(marker_name), {}); !status) return status.error();
+  if (dht::Status status = store::replace_mesh_keys(folder_, mesh); !status) return status.error();
+  mesh_ = mesh;
+  return adopt(rng, wall_ms);
+}
+
+dht::Result<std::uint64_t> Home::adopt(crypto::Rng& rng, dht::WallMs wall_ms) {
+  const dht::CryptoSignatures signatures(keys_, mesh_.id);
+  const auto count = adopt_records(*database_, signatures, rng, wall_ms);
+  if (!count) return count;
+  if (dht::Status status = database_->flush(); !status) return status.error();
+  if (unlink(folder_.file(marker_name).c_str()) != 0) {
+    return store::system_error("cannot remove " + folder_.file(marker_name), errno);
+  }
+  if (dht::Status status = store::sync_folder(folder_.path()); !status) return status.error();
+  return count;
+}
+
+dht::Status Home::finish_adoption(crypto::Rng& rng, dht::WallMs wall_ms) {
+  if (access(folder_.file(marker_name).c_str(), F_OK) != 0) return dht::Done{};
+  const auto count = adopt(rng, wall_ms);
+  if (!count) return count.error();
+  log_info("finished joining a mesh, which a stop had interrupted", {{"records", *count}});
+  return dht::Done{};
+}
+
+}  // namespace kith::daemon

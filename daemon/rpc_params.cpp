@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/rpc_params.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "dht/model/limits.h"
+
+namespace kith::daemon {
+namespace {
+
+constexpr int copies_max = 16;
+
+dht::Error invalid(std::string message) { return {dht::ErrorCode::invalid, std::move(message)}; }
+
+// Takes params out of a map one by one; the first that is wrong is remembered, and finish() also finds those that
+// nobody asked for.
+class Params {
+ public:
+  explicit Params(const RpcValue& map) : map_(map) {
+    if (!map.is_map() && !map.is_nil()) fail("params must be a map");
+  }
+
+  template <typename Read>
+  auto take(std::string_view name, const char* wanted, Read read) -> decltype(read(RpcValue{})) {
+    asked_[asked_count_++] = name;
+    const RpcValue value = map_[name];
+    if (value.is_nil()) return {};  // as if left out
+    ++taken_;
+    auto result = read(value);
+    if (!result) fail(std::string(name) + " must be " + wanted);
+    return result;
+  }
+
+  template <typename Read>
+  auto require(std::string_view name, const char* wanted, Read read) -> decltype(read(RpcValue{})) {
+    if (map_[name].is_nil()) fail(std::string(name) + " is missing");
+    return take(name, wanted, read);
+  }
+
+  void fail(std::string message) {
+    if (!error_) error_ = invalid(std::move(message));
+  }
+
+  // The error, if there is one.
+  const std::optional<dht::Error>& finish() {
+    if (!error_ && taken_ < map_.size()) find_unknown();
+    return error_;
+  }
+
+  std::string key() {
+    const auto bytes = require("key", "a string or bytes", [](const RpcValue& v) { return v.text_or_bytes(); });
+    return bytes ? std::string(bytes->begin(), bytes->end()) : std::string{};
+  }
+
+  std::optional<std::uint64_t> number(std::string_view name, std::uint64_t least, std::uint64_t most) {
+    const auto value = take(name, "an unsigned integer", [](const RpcValue& v) { return v.number(); });
+    if (value && (*value < least || *value > most)) {
+      fail(std::string(name) + " must be from " + std::to_string(least) + " to " + std::to_string(most));
+    }
+    return value;
+  }
+
+  bool flag(std::string_view name) {
+    return take(name, "true or false", [](const RpcValue& v) { return v.boolean(); }).value_or(false);
+  }
+
+  dht::Duration deadline(dht::Duration otherwise) {
+    const std::uint64_t most =
+        std::chrono::duration_cast<std::chrono::milliseconds>(dht::limits::request_deadline_max).count();
+    const auto given = number("timeout_ms", 1, most);
+    return given ? std::chrono::milliseconds(*given) : otherwise;
+  }
+
+ private:
+  bool is_asked(std::string_view name) const {
+    const auto* const end = asked_.data() + asked_count_;
+    return std::find(asked_.data(), end, name) != end;
+  }
+
+  void find_unknown() {
+    std::size_t nils = 0;
+    map_.for_each_pair([&](const RpcValue& name, const RpcValue& value) {
+      const std::string_view text = name.text().value_or("");
+      if (!is_asked(text)) fail(std::string(text) + " is not a param of this method (docs/socket.md)");
+      nils += value.is_nil() ? 1 : 0;
+    });
+    if (taken_ + nils < map_.size()) fail("a param is given twice");
+  }
+
+  RpcValue map_;
+  std::size_t taken_ = 0;
+  std::array<std::string_view, 12> asked_{};  // no method has more params
+  std::size_t asked_count_ = 0;
+  std::optional<dht::Error> error_;
+};
+
+std::optional<dht::OpId> op_id_of(const RpcValue& value) {
+  const auto bytes = value.bytes();
+  dht::OpId id{};
+  if (!bytes || bytes->size() != id.size()) return std::nullopt;
+  std::copy(bytes->begin(), bytes->end(), id.begin());
+  return id;
+}
+
+std::optional<dht::Wait> wait_of(const RpcValue& value) {
+  static constexpr std::array<std::string_view, 4> words{"local", "one", "quorum", "all"};
+  const auto word = std::find(words.begin(), words.end(), value.text().value_or(""));
+  if (word == words.end()) return std::nullopt;
+  return static_cast<dht::Wait>(word - words.begin());
+}
+
+crypto::Bytes copy(const std::optional<crypto::ByteSpan>& bytes) {
+  return bytes ? crypto::Bytes(bytes->begin(), bytes->end()) : crypto::Bytes{};
+}
+
+// What all items of a batch have in common.
+void take_write_terms(Params& params, dht::PutRequest& request) {
+  const auto wait = params.take("wait", "\"local\", \"one\", \"quorum\" or \"all\"", wait_of);
+  if (wait) request.wait = *wait;
+  if (const auto w = params.number("w", 1, copies_max)) request.w = static_cast<int>(*w);
+  if (params.flag("strict")) request.strictness = dht::Strictness::strict;
+  request.deadline = params.deadline(request.deadline);
+}
+
+void take_write_item(Params& params, dht::PutRequest& request) {
+  request.key = params.key();
+  request.token = copy(params.take("version", "bytes", [](const RpcValue& v) { return v.bytes(); }));
+  request.op_id = params.take("op_id", "16 bytes", op_id_of);
+}
+
+void take_value(Params& params, dht::PutRequest& request) {
+  request.value = copy(params.require("value", "bytes", [](const RpcValue& v) { return v.text_or_bytes(); }));
+  request.ttl_ms = params.number("ttl_ms", 0, UINT64_MAX >> 17U).value_or(0);
+}
+
+void take_read_terms(Params& params, GetCall& call) {
+  if (const auto r = params.number("r", 1, copies_max)) call.request.r = static_cast<int>(*r);
+  if (params.flag("strict")) call.request.strictness = dht::Strictness::strict;
+  if (params.flag("all")) call.shown = Shown::all;
+  call.request.deadline = params.deadline(call.request.deadline);
+}
+
+std::optional<RpcValue> list_of(const RpcValue& value) {
+  return value.is_array() ? std::optional(value) : std::nullopt;
+}
+
+dht::Error too_many(const char* what, std::size_t count) {
+  return {dht::ErrorCode::too_large, std::to_string(count) + " " + what + ", at most " +
+                                         std::to_string(dht::limits::batch_items_max) +
+                                         " in one request; send several"};
+}
+
+template <typename Call>
+dht::Result<Call> finished(Params& params, Call call) {
+  if (const auto& error = params.finish()) return *error;
+  return call;
+}
+
+}  // namespace
+
+dht::Result<dht::PutRequest> read_put(const RpcValue& map) {
+  Params params(map);
+  dht::PutRequest request;
+  take_write_item(params, request);
+  take_value(params, request);
+  take_write_terms(params, request);
+  return finished(params, std::move(request));
+}
+
+dht::Result<dht::PutRequest> read_del(const RpcValue& map) {
+  Params params(map);
+  dht::PutRequest request;
+  request.kind = dht::EntryKind::tombstone;
+  take_write_item(params, request);
+  take_write_terms(params, request);
+  return finished(params, std::move(request));
+}
+
+dht::Result<GetCall> read_get(const RpcValue& map) {
+  Params params(map);
+  GetCall call;
+  call.request.key = params.key();
+  take_read_terms(params, call);
+  return finished(params, std::move(call));
+}
+
+dht::Result<MgetCall> read_mget(const RpcValue& map) {
+  Params params(map);
+  MgetCall call;
+  take_read_terms(params, call.terms);
+  const RpcValue keys = params.require("keys", "a list", list_of).value_or(RpcValue{});
+  if (keys.size() > dht::limits::batch_items_max) return too_many("keys", keys.size());
+  call.keys.reserve(keys.size());
+  keys.for_each([&](const RpcValue& key) {
+    const auto bytes = key.text_or_bytes();
+    if (!bytes) return params.fail("keys must be strings or bytes");
+    call.keys.emplace_back(bytes->begin(), bytes->end());
+  });
+  return finished(params, std::move(call));
+}
+
+dht::Result<MputCall> read_mput(const RpcValue& map) {
+  Params params(map);
+  dht::PutRequest terms;
+  take_write_terms(params, terms);
+  const RpcValue items = params.require("items", "a list", list_of).value_or(RpcValue{});
+  if (items.size() > dht::limits::batch_items_max) return too_many("items", items.size());
+  MputCall call;
+  call.items.reserve(items.size());
+  items.for_each([&](const RpcValue& item) {
+    Params item_params(item);
+    dht::PutRequest request = terms;
+    take_write_item(item_params, request);
+    take_value(item_params, request);
+    if (const auto& error = item_params.finish()) {
+      params.fail("item " + std::to_string(call.items.size()) + ": " + error->message);
+    }
+    call.items.push_back(std::move(request));
+  });
+  return finished(params, std::move(call));
+}
+
+dht::Result<dht::ScanRequest> read_scan(const RpcValue& map) {
+  Params params(map);
+  dht::ScanRequest request;
+  const auto prefix = params.take("prefix", "a string or bytes", [](const RpcValue& v) { return v.text_or_bytes(); });
+  if (prefix) request.prefix.assign(prefix->begin(), prefix->end());
+  request.after = params.take("after", "32 bytes", [](const RpcValue& v) -> std::optional<dht::KeyHash> {
+    const auto bytes = v.bytes();
+    dht::KeyHash hash;
+    if (!bytes || bytes->size() != hash.bytes.size()) return std::nullopt;
+    std::copy(bytes->begin(), bytes->end(), hash.bytes.begin());
+    return hash;
+  });
+  request.count = params.number("count", 1, dht::limits::batch_items_max).value_or(request.count);
+  request.deadline = params.deadline(request.deadline);
+  return finished(params, std::move(request));
+}
+
+dht::Result<std::string> read_locate(const RpcValue& map) {
+  Params params(map);
+  std::string key = params.key();
+  return finished(params, std::move(key));
+}
+
+dht::Result<JoinCall> read_join(const RpcValue& map) {
+  Params params(map);
+  JoinCall call;
+  const auto invite = params.require("invite", "a string", [](const RpcValue& v) { return v.text(); });
+  call.invite = std::string(invite.value_or(""));
+  call.deadline = params.deadline(call.deadline);
+  return finished(params, std::move(call));
+}
+
+dht::Status read_nothing(const RpcValue& map) {
+  Params params(map);
+  return finished(params, dht::Done{});
+}
+
+}  // namespace kith::daemon

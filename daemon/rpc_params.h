@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// From the params of a request to what the core is asked (docs/socket.md). A param that is missing, unknown, of a
+// wrong type or out of range is an error that names it; nothing is coerced or ignored.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/rpc_codec.h"
+#include "dht/model/requests.h"
+#include "dht/model/result.h"
+
+namespace kith::daemon {
+
+// What of a read a client is shown.
+enum class Shown : std::uint8_t { newest, all };
+
+struct GetCall {
+  dht::GetRequest request;
+  Shown shown = Shown::newest;
+};
+struct MgetCall {
+  std::vector<std::string> keys;
+  GetCall terms;  // key: empty
+};
+struct MputCall {
+  std::vector<dht::PutRequest> items;
+};
+struct JoinCall {
+  std::string invite;
+  dht::Duration deadline = std::chrono::seconds(10);
+};
+
+dht::Result<dht::PutRequest> read_put(const RpcValue& params);
+dht::Result<dht::PutRequest> read_del(const RpcValue& params);
+dht::Result<GetCall> read_get(const RpcValue& params);
+dht::Result<MgetCall> read_mget(const RpcValue& params);
+dht::Result<MputCall> read_mput(const RpcValue& params);
+dht::Result<dht::ScanRequest> read_scan(const RpcValue& params);
+dht::Result<std::string> read_locate(const RpcValue& params);
+dht::Result<JoinCall> read_join(const RpcValue& params);
+
+// For methods without params: an empty map, or nil.
+dht::Status read_nothing(const RpcValue& params);
+
+}  // namespace kith::daemon

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/rpc_results.h"
+
+#include <algorithm>
+
+namespace kith::daemon {
+namespace {
+
+bool is_tombstone(const dht::ReadValue& value) { return value.kind == dht::EntryKind::tombstone; }
+
+void write_value(RpcWriter& writer, const dht::ReadValue& value) {
+  const bool expires = value.expires_ms != 0;
+  writer.map(3U + (expires ? 1 : 0) + (is_tombstone(value) ? 1 : 0));
+  writer.text("value").bytes(value.bytes);
+  if (expires) writer.text("expires_ms").number(value.expires_ms);
+  writer.text("author").text(dht::to_text(value.author));
+  writer.text("seq").number(value.seq);
+  if (is_tombstone(value)) writer.text("tombstone").boolean(true);
+}
+
+std::uint64_t count(int number) { return number < 0 ? 0 : static_cast<std::uint64_t>(number); }
+
+}  // namespace
+
+double milliseconds(dht::Duration duration) { return static_cast<double>(duration.count()) / 1000.0; }
+
+void write_receipt_fields(RpcWriter& writer, const dht::Receipt& receipt) {
+  writer.text("key").name(receipt.key);
+  writer.text("version").bytes(receipt.version);
+  writer.text("copies").number(count(receipt.copies));
+  writer.text("wanted").number(count(receipt.wanted));
+  writer.text("hints").number(count(receipt.hints));
+  writer.text("queued").number(count(receipt.queued));
+  writer.text("durable").boolean(receipt.durable);
+  writer.text("took_ms").real(milliseconds(receipt.took));
+}
+
+bool is_found(const dht::ReadAnswer& answer, Shown shown) {
+  if (shown == Shown::newest) return !answer.values.empty() && !is_tombstone(answer.values.front());
+  return !std::all_of(answer.values.begin(), answer.values.end(), is_tombstone);
+}
+
+void write_read_fields(RpcWriter& writer, const dht::ReadAnswer& answer, Shown shown) {
+  const bool found = is_found(answer, shown);
+  writer.text("key").name(answer.key);
+  writer.text("found").boolean(found);
+  writer.text("values");
+  if (shown == Shown::newest) {
+    writer.array(found ? 1 : 0);
+    if (found) write_value(writer, answer.values.front());
+  } else {
+    writer.array(answer.values.size());
+    for (const dht::ReadValue& value : answer.values) write_value(writer, value);
+  }
+  writer.text("version").bytes(answer.version);
+  writer.text("replies").number(count(answer.replies));
+  writer.text("wanted").number(count(answer.wanted));
+  writer.text("degraded").boolean(answer.degraded);
+  writer.text("took_ms").real(milliseconds(answer.took));
+}
+
+void write_scan(RpcWriter& writer, const dht::ScanAnswer& answer) {
+  writer.map(4).text("keys").array(answer.keys.size());
+  for (const std::string& key : answer.keys) writer.name(key);
+  writer.text("next");
+  answer.next ? writer.bytes(answer.next->bytes) : writer.nil();
+  writer.text("members_asked").number(count(answer.members_asked));
+  writer.text("members_answered").number(count(answer.members_answered));
+}
+
+void write_error(RpcWriter& writer, const dht::Error& error, const dht::Receipt* so_far) {
+  writer.map(3).text("code").text(dht::to_string(error.code)).text("message").name(error.message).text("detail");
+  const bool is_open_end = error.code == dht::ErrorCode::timeout || error.code == dht::ErrorCode::indeterminate;
+  if (so_far == nullptr || !is_open_end) {
+    writer.nil();
+    return;
+  }
+  writer.map(receipt_fields);
+  write_receipt_fields(writer, *so_far);
+}
+
+}  // namespace kith::daemon

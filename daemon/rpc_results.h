@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// From what the core answers to the fields of a result (docs/socket.md). Each write_…_fields() appends as many pairs
+// as its constant says, into a map that the caller opened: an item of a batch has the same fields and a few more.
+#pragma once
+
+#include "daemon/rpc_codec.h"
+#include "daemon/rpc_params.h"
+#include "dht/model/outputs.h"
+
+namespace kith::daemon {
+
+inline constexpr std::size_t receipt_fields = 8;
+void write_receipt_fields(RpcWriter& writer, const dht::Receipt& receipt);
+
+inline constexpr std::size_t read_fields = 8;
+void write_read_fields(RpcWriter& writer, const dht::ReadAnswer& answer, Shown shown);
+
+void write_scan(RpcWriter& writer, const dht::ScanAnswer& answer);
+
+// The error map. `so_far` is what a write reached all the same, where it tells the client more than the code does.
+void write_error(RpcWriter& writer, const dht::Error& error, const dht::Receipt* so_far = nullptr);
+
+// Whether a reader who is shown this much finds a value: the newest entry unless it marks a delete, or any of all.
+bool is_found(const dht::ReadAnswer& answer, Shown shown);
+
+double milliseconds(dht::Duration duration);
+
+}  // namespace kith::daemon

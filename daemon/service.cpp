@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/service.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "dht/model/key.h"
+#include "dht/model/limits.h"
+
+namespace kith::daemon {
+namespace {
+
+// Above this much unread output (and output to be expected) a client's next requests wait.
+constexpr std::size_t output_bytes_high = dht::limits::client_unsent_bytes_max / 2;
+
+}  // namespace
+
+Service::Method Service::find_method(std::string_view name) {
+  // The most frequent first.
+  static constexpr std::array<std::pair<std::string_view, Method>, 12> methods{{{"get", &Service::get},
+                                                                                {"put", &Service::put},
+                                                                                {"del", &Service::del},
+                                                                                {"mget", &Service::mget},
+                                                                                {"mput", &Service::mput},
+                                                                                {"scan", &Service::scan},
+                                                                                {"status", &Service::status},
+                                                                                {"members", &Service::members},
+                                                                                {"locate", &Service::locate},
+                                                                                {"invite", &Service::invite},
+                                                                                {"join", &Service::join},
+                                                                                {"stop", &Service::stop}}};
+  for (const auto& [known, method] : methods) {
+    if (known == name) return method;
+  }
+  return nullptr;
+}
+
+// ---- requests
+
+void Service::request(dht::Now now, ClientId client, const RpcMessage& message, dht::HostOutputs& out) {
+  const Call call{{client, message.id}, message.params};
+  const Method method = find_method(message.method);
+  if (method == nullptr) {
+    responder_.fail(call.from,
+                    {dht::ErrorCode::unsupported, "no method " + std::string(message.method.substr(0, 64)) +
+                                                      " in kith " KITH_VERSION "; docs/socket.md lists them"});
+    return;
+  }
+  (this->*method)(now, call, out);
+}
+
+void Service::put(dht::Now now, const Call& call, dht::HostOutputs& out) {
+  write(now, call, read_put(call.params), out);
+}
+
+void Service::del(dht::Now now, const Call& call, dht::HostOutputs& out) {
+  write(now, call, read_del(call.params), out);
+}
+
+void Service::write(dht::Now now, const Call& call, dht::Result<dht::PutRequest> request, dht::HostOutputs& out) {
+  if (!request) return responder_.fail(call.from, request.error());
+  if (dht::Status status = control_.accepts_writes(); !status) return responder_.fail(call.from, status.error());
+  client_states_[call.from.client].requests += 1;
+  expect(control_.host().put(now, std::move(*request), out), {.from = call.from});
+}
+
+void Service::get(dht::Now now, const Call& call, dht::HostOutputs& out) {
+  auto read = read_get(call.params);
+  if (!read) return responder_.fail(call.from, read.error());
+  client_states_[call.from.client].requests += 1;
+  expect(control_.host().get(now, std::move(read->request), out), {.from = call.from, .shown = read->shown});
+}
+
+void Service::scan(dht::Now now, const Call& call, dht::HostOutputs& out) {
+  auto request = read_scan(call.params);
+  if (!request) return responder_.fail(call.from, request.error());
+  client_states_[call.from.client].requests += 1;
+  expect(control_.host().scan(now, std::move(*request), out), {.from = call.from});
+}
+
+void Service::expect(dht::Ticket ticket, const Asked& asked) {
+  asked_.emplace(ticket, asked);
+  client_states_[asked.from.client].tickets += 1;
+}
+
+void Service::status(dht::Now now, const Call& call, dht::HostOutputs&) {
+  if (const auto status = read_nothing(call.params); !status) return responder_.fail(call.from, status.error());
+  const auto partitions = census_.counts(control_.host().node());
+  if (partitions) return write_status(now, call.from, *partitions);
+  client_states_[call.from.client].requests += 1;
+  awaiting_census_.push_back(call.from);
+}
+
+void Service::members(dht::Now now, const Call& call, dht::HostOutputs&) {
+  if (const auto status = read_nothing(call.params); !status) return responder_.fail(call.from, status.error());
+  responder_.respond(call.from, [&](RpcWriter& writer) { write_members(writer, control_.host().node(), now.instant); });
+}
+
+void Service::locate(dht::Now, const Call& call, dht::HostOutputs&) {
+  const auto typed = read_locate(call.params);
+  if (!typed) return responder_.fail(call.from, typed.error());
+  dht::Node& node = control_.host().node();
+  const auto key = dht::canonical_key(*typed, node.id());
+  if (!key) return responder_.fail(call.from, key.error());
+  const dht::Location location = node.locate(*key);
+  responder_.respond(call.from, [&](RpcWriter& writer) { write_location(writer, node, location); });
+}
+
+void Service::invite(dht::Now, const Call& call, dht::HostOutputs&) {
+  if (const auto status = read_nothing(call.params); !status) return responder_.fail(call.from, status.error());
+  const InviteText text = control_.invite();
+  responder_.respond(call.from, [&](RpcWriter& writer) {
+    writer.map(2).text("invite").text(text.invite).text("endpoints").array(text.endpoints.size());
+    for (const std::string& endpoint : text.endpoints) writer.text(endpoint);
+  });
+}
+
+void Service::stop(dht::Now, const Call& call, dht::HostOutputs&) {
+  if (const auto status = read_nothing(call.params); !status) return responder_.fail(call.from, status.error());
+  responder_.respond(call.from, [](RpcWriter& writer) { writer.map(0); });
+  control_.stop();
+}
+
+// ---- joining
+
+void Service::join(dht::Now now, const Call& call, dht::HostOutputs& out) {
+  const auto request = read_join(call.params);
+  if (!request) return responder_.fail(call.from, request.error());
+  if (joining_) {
+    return responder_.fail(call.from, {dht::ErrorCode::denied, "another client's join is under way; wait for it"});
+  }
+  const auto joined = control_.join(now, request->invite, out);
+  if (!joined) return responder_.fail(call.from, joined.error());
+  // The host is another one. What its clients had in flight may have been written, or not.
+  fail_all({dht::ErrorCode::indeterminate, "the daemon joined another mesh meanwhile; ask again"});
+  client_states_[call.from.client].requests += 1;
+  joining_ = Joining{call.from, now.instant, now.instant + request->deadline, *joined};
+}
+
+void Service::fail_all(const dht::Error& error) {
+  std::vector<Waiting> unanswered;
+  for (const auto& [ticket, asked] : asked_) {
+    if (asked.batch == 0) unanswered.push_back(asked.from);
+  }
+  for (const auto& [number, batch] : batches_) unanswered.push_back(batch.from);
+  asked_.clear();
+  batches_.clear();
+  for (auto& [id, client] : client_states_) client.tickets = 0;
+  for (const Waiting& waiting : unanswered) {
+    client_states_[waiting.client].requests -= 1;
+    responder_.fail(waiting, error);
+  }
+}
+
+void Service::finish_join(dht::Now now) {
+  const Joining joining = *std::exchange(joining_, std::nullopt);
+  const auto client = client_states_.find(joining.from.client);
+  if (client != client_states_.end()) client->second.requests -= 1;
+  const std::size_t members = control_.host().node().members().size() + 1;
+  if (members == 1) {
+    return responder_.fail(joining.from, {dht::ErrorCode::timeout,
+                                          "no member of the mesh answered yet; the daemon goes on trying: see "
+                                          "`kith members`, and check that the invite's addresses are reachable"});
+  }
+  responder_.respond(joining.from, [&](RpcWriter& writer) {
+    writer.map(4).text("mesh").text(joining.joined.mesh).text("members").number(members);
+    writer.text("records").number(joining.joined.records);
+    writer.text("took_ms").real(milliseconds(now.instant - joining.started));
+  });
+}
+
+void Service::on_event(dht::Now now, const dht::Event& event) {
+  control_.on_event(event);
+  if (joining_ && event.kind == dht::EventKind::joined_mesh) finish_join(now);
+}
+
+void Service::on_deadline(dht::Now now) {
+  if (joining_ && joining_->deadline <= now.instant) finish_join(now);
+}
+
+std::optional<dht::Instant> Service::next_deadline() const {
+  return joining_ ? std::optional(joining_->deadline) : std::nullopt;
+}
+
+// ---- answers
+
+void Service::settle(dht::Now now, dht::HostOutputs& out) {
+  while (!out.completions.empty() || !out.events.empty()) {
+    const auto events = std::exchange(out.events, {});
+    for (const dht::Event& event : events) on_event(now, event);
+    const auto completions = std::exchange(out.completions, {});
+    for (const dht::Completion& completion : completions) completed(now, completion, out);
+  }
+}
+
+void Service::completed(dht::Now now, const dht::Completion& completion, dht::HostOutputs& out) {
+  const auto found = asked_.extract(completion.ticket);
+  if (!found) return;  // its client went away
+  const Asked& asked = found.mapped();
+  Client& client = client_states_[asked.from.client];
+  client.tickets -= 1;
+  if (asked.batch == 0) {
+    client.requests -= 1;
+    return answer(asked, completion);
+  }
+  const auto batch = batches_.find(asked.batch);
+  batch->second.in_flight -= 1;
+  answer_item(asked, batch->second, completion);
+  advance(now, asked.batch, out);
+}
+
+void Service::answer(const Asked& asked, const dht::Completion& completion) {
+  if (const auto* read = std::get_if<dht::ReadAnswer>(&completion.outcome)) {
+    const std::size_t bytes = responder_.respond(asked.from, [&](RpcWriter& writer) {
+      writer.map(read_fields);
+      write_read_fields(writer, *read, asked.shown);
+    });
+    return learn_answer_size(asked.from.client, bytes);
+  }
+  if (const auto* receipt = std::get_if<dht::Receipt>(&completion.outcome)) {
+    responder_.respond(asked.from, [&](RpcWriter& writer) {
+      writer.map(receipt_fields);
+      write_receipt_fields(writer, *receipt);
+    });
+    return;
+  }
+  if (const auto* page = std::get_if<dht::ScanAnswer>(&completion.outcome)) {
+    responder_.respond(asked.from, [&](RpcWriter& writer) { write_scan(writer, *page); });
+    return;
+  }
+  const bool is_write = !completion.partial.key.empty();
+  responder_.fail(asked.from, std::get<dht::Error>(completion.outcome), is_write ? &completion.partial : nullptr);
+}
+
+// Rises at once and falls slowly, so that a burst of large answers is expected rather than met.
+void Service::learn_answer_size(ClientId client, std::size_t bytes) {
+  std::size_t& typical = client_states_[client].answer_bytes;
+  typical = std::max(bytes, typical - typical / 16);
+}
+
+bool Service::has_room(ClientId client) const {
+  const auto state = client_states_.find(client);
+  return state == client_states_.end() ? clients_.unsent_bytes(client) < output_bytes_high
+                                       : has_room(client, state->second);
+}
+
+bool Service::has_room(ClientId client, const Client& state) const {
+  return state.requests < dht::limits::client_requests_in_flight_max &&
+         clients_.unsent_bytes(client) + state.tickets * state.answer_bytes < output_bytes_high;
+}
+
+void Service::client_closed(ClientId client) {
+  const auto state = client_states_.find(client);
+  if (state == client_states_.end()) return;
+  const bool has_tickets = state->second.tickets > 0;
+  client_states_.erase(state);
+  std::erase_if(batches_, [&](const auto& entry) { return entry.second.from.client == client; });
+  std::erase_if(awaiting_census_, [&](const Waiting& waiting) { return waiting.client == client; });
+  if (joining_ && joining_->from.client == client) joining_.reset();
+  if (!has_tickets) return;
+  std::erase_if(asked_, [&](const auto& entry) {
+    if (entry.second.from.client != client) return false;
+    control_.host().cancel(entry.first);
+    return true;
+  });
+}
+
+// ---- status
+
+void Service::step(dht::Now now) {
+  dht::Node& node = control_.host().node();
+  if (awaiting_census_.empty() || !census_.step(node)) return;
+  const auto partitions = census_.counts(node);
+  if (!partitions) return;  // the members changed meanwhile: it begins anew
+  for (const Waiting& waiting : std::exchange(awaiting_census_, {})) {
+    client_states_[waiting.client].requests -= 1;
+    write_status(now, waiting, *partitions);
+  }
+}
+
+void Service::write_status(dht::Now now, const Waiting& to, const PartitionCounts& partitions) {
+  const ProcessFacts facts = control_.facts();
+  const dht::StoreTotals totals = control_.totals();
+  const RequestCounts requests{asked_.size(), responder_.done(), responder_.failed()};
+  const StatusReport report{control_.host(), facts, requests, partitions, totals};
+  responder_.respond(to, [&](RpcWriter& writer) { daemon::write_status(writer, report, now.instant); });
+}
+
+}  // namespace kith::daemon

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/rpc_params.h"
+
+#include <functional>
+
+#include <catch2/catch.hpp>
+
+using namespace kith::daemon;
+namespace crypto = kith::crypto;
+namespace dht = kith::dht;
+
+namespace {
+
+// Params as they arrive: written, then read from the bytes.
+class Given {
+ public:
+  explicit Given(const std::function<void(RpcWriter&)>& write) {
+    RpcWriter writer(bytes_);
+    write(writer.request(1, "m"));
+    REQUIRE(reader_.read(bytes_) == RpcRead::message);
+  }
+  RpcValue params() const { return reader_.message().params; }
+
+ private:
+  crypto::Bytes bytes_;
+  RpcReader reader_{RpcLimits{}};
+};
+
+const crypto::Bytes sixteen(16, 7);
+
+template <typename Call>
+std::string error_of(const dht::Result<Call>& call) {
+  return call ? "" : call.error().message;
+}
+
+}  // namespace
+
+TEST_CASE("a put reads every param", "[rpc]") {
+  const Given given([](RpcWriter& w) {
+    w.map(9).text("key").text("k").text("value").bytes(crypto::as_bytes("v")).text("ttl_ms").number(5);
+    w.text("version").bytes(crypto::as_bytes("t")).text("op_id").bytes(sixteen).text("wait").text("all");
+    w.text("w").number(2).text("strict").boolean(true).text("timeout_ms").number(250);
+  });
+  const auto put = read_put(given.params());
+  REQUIRE(put);
+  CHECK(put->key == "k");
+  CHECK(put->value == crypto::Bytes{'v'});
+  CHECK(put->ttl_ms == 5);
+  CHECK(put->token == crypto::Bytes{'t'});
+  CHECK(put->op_id.has_value());
+  CHECK(put->wait == dht::Wait::all);
+  CHECK(put->w == 2);
+  CHECK(put->strictness == dht::Strictness::strict);
+  CHECK(put->deadline == std::chrono::milliseconds(250));
+}
+
+TEST_CASE("a del writes a tombstone and takes no value", "[rpc]") {
+  const Given given([](RpcWriter& w) { w.map(1).text("key").text("k"); });
+  CHECK(read_del(given.params())->kind == dht::EntryKind::tombstone);
+  const Given with_value([](RpcWriter& w) { w.map(2).text("key").text("k").text("value").text("v"); });
+  CHECK(error_of(read_del(with_value.params())) == "value is not a param of this method (docs/socket.md)");
+}
+
+TEST_CASE("a missing, mistyped, unknown or repeated param is named", "[rpc]") {
+  CHECK(error_of(read_put(Given([](RpcWriter& w) { w.map(1).text("key").text("k"); }).params())) == "value is missing");
+  CHECK(error_of(read_get(Given([](RpcWriter& w) { w.map(0); }).params())) == "key is missing");
+  CHECK(error_of(read_get(Given([](RpcWriter& w) { w.map(1).text("key").number(5); }).params())) ==
+        "key must be a string or bytes");
+  CHECK(error_of(read_get(Given([](RpcWriter& w) { w.map(2).text("key").text("k").text("R").number(1); }).params())) ==
+        "R is not a param of this method (docs/socket.md)");
+  CHECK(error_of(read_get(Given([](RpcWriter& w) {
+                            w.map(2).text("key").text("k").text("key").text("j");
+                          }).params())) == "a param is given twice");
+  CHECK(error_of(read_get(Given([](RpcWriter& w) { w.array(1).text("k"); }).params())) == "params must be a map");
+}
+
+TEST_CASE("nothing is coerced", "[rpc]") {
+  const auto get_with = [](const std::function<void(RpcWriter&)>& more) {
+    const Given given([&](RpcWriter& w) { more(w.map(2).text("key").text("k")); });
+    return error_of(read_get(given.params()));
+  };
+  CHECK(get_with([](RpcWriter& w) { w.text("r").text("2"); }) == "r must be an unsigned integer");
+  CHECK(get_with([](RpcWriter& w) { w.text("r").real(2); }) == "r must be an unsigned integer");
+  CHECK(get_with([](RpcWriter& w) { w.text("r").number(0); }) == "r must be from 1 to 16");
+  CHECK(get_with([](RpcWriter& w) { w.text("all").number(1); }) == "all must be true or false");
+  CHECK(get_with([](RpcWriter& w) { w.text("timeout_ms").number(60001); }) == "timeout_ms must be from 1 to 60000");
+  CHECK(get_with([](RpcWriter& w) { w.text("timeout_ms").nil(); }).empty());
+}
+
+TEST_CASE("an operation id has sixteen bytes", "[rpc]") {
+  const Given given([](RpcWriter& w) {
+    w.map(3).text("key").text("k").text("value").text("v").text("op_id").bytes(crypto::as_bytes("short"));
+  });
+  CHECK(error_of(read_put(given.params())) == "op_id must be 16 bytes");
+}
+
+TEST_CASE("a batch takes its terms for all items and names the item that is wrong", "[rpc]") {
+  const Given good([](RpcWriter& w) {
+    w.map(2).text("items").array(2);
+    w.map(2).text("key").text("a").text("value").text("1");
+    w.map(3).text("key").text("b").text("value").text("2").text("ttl_ms").number(9);
+    w.text("wait").text("one");
+  });
+  const auto call = read_mput(good.params());
+  REQUIRE(call);
+  REQUIRE(call->items.size() == 2);
+  CHECK(call->items[0].wait == dht::Wait::one);
+  CHECK(call->items[1].ttl_ms == 9);
+
+  const Given bad([](RpcWriter& w) {
+    w.map(1).text("items").array(2);
+    w.map(2).text("key").text("a").text("value").text("1");
+    w.map(1).text("key").text("b");
+  });
+  CHECK(error_of(read_mput(bad.params())) == "item 1: value is missing");
+}
+
+TEST_CASE("a batch has at most a thousand keys", "[rpc]") {
+  const auto keys = [](std::size_t count) {
+    return Given([&](RpcWriter& w) {
+      w.map(1).text("keys").array(count);
+      for (std::size_t i = 0; i < count; ++i) w.text("k");
+    });
+  };
+  CHECK(read_mget(keys(1000).params())->keys.size() == 1000);
+  const auto call = read_mget(keys(1001).params());
+  REQUIRE_FALSE(call);
+  CHECK(call.error().code == dht::ErrorCode::too_large);
+}
+
+TEST_CASE("a scan's cursor is a hash", "[rpc]") {
+  const crypto::Bytes hash(32, 3);
+  const Given given([&](RpcWriter& w) { w.map(2).text("after").bytes(hash).text("count").number(10); });
+  const auto scan = read_scan(given.params());
+  REQUIRE(scan);
+  CHECK(scan->after->bytes[31] == 3);
+  CHECK(scan->count == 10);
+  const Given bad([&](RpcWriter& w) { w.map(1).text("after").bytes(sixteen); });
+  CHECK(error_of(read_scan(bad.params())) == "after must be 32 bytes");
+}
+
+TEST_CASE("methods without params take an empty map or nil", "[rpc]") {
+  CHECK(read_nothing(Given([](RpcWriter& w) { w.map(0); }).params()));
+  CHECK(read_nothing(Given([](RpcWriter& w) { w.nil(); }).params()));
+  CHECK_FALSE(read_nothing(Given([](RpcWriter& w) { w.map(1).text("x").number(1); }).params()));
+}
