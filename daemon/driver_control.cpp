@@ -185,7 +185,7 @@ void Driver::on_event(const dht::Event& event) {
     case Kind::member_joined:
       return log_info("member joined", {{"node", node}});
     case Kind::run_began:
-      return log_info("a new run began", {{"why", event.detail}});
+      return log_debug("a new run began", {{"why", event.detail}});
     case Kind::actor_cloned:
       return log_warn("two nodes write under one key", {{"node", node}, {"key", event.detail}});
     case Kind::record_damaged:

@@ -75,16 +75,16 @@ TEST_CASE("a missing, mistyped, unknown or repeated param is named", "[rpc]") {
 }
 
 TEST_CASE("nothing is coerced", "[rpc]") {
-  const auto get_with = [](const std::function<void(RpcWriter&)>& more) {
+  const auto read_with = [](const std::function<void(RpcWriter&)>& more) {
     const Given given([&](RpcWriter& w) { more(w.map(2).text("key").text("k")); });
     return error_of(read_get(given.params()));
   };
-  CHECK(get_with([](RpcWriter& w) { w.text("r").text("2"); }) == "r must be an unsigned integer");
-  CHECK(get_with([](RpcWriter& w) { w.text("r").real(2); }) == "r must be an unsigned integer");
-  CHECK(get_with([](RpcWriter& w) { w.text("r").number(0); }) == "r must be from 1 to 16");
-  CHECK(get_with([](RpcWriter& w) { w.text("all").number(1); }) == "all must be true or false");
-  CHECK(get_with([](RpcWriter& w) { w.text("timeout_ms").number(60001); }) == "timeout_ms must be from 1 to 60000");
-  CHECK(get_with([](RpcWriter& w) { w.text("timeout_ms").nil(); }).empty());
+  CHECK(read_with([](RpcWriter& w) { w.text("r").text("2"); }) == "r must be an unsigned integer");
+  CHECK(read_with([](RpcWriter& w) { w.text("r").real(2); }) == "r must be an unsigned integer");
+  CHECK(read_with([](RpcWriter& w) { w.text("r").number(0); }) == "r must be from 1 to 16");
+  CHECK(read_with([](RpcWriter& w) { w.text("all").number(1); }) == "all must be true or false");
+  CHECK(read_with([](RpcWriter& w) { w.text("timeout_ms").number(60001); }) == "timeout_ms must be from 1 to 60000");
+  CHECK(read_with([](RpcWriter& w) { w.text("timeout_ms").nil(); }).empty());
 }
 
 TEST_CASE("an operation id has sixteen bytes", "[rpc]") {
