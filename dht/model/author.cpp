@@ -56,7 +56,7 @@ std::optional<Error> find_fault(const WriteIntent& intent, const Past& past) {
   if (past.context.entries().size() > limits::context_entries_max) {
     return too_large("the version names too many writers", "context_entries_max", limits::context_entries_max);
   }
-  static constexpr std::size_t framing_bytes_max = 128 * 1024;  // head, key, context and entry heads
+  static constexpr std::size_t framing_bytes_max = std::size_t{128} * 1024;  // head, key, context and entry heads
   if (past.kept.size() >= limits::record_entries_max ||
       bytes_of(past.kept) + intent.value.size() + framing_bytes_max > limits::record_bytes_max) {
     return too_large("too many values written with stale versions live on; read the key and write with its version",

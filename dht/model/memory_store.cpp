@@ -40,12 +40,12 @@ std::optional<KeyRows> exchange_rows(MemoryStore::Tables& tables, const KeyHash&
 
 template <typename Map>
 void MemoryStore::put(Map& table, const typename Map::key_type& key, std::optional<typename Map::mapped_type> value) {
-  undo_.push_back(
+  undo_.emplace_back(
       [&table, key, old = exchange(table, key, std::move(value))]() mutable { exchange(table, key, std::move(old)); });
 }
 
 void MemoryStore::put_rows(const KeyHash& key, KeyRows rows) {
-  undo_.push_back([this, key, old = exchange_rows(tables_, key, std::move(rows))]() mutable {
+  undo_.emplace_back([this, key, old = exchange_rows(tables_, key, std::move(rows))]() mutable {
     exchange_rows(tables_, key, std::move(old));
   });
   uncommitted_.push_back(key);

@@ -10,7 +10,6 @@ namespace kith::dht {
 namespace {
 
 using tests::record_of;
-using tests::tag_of;
 using tests::text_of;
 using tests::versions;
 

@@ -178,6 +178,7 @@ TEST_CASE("a scan lists each live key once, in order of its hash", "[store]") {
     after = page.next;
   } while (after);
   std::vector<std::string> in_order;
+  in_order.reserve(expected.size());
   for (const auto& [hash, name] : expected) in_order.push_back(name);
   CHECK(listed == in_order);
 }

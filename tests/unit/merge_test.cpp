@@ -207,8 +207,7 @@ std::vector<crypto::Bytes> by_definition(const std::vector<Record>& received) {
     if (!is_gone) kept.emplace_back(record.tag(), record.bytes());
   }
   std::ranges::sort(kept);
-  const auto repeated = std::ranges::unique(kept);
-  kept.erase(repeated.begin(), repeated.end());
+  kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
   std::vector<crypto::Bytes> bytes;
   for (auto& [tag, record] : kept) bytes.push_back(std::move(record));
   return bytes;

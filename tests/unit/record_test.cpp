@@ -22,7 +22,7 @@ Record sample() {
 
 // Where the fields of sample() begin: its key is "default/key".
 constexpr std::size_t context_begin = 88 + 11;
-constexpr std::size_t entries_begin = context_begin + 2 * 16;
+constexpr std::size_t entries_begin = context_begin + 2UL * 16;
 
 bool is_accepted(const crypto::Bytes& bytes) {
   const auto record = Record::parse(bytes);
@@ -31,7 +31,7 @@ bool is_accepted(const crypto::Bytes& bytes) {
 
 // Signed anew: what a hostile author can make of his own record.
 crypto::Bytes resigned(crypto::Bytes bytes) {
-  bytes.resize(bytes.size() - 64);
+  bytes.erase(bytes.end() - 64, bytes.end());
   const auto signature = signatures.sign("kith record v1", bytes);
   bytes.insert(bytes.end(), signature.begin(), signature.end());
   return bytes;
