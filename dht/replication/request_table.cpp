@@ -27,7 +27,13 @@ std::uint64_t RequestTable::insert(Waiting waiting) {
 }
 
 std::uint64_t RequestTable::ask(Now now, const RequestTerms& terms, Send first, Outputs& out) {
-  Waiting waiting{.terms = terms, .message = {}, .sent = now.instant, .again = {}, .timeout = {}, .sends = 1};
+  Waiting waiting{.terms = terms,
+                  .message = {},
+                  .release = first.release,
+                  .sent = now.instant,
+                  .again = {},
+                  .timeout = {},
+                  .sends = 1};
   waiting.timeout = first_timeout(terms.round_trip);
   waiting.again = now.instant + waiting.timeout;
   waiting.message.body = first.message.body;
@@ -40,7 +46,13 @@ std::uint64_t RequestTable::ask(Now now, const RequestTerms& terms, Send first, 
 }
 
 std::uint64_t RequestTable::expect(const RequestTerms& terms) {
-  return insert({.terms = terms, .message = {}, .sent = {}, .again = terms.deadline, .timeout = {}, .sends = 0});
+  return insert({.terms = terms,
+                 .message = {},
+                 .release = Release::at_once,
+                 .sent = {},
+                 .again = terms.deadline,
+                 .timeout = {},
+                 .sends = 0});
 }
 
 std::optional<RequestTable::Answered> RequestTable::answer(Instant now, const NodeId& from, std::uint64_t request_id) {
@@ -72,12 +84,13 @@ void RequestTable::cancel(const RequestOwner& owner) {
   });
 }
 
+// A commit may take longer than the timeout: what waited for it the first time waits for it again.
 void RequestTable::retransmit(Now now, Waiting& waiting, Outputs& out) {
   waiting.timeout *= 2;
   waiting.again = now.instant + waiting.timeout;
   waiting.sends += 1;
   retransmissions_ += 1;
-  out.sends.push_back({.to = waiting.terms.to, .message = waiting.message, .release = Release::at_once});
+  out.sends.push_back({.to = waiting.terms.to, .message = waiting.message, .release = waiting.release});
 }
 
 std::vector<RequestTable::Silence> RequestTable::on_deadline(Now now, Outputs& out) {

@@ -73,6 +73,7 @@ class RequestTable {
   struct Waiting {
     RequestTerms terms;
     Message message;  // kept for retransmission; empty for expect()
+    Release release = Release::at_once;
     Instant sent;
     Instant again;
     Duration timeout{};

@@ -74,6 +74,7 @@ class World : public Surroundings {
   void mix(std::uint64_t value);
   void tell_lies(dht::Message& message);
   bool is_exclusive(const std::string& key) const { return key.starts_with("default/own-"); }
+  bool is_liar(std::size_t device) const { return options_.liars > 0 && device + 1 == devices_.size(); }
   std::string client(std::size_t device) const;
   std::size_t random_device();
 
