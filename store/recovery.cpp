@@ -183,7 +183,8 @@ Result<std::string> move_aside(const Setting& setting) {
 
 // What can still be read and believed of the damaged file.
 Status take_over(OpenedFile& file, const Setting& setting) {
-  const Connection::Options damaged{.path = file.report.damaged_path, .vfs = setting.options.vfs};
+  const Connection::Options damaged{
+      .path = file.report.damaged_path, .vfs = setting.options.vfs, .checksums = Connection::Checksums::ignored};
   const Result<std::uint64_t> copied = salvage(damaged, file.connection, setting.sealer);
   if (!copied) return copied.error();
   file.report.rows_recovered = *copied;

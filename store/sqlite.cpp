@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "store/checked_vfs.h"
+
 namespace kith::store {
 namespace {
 
@@ -18,7 +20,7 @@ constexpr int busy_wait_ms = 5000;
 
 Fault fault_of(int code) {
   // The file could be opened for writing: it is its own header that says otherwise.
-  if (code == SQLITE_READONLY) return Fault::damaged;
+  if (code == SQLITE_READONLY || code == SQLITE_IOERR_DATA) return Fault::damaged;
   switch (code & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:
@@ -54,6 +56,14 @@ bool harden(sqlite3* handle) {
          sqlite3_exec(handle, "pragma cell_size_check = on; pragma mmap_size = 0; pragma temp_store = memory;", nullptr,
                       nullptr, nullptr) == SQLITE_OK &&
          sqlite3_busy_timeout(handle, busy_wait_ms) == SQLITE_OK;
+}
+
+// Has an effect on a file that is still empty.
+bool reserve_checksums(sqlite3* handle) {
+  int count = page_checksum_bytes;
+  const std::string page_size = "pragma page_size = " + std::to_string(page_bytes);
+  return sqlite3_exec(handle, page_size.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK &&
+         sqlite3_file_control(handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &count) == SQLITE_OK;
 }
 
 int keep_log_pages(void* pages, sqlite3* /*handle*/, const char* /*database*/, int count) {
@@ -115,10 +125,13 @@ std::string Statement::text(int column) const {
 Result<Connection> Connection::open(const Options& options) {
   Connection connection;
   sqlite3* handle = nullptr;
-  const char* vfs = options.vfs.empty() ? nullptr : options.vfs.c_str();
-  const int code = sqlite3_open_v2(options.path.c_str(), &handle, open_flags(options.access), vfs);
+  const bool is_checked = options.checksums == Checksums::checked;
+  const std::string vfs = is_checked ? checked_vfs(options.vfs) : options.vfs;
+  const int code =
+      sqlite3_open_v2(options.path.c_str(), &handle, open_flags(options.access), vfs.empty() ? nullptr : vfs.c_str());
   connection.handle_.reset(handle);
-  if (code != SQLITE_OK || !harden(handle)) return connection.error("cannot open " + options.path);
+  if (code != SQLITE_OK || !harden(handle) || (is_checked && !reserve_checksums(handle)))
+    return connection.error("cannot open " + options.path);
   if (options.page_cache_bytes > 0) {
     connection.execute("pragma cache_size = -" + std::to_string(options.page_cache_bytes / 1024));
   }

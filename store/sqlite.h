@@ -57,11 +57,14 @@ class Statement {
 class Connection {
  public:
   enum class Access : std::uint8_t { read_only, read_write };
+  // Of pages (checked_vfs.h). Ignored, what is damaged is read as it lies: for rescuing rows that have seals.
+  enum class Checksums : std::uint8_t { checked, ignored };
   struct Options {
     std::string path{};
     Access access = Access::read_write;
     std::size_t page_cache_bytes = 0;  // 0: SQLite's default
     std::string vfs{};                 // empty: the system's
+    Checksums checksums = Checksums::checked;
   };
 
   Connection() = default;

@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include "store/checked_vfs.h"
+
 namespace kith::store {
 namespace {
 
@@ -11,7 +13,6 @@ using dht::Error;
 using dht::Result;
 using dht::Status;
 
-constexpr std::uint64_t page_bytes = 4096;
 // A transaction may hold back the first of its batches no longer than this many writes take (some 50 ms).
 constexpr std::size_t transaction_writes_max = 4096;
 // A log this long is copied as soon as nothing else is to be done for a moment.
