@@ -12,8 +12,6 @@
 #include <mutex>
 #include <vector>
 
-#include "crypto/bytes.h"
-
 namespace kith::store {
 namespace {
 
@@ -35,6 +33,13 @@ struct CheckedVfs {
 sqlite3_file* below(sqlite3_file* file) { return reinterpret_cast<CheckedFile*>(file)->below(); }
 bool is_database(sqlite3_file* file) { return reinterpret_cast<CheckedFile*>(file)->is_database; }
 
+// In the machine's own order: a database does not travel between kinds of machine.
+std::uint64_t word_at(const std::uint8_t* at) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
 // Four lanes, so that the multiplications overlap: 0.2 µs a page. Each step is a bijection of the lane, so a change
 // confined to one word is always found, and any other with all but 2⁻⁶⁴. Never zero.
 std::uint64_t checksum_of(const std::uint8_t* page, sqlite3_int64 offset) {
@@ -45,10 +50,10 @@ std::uint64_t checksum_of(const std::uint8_t* page, sqlite3_int64 offset) {
   for (; at + 32 <= content_bytes; at += 32) {
     for (int lane = 0; lane < 4; ++lane) {
       std::uint64_t& value = lanes[static_cast<std::size_t>(lane)];
-      value = std::rotl((value ^ crypto::load_le64(page + at + 8 * lane)) * prime, 29);
+      value = std::rotl((value ^ word_at(page + at + 8 * lane)) * prime, 29);
     }
   }
-  for (; at < content_bytes; at += 8) lanes[0] = std::rotl((lanes[0] ^ crypto::load_le64(page + at)) * prime, 29);
+  for (; at < content_bytes; at += 8) lanes[0] = std::rotl((lanes[0] ^ word_at(page + at)) * prime, 29);
   std::uint64_t sum = 0;
   for (const std::uint64_t lane : lanes) sum = std::rotl((sum ^ lane) * prime, 29);
   return std::max<std::uint64_t>(sum, 1);
@@ -66,7 +71,7 @@ int read_file(sqlite3_file* file, void* into, int count, sqlite3_int64 offset) {
   if (code != SQLITE_OK || !is_page(file, count, offset)) return code;
   auto* page = static_cast<std::uint8_t*>(into);
   std::uint8_t* stored = page + page_bytes - page_checksum_bytes;
-  const std::uint64_t checksum = crypto::load_le64(stored);
+  const std::uint64_t checksum = word_at(stored);
   std::fill_n(stored, page_checksum_bytes, std::uint8_t{0});  // so that it goes into the log as zeros
   return checksum == 0 || checksum == checksum_of(page, offset) ? SQLITE_OK : SQLITE_IOERR_DATA;
 }
@@ -75,7 +80,8 @@ int write_file(sqlite3_file* file, const void* from, int count, sqlite3_int64 of
   if (!is_page(file, count, offset)) return below(file)->pMethods->xWrite(below(file), from, count, offset);
   std::array<std::uint8_t, page_bytes> page;
   std::memcpy(page.data(), from, page.size());
-  crypto::store_le64(page.data() + page_bytes - page_checksum_bytes, checksum_of(page.data(), offset));
+  const std::uint64_t checksum = checksum_of(page.data(), offset);
+  std::memcpy(page.data() + page_bytes - page_checksum_bytes, &checksum, page_checksum_bytes);
   return below(file)->pMethods->xWrite(below(file), page.data(), count, offset);
 }
 

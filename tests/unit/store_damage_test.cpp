@@ -186,7 +186,7 @@ TEST_CASE("every bit of the database's header may flip", "[store]") {
   StoredNode node;
   make_copy(node, Stop::clean);
   Counts counts;
-  for (std::uint64_t bit = 0; bit < 800; bit += 11) {
+  for (std::uint64_t bit = 0; bit < 800; bit += 37) {
     restore(node, node.folder().file("copy"));
     INFO("bit " << bit);
     flip_bit(node.file("kith.db"), bit);
