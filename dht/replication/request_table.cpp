@@ -21,7 +21,7 @@ Duration first_timeout(Duration round_trip) {
 std::uint64_t RequestTable::insert(Waiting waiting) {
   std::uint64_t id = rng_.u64();
   while (id == 0 || waiting_.contains(id)) id = rng_.u64();
-  wakeups_.add(std::min(waiting.again, waiting.terms.deadline), id);
+  waiting.message.request_id = id;
   waiting_.emplace(id, std::move(waiting));
   return id;
 }
@@ -37,20 +37,21 @@ std::uint64_t RequestTable::ask(Now now, const RequestTerms& terms, Send first, 
   waiting.timeout = first_timeout(terms.round_trip);
   waiting.again = now.instant + waiting.timeout;
   waiting.message.body = first.message.body;
+  const Instant wakeup = std::min(waiting.again, terms.deadline);
   const std::uint64_t id = insert(std::move(waiting));
-  waiting_.at(id).message.request_id = id;
+  wakeups_.add(wakeup, id);
   first.message.request_id = id;
   first.to = terms.to;
   out.sends.push_back(std::move(first));
   return id;
 }
 
-std::uint64_t RequestTable::expect(const RequestTerms& terms) {
-  return insert({.terms = terms,
+std::uint64_t RequestTable::expect(const NodeId& self, const RequestOwner& owner) {
+  return insert({.terms = {.to = self, .owner = owner, .round_trip = {}, .deadline = {}},
                  .message = {},
                  .release = Release::at_once,
                  .sent = {},
-                 .again = terms.deadline,
+                 .again = {},
                  .timeout = {},
                  .sends = 0});
 }

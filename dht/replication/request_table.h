@@ -39,8 +39,9 @@ class RequestTable {
   // Sends and keeps sending until answered or too late. Returns the request id.
   std::uint64_t ask(Now now, const RequestTerms& terms, Send first, Outputs& out);
 
-  // Waits for an answer that will come without a retransmission (this node's own commit). Returns the request id.
-  std::uint64_t expect(const RequestTerms& terms);
+  // Waits for this node's own commit, which comes or ends the process: there is no deadline and no retransmission.
+  // Returns the request id.
+  std::uint64_t expect(const NodeId& self, const RequestOwner& owner);
 
   struct Answered {
     RequestOwner owner;
@@ -73,7 +74,7 @@ class RequestTable {
   struct Waiting {
     RequestTerms terms;
     Message message;  // kept for retransmission; empty for expect()
-    Release release = Release::at_once;
+    Release release = Release::at_once;  // of every sending: a commit that waits must not be overtaken by a retry
     Instant sent;
     Instant again;
     Duration timeout{};

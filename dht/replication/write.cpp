@@ -45,10 +45,8 @@ void Write::start(Turn& turn, const ReplicaSet& set) {
 
 // The own commit is one of the copies: its answer comes from this node itself, after the commit.
 void Write::expect_own_commit(Turn& turn, std::size_t slot) {
-  const RequestTerms terms{.to = turn.neighbours.self(),
-                           .owner = {RequestOwner::Kind::write, terms_.ticket, slot},
-                           .deadline = terms_.deadline + limits::request_deadline_max};
-  const std::uint64_t id = turn.requests.expect(terms);
+  const RequestOwner owner{RequestOwner::Kind::write, terms_.ticket, slot};
+  const std::uint64_t id = turn.requests.expect(turn.neighbours.self(), owner);
   StoreReply reply;
   reply.answers.push_back({.status = StoreStatus::stored, .reason = {}, .seen = {}});
   turn.out.sends.push_back({.to = turn.neighbours.self(),

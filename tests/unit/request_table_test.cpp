@@ -44,6 +44,15 @@ TEST_CASE("an answer from somebody who was not asked is nobody's", "[requests]")
   CHECK(requests.answer(start.instant, node(2), id));
 }
 
+TEST_CASE("the own commit is waited for without a deadline", "[requests]") {
+  RequestTable requests = table();
+  const std::uint64_t id = requests.expect(node(1), {RequestOwner::Kind::write, 7, 0});
+  Outputs out;
+  CHECK_FALSE(requests.next_deadline());
+  CHECK(requests.on_deadline(at(3600s), out).empty());
+  CHECK(requests.answer(start.instant + 3600s, node(1), id));
+}
+
 TEST_CASE("a silent request is sent again with the same id, ever later, until its deadline", "[requests]") {
   RequestTable requests = table();
   Outputs out;
