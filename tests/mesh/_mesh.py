@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -23,6 +24,7 @@ import msgpack
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 KITHD = pathlib.Path(os.environ.get("KITHD", ROOT / "build/kithd"))
 KITH = pathlib.Path(os.environ.get("KITH", ROOT / "build/kith"))
+SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|: runtime error: ")
 
 
 class Failed(Exception):
@@ -131,7 +133,8 @@ class Daemon:
         self.process.wait()
 
     def stop(self):
-        if self.process is None or self.process.poll() is not None:
+        """Ends the daemon. A crash or a sanitizer's report that came before must not go unseen."""
+        if self.process is None:
             return
         self.process.terminate()
         try:
@@ -140,6 +143,10 @@ class Daemon:
             self.process.kill()
             self.process.wait()
             raise Failed(f"{self.name} did not stop within 10 s of SIGTERM")
+        code = self.process.returncode
+        ended_well = code >= 0 or code == -signal.SIGKILL
+        check(ended_well and not SANITIZER_REPORT.search(self.log_text()),
+              f"{self.name} ended with {code}: {self.log_text()[-4000:]}")
 
     def client(self):
         return Client(self.socket)
@@ -167,8 +174,9 @@ def folder():
 
 @contextlib.contextmanager
 def mesh(count, *words):
-    """`count` daemons, joined; all are stopped at the end."""
+    """`count` daemons, joined; all are stopped at the end, and must end well."""
     daemons = []
+    ended_badly = []
     with folder() as path:
         try:
             for number in range(1, count + 1):
@@ -181,8 +189,12 @@ def mesh(count, *words):
             yield daemons
         finally:
             for daemon in daemons:
-                with contextlib.suppress(Failed):
+                try:
                     daemon.stop()
+                except Failed as failure:
+                    ended_badly.append(failure)
+        if ended_badly:
+            raise ended_badly[0]
 
 
 def run_tests(*tests):
