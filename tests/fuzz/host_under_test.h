@@ -109,11 +109,12 @@ class HostUnderTest {
   }
 
   std::optional<crypto::InitiatorHandshake> call(crypto::Transport transport) {
+    ++calls_;
     return crypto::InitiatorHandshake::start(peer_,
                                              {.exchange_public = keys_.exchange_public(),
                                               .signing_public = std::nullopt,
                                               .transport = transport,
-                                              .index = ++calls_,
+                                              .index = calls_,
                                               .cookie = std::nullopt},
                                              secret(static_cast<std::uint8_t>(100 + calls_)));
   }
