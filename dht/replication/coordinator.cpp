@@ -397,6 +397,7 @@ void Coordinator::settle(Turn& turn, Ticket ticket, Write& write) {
 void Coordinator::settle(Turn& turn, Ticket ticket, Read& read) {
   if (auto completion = read.take_completion(turn)) emit(turn, std::move(*completion));
   if (read.is_finished()) {
+    if (read.has_replaced_damage()) begin_run(turn);
     read_repairs_ += read.repairs();
     remember(turn, read);
     reads_.erase(ticket);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "dht/model/limits.h"
+
 namespace kith::dht {
 
 namespace {
@@ -255,12 +257,24 @@ void Read::repair(Turn& turn) {
     if (is_self && target.state != State::idle) repair_own_rows(turn, merged_);
     if (is_self || (target.state != State::replied && !was_damaged)) continue;
     if (target.state == State::replied && target.digest == merged_digest) continue;
-    Store store{.purpose = StorePurpose::repair, .records = {}};
-    for (const Row& row : merged_) store.records.push_back(row.record.bytes());
-    if (store.records.empty()) continue;
+    if (merged_.empty()) continue;
     repairs_ += 1;
-    turn.out.sends.push_back(
-        {.to = target.node, .message = {.body = std::move(store)}, .release = Release::after_commit});
+    repair_replica(turn, target.node);
+  }
+}
+
+// In as many messages as it takes: all rows of a key can be more than one holds.
+void Read::repair_replica(Turn& turn, const NodeId& node) {
+  std::size_t room = 0;
+  for (const Row& row : merged_) {
+    const crypto::Bytes& record = row.record.bytes();
+    if (record.size() > room) {
+      Store store{.purpose = StorePurpose::repair, .records = {}};
+      turn.out.sends.push_back({.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit});
+      room = limits::record_bytes_max;
+    }
+    std::get<Store>(turn.out.sends.back().message.body).records.push_back(record);
+    room -= record.size();
   }
 }
 
@@ -271,6 +285,7 @@ void Read::repair_own_rows(Turn& turn, const Rows& merged) {
   for (const Row& row : merged) changed |= merge_record(rows, row.record).verdict == MergeVerdict::stored;
   if (!changed) return;
   repairs_ += 1;
+  has_replaced_damage_ = own.is_damaged;
   turn.store.replace(terms_.hash, std::move(rows));
 }
 

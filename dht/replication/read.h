@@ -49,6 +49,8 @@ class Read {
   const KeyHash& key_hash() const { return terms_.hash; }
   const Rows& merged() const { return merged_; }
   std::size_t repairs() const { return repairs_; }
+  // The repair replaced damaged rows of this node; one may have been what it wrote: a new run must begin.
+  bool has_replaced_damage() const { return has_replaced_damage_; }
 
  private:
   enum class State : std::uint8_t { idle, waiting, replied, failed };
@@ -74,6 +76,7 @@ class Read {
   bool digests_agree() const;
   bool is_complete() const;
   void repair(Turn& turn);
+  void repair_replica(Turn& turn, const NodeId& node);
   void repair_own_rows(Turn& turn, const Rows& merged);
   Completion answer(Turn& turn);
 
@@ -92,6 +95,7 @@ class Read {
   bool own_rows_committed_ = true;
   bool deadline_passed_ = false;
   bool answered_ = false;
+  bool has_replaced_damage_ = false;
 };
 
 }  // namespace kith::dht

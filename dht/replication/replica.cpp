@@ -8,6 +8,26 @@
 
 namespace kith::dht {
 
+namespace {
+
+// Nothing, where it is more than a message may name: it is only a help for later writes.
+VersionVector seen_of(std::span<const Row> rows) {
+  VersionVector seen = joined_context(rows);
+  return seen.entries().size() <= limits::context_entries_max ? seen : VersionVector{};
+}
+
+// Newest first: what does not fit in one answer is what matters least.
+std::vector<const Record*> replica_records(const Rows& rows) {
+  std::vector<const Record*> records;
+  for (const Row& row : rows) {
+    if (row.is_replica) records.push_back(&row.record);
+  }
+  std::sort(records.begin(), records.end(), [](const Record* a, const Record* b) { return a->seq() > b->seq(); });
+  return records;
+}
+
+}  // namespace
+
 Replica::Answer Replica::fetch(const Fetch& request) {
   FetchReply reply;
   Release release = Release::at_once;
@@ -16,24 +36,25 @@ Replica::Answer Replica::fetch(const Fetch& request) {
     const KeyRows& held = store_.read(key);
     if (!held.is_committed) release = Release::after_commit;
     if (held.is_damaged) counters_.records_damaged += 1;
-    const bool has_room = bytes < limits::record_bytes_max;
-    reply.answers.push_back(fetch_one(has_room ? request.form : FetchForm::digest, held));
+    const std::size_t room = request.form == FetchForm::records ? limits::record_bytes_max - bytes : 0;
+    reply.answers.push_back(fetch_one(room, held));
     for (const crypto::Bytes& record : reply.answers.back().records) bytes += record.size();
   }
   return {.body = std::move(reply), .release = release};
 }
 
-FetchAnswer Replica::fetch_one(FetchForm form, const KeyRows& held) const {
+FetchAnswer Replica::fetch_one(std::size_t room, const KeyRows& held) const {
   FetchAnswer answer;
   if (held.is_damaged) {
     answer.status = FetchStatus::damaged;
     return answer;
   }
   answer.digest = digest_of(held.rows, data_key_);
-  for (const Row& row : held.rows) {
-    if (!row.is_replica) continue;
+  for (const Record* record : replica_records(held.rows)) {
     answer.status = FetchStatus::found;
-    if (form == FetchForm::records) answer.records.push_back(row.record.bytes());
+    if (record->bytes().size() > room) break;
+    room -= record->bytes().size();
+    answer.records.push_back(record->bytes());
   }
   return answer;
 }
@@ -56,15 +77,16 @@ StoreAnswer Replica::store_one(WallMs wall_ms, const crypto::Bytes& bytes, Store
   const KeyRows& held = store_.read(record->key_hash());
   const bool is_here = std::any_of(held.rows.begin(), held.rows.end(),
                                    [&](const Row& row) { return row.is_replica && row.record == *record; });
-  if (is_here) return {.status = StoreStatus::stored, .reason = {}, .seen = joined_context(held.rows)};
+  if (is_here) return {.status = StoreStatus::stored, .reason = {}, .seen = seen_of(held.rows)};
   if (const auto error = check_record(*record, signatures_, wall_ms)) return refuse(error->code);
-  if (author.contradicts(*record, held.rows)) outcome.author_forgot = true;
+  const bool was_damaged = held.is_damaged;
+  // What a damaged row said is gone once the key is written: it may have been this author's.
+  if (was_damaged || author.contradicts(*record, held.rows)) outcome.author_forgot = true;
   author.observe(record->seq(), wall_ms);
   Rows rows = held.rows;
-  const bool was_damaged = held.is_damaged;
   const MergeResult merged = merge_record(rows, *record);
   if (merged.actor_cloned) counters_.actors_cloned += 1;
-  StoreAnswer answer{.status = StoreStatus::stored, .reason = {}, .seen = joined_context(rows)};
+  StoreAnswer answer{.status = StoreStatus::stored, .reason = {}, .seen = seen_of(rows)};
   if (merged.verdict == MergeVerdict::stale) answer.status = StoreStatus::stale;
   if (merged.verdict == MergeVerdict::stored || was_damaged) store_.replace(record->key_hash(), std::move(rows));
   return answer;

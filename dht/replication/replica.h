@@ -26,7 +26,7 @@ class Replica {
     Body body;
     Release release = Release::at_once;
   };
-  // `is_forgotten` in the result of store() tells that a record proves this node forgot something it wrote.
+  // `author_forgot`: this node forgot, or may have, something it wrote; a new run must begin.
   struct StoreOutcome {
     StoreReply reply;
     bool author_forgot = false;
@@ -42,7 +42,8 @@ class Replica {
   const Counters& counters() const { return counters_; }
 
  private:
-  FetchAnswer fetch_one(FetchForm form, const KeyRows& held) const;
+  // With as many records as `room` bytes hold.
+  FetchAnswer fetch_one(std::size_t room, const KeyRows& held) const;
   StoreAnswer store_one(WallMs wall_ms, const crypto::Bytes& bytes, StoreOutcome& outcome, Author& author);
 
   const Signatures& signatures_;

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/records.h"
 #include "tests/support/replication.h"
 
 namespace kith::dht {
@@ -198,6 +199,40 @@ TEST_CASE("while members change, nothing found widens the read to the next close
   const auto completion = read.take_completion(turn);
   REQUIRE(completion);
   CHECK(std::get<ReadAnswer>(completion->outcome).values.size() == 1);
+}
+
+TEST_CASE("a read that replaces damaged rows of this node says so", "[read]") {
+  Bench bench;
+  const Record record = bench.write_own(key, "teal");
+  bench.store.commit();
+  bench.store.damage(hash_key(key));
+  Read read(terms_for(bench, 1));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  const Rows rows = rows_of(record);
+  read.on_answer(turn, 1, answer_with(bench, rows), rows);
+  REQUIRE(read.take_completion(turn));
+  CHECK(read.has_replaced_damage());
+  CHECK_FALSE(bench.store.read(hash_key(key)).is_damaged);
+}
+
+TEST_CASE("a repair of more than a message holds is sent in several", "[read]") {
+  Bench bench;
+  Rows rows;
+  for (std::uint64_t author = 1; author <= 5; ++author) {
+    merge_record(rows, tests::record_of({.author = author, .value = std::string(1U << 20, 'x'), .key = key}));
+  }
+  Read read(terms_for(bench, 3));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  bench.out.sends.clear();
+  read.on_answer(turn, 1, answer_with(bench, rows), rows);
+  read.on_answer(turn, 2, answer_with(bench, {}), {});
+  REQUIRE(read.take_completion(turn));
+  const auto repairs = bench.sent_to(node(3));
+  REQUIRE(repairs.size() == 2);
+  CHECK(std::get<Store>(repairs[0].message.body).records.size() == 3);
+  CHECK(std::get<Store>(repairs[1].message.body).records.size() == 2);
 }
 
 }  // namespace kith::dht
