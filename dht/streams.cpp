@@ -33,7 +33,8 @@ void Streams::send(Instant now, const PeerAddress& to, Bytes message, RoadOutput
   auto& lane = lanes_[to.node];
   lane.identity = to.identity;
   lane.endpoints = to.endpoints;
-  if (lane.queue.size() >= limits::queued_messages_per_peer ||
+  // One above message_bytes_max would end the stream at the peer, and everything on it.
+  if (message.size() > limits::message_bytes_max || lane.queue.size() >= limits::queued_messages_per_peer ||
       lane.queued_bytes + message.size() > limits::queued_bytes_per_peer) {
     ++out.counters.queue_full;
     return;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "dht/replication/outbox.h"
 
+#include <algorithm>
+
 namespace kith::dht {
 
 namespace {
@@ -28,21 +30,21 @@ void Outbox::on_deadline(Turn& turn) {
 void Outbox::deliver(Turn& turn, const NodeId& node) {
   if (node == turn.neighbours.self()) return;
   Store store{.purpose = StorePurpose::repair, .records = {}};
-  std::vector<KeyHash> keys;  // one for each record
+  std::vector<Delivered> delivered;
   std::size_t bytes = 0;
   for (const KeyHash& key : turn.store.outbox_for(node, batch_records)) {
     if (bytes > batch_bytes) break;
-    const std::size_t before = keys.size();
+    const std::size_t before = delivered.size();
     for (const Row& row : turn.store.read(key).rows) {
       if (!row.is_own) continue;
-      keys.push_back(key);
+      delivered.push_back({key, row.record.seq()});
       store.records.push_back(row.record.bytes());
       bytes += row.record.bytes().size();
     }
-    if (keys.size() == before) turn.store.outbox_remove(key, node);
+    if (delivered.size() == before) turn.store.outbox_remove(key, node);
   }
-  if (keys.empty()) return;
-  in_flight_[node] = std::move(keys);
+  if (delivered.empty()) return;
+  in_flight_[node] = std::move(delivered);
   const RequestTerms terms{.to = node,
                            .owner = {RequestOwner::Kind::outbox, 0, 0},
                            .round_trip = turn.neighbours.round_trip(node),
@@ -51,20 +53,28 @@ void Outbox::deliver(Turn& turn, const NodeId& node) {
                     {.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit}, turn.out);
 }
 
+// Written again since the batch left: the answer says nothing of that.
+bool Outbox::has_newer_own_row(Turn& turn, const Delivered& delivered) {
+  const Rows& rows = turn.store.read(delivered.key).rows;
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const Row& row) { return row.is_own && row.record.seq() > delivered.seq; });
+}
+
 void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) {
   const auto found = in_flight_.find(node);
   if (found == in_flight_.end()) return;
-  const std::vector<KeyHash> keys = std::move(found->second);
+  const std::vector<Delivered> delivered = std::move(found->second);
   in_flight_.erase(found);
+  if (reply.answers.size() != delivered.size()) return;  // no answer at all: the next round asks again
   bool any_kept = false;
-  for (std::size_t i = 0; i < keys.size() && i < reply.answers.size(); ++i) {
+  for (std::size_t i = 0; i < delivered.size(); ++i) {
     const StoreAnswer& answer = reply.answers[i];
     // Room may be found later; a record that breaks a rule breaks it for ever.
     const bool is_kept = answer.status == StoreStatus::refused &&
                          (answer.reason == ErrorCode::quota || answer.reason == ErrorCode::storage ||
                           answer.reason == ErrorCode::clock_skew);
     any_kept |= is_kept;
-    if (!is_kept) turn.store.outbox_remove(keys[i], node);
+    if (!is_kept && !has_newer_own_row(turn, delivered[i])) turn.store.outbox_remove(delivered[i].key, node);
   }
   if (!any_kept) deliver(turn, node);
 }

@@ -26,9 +26,15 @@ class Outbox {
   void start(Instant now);
 
  private:
-  void deliver(Turn& turn, const NodeId& node);
+  struct Delivered {
+    KeyHash key;
+    Seq seq = 0;
+  };
 
-  std::unordered_map<NodeId, std::vector<KeyHash>> in_flight_;
+  void deliver(Turn& turn, const NodeId& node);
+  static bool has_newer_own_row(Turn& turn, const Delivered& delivered);
+
+  std::unordered_map<NodeId, std::vector<Delivered>> in_flight_;  // one for each record of the batch
   std::optional<Instant> next_round_;
 };
 

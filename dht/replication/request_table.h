@@ -73,7 +73,7 @@ class RequestTable {
  private:
   struct Waiting {
     RequestTerms terms;
-    Message message;  // kept for retransmission; empty for expect()
+    Message message;                     // kept for retransmission; empty for expect()
     Release release = Release::at_once;  // of every sending: a commit that waits must not be overtaken by a retry
     Instant sent;
     Instant again;

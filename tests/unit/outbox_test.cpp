@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#include "dht/replication/outbox.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/replication.h"
+
+namespace kith::dht {
+
+using test::Bench;
+using test::node;
+
+namespace {
+
+constexpr const char* key = "default/color";
+
+const StoreAnswer stored{.status = StoreStatus::stored, .reason = {}, .seen = {}};
+
+}  // namespace
+
+TEST_CASE("a replica that is back confirms what it missed, and the outbox forgets it", "[outbox]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  bench.store.outbox_add(hash_key(key), node(2));
+  Outbox outbox;
+  Turn turn = bench.turn();
+  outbox.on_member_back(turn, node(2));
+  REQUIRE(bench.sent_to(node(2)).size() == 1);
+  outbox.on_answer(turn, node(2), {.answers = {stored}});
+  CHECK(bench.store.outbox_for(node(2), 10).empty());
+}
+
+TEST_CASE("a confirmation says nothing of what was written after its batch left", "[outbox]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  bench.store.outbox_add(hash_key(key), node(2));
+  Outbox outbox;
+  Turn turn = bench.turn();
+  outbox.on_member_back(turn, node(2));
+  bench.write_own(key, "blue");
+  outbox.on_answer(turn, node(2), {.answers = {stored}});
+  CHECK(bench.store.outbox_for(node(2), 10).size() == 1);
+  CHECK(bench.sent_to(node(2)).size() == 2);
+}
+
+TEST_CASE("an answer for another number of records confirms none", "[outbox]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  bench.store.outbox_add(hash_key(key), node(2));
+  Outbox outbox;
+  Turn turn = bench.turn();
+  outbox.on_member_back(turn, node(2));
+  outbox.on_answer(turn, node(2), {});
+  CHECK(bench.store.outbox_for(node(2), 10).size() == 1);
+  CHECK(bench.sent_to(node(2)).size() == 1);
+}
+
+}  // namespace kith::dht
