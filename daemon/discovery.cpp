@@ -2,6 +2,7 @@
 #include "daemon/discovery.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -39,10 +40,12 @@ sockaddr_storage group_address(bool is_v4, unsigned interface_index) {
 }
 
 // Only the group's packets of this interface, sent back to other daemons of this device too, never beyond the link.
-bool join_group_ipv4(int descriptor, unsigned interface_index) {
+bool join_group_ipv4(int descriptor, const InterfaceAddress& interface) {
   ip_mreqn membership{};
   inet_pton(AF_INET, group_ipv4, &membership.imr_multiaddr);
-  membership.imr_ifindex = static_cast<int>(interface_index);
+  membership.imr_ifindex = static_cast<int>(interface.interface_index);
+  // Said expressly: on loopback the system would choose another interface's address to send from.
+  std::memcpy(&membership.imr_address, interface.address.address.data() + 12, 4);
   set_option(descriptor, IPPROTO_IP, IP_MULTICAST_ALL, 0);
   set_option(descriptor, IPPROTO_IP, IP_MULTICAST_LOOP, 1);
   set_option(descriptor, IPPROTO_IP, IP_MULTICAST_TTL, 1);
@@ -152,8 +155,8 @@ bool Discovery::open_link(Link& link, const InterfaceAddress& interface) {
   // Bound to the group itself, so that this socket never takes a datagram that is meant for the node's own.
   const sockaddr_storage address = group_address(link.is_v4, interface.interface_index);
   if (uv_udp_bind(&link.handle, reinterpret_cast<const sockaddr*>(&address), 0) != 0) return false;
-  const bool joined = link.is_v4 ? join_group_ipv4(descriptor, interface.interface_index)
-                                 : join_group_ipv6(descriptor, interface.interface_index);
+  const bool joined =
+      link.is_v4 ? join_group_ipv4(descriptor, interface) : join_group_ipv6(descriptor, interface.interface_index);
   return joined && uv_udp_recv_start(&link.handle, on_allocate, on_receive) == 0;
 }
 

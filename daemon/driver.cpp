@@ -165,7 +165,10 @@ void Driver::on_drained(dht::StreamId stream, std::size_t unsent_bytes) {
 void Driver::on_closed(dht::StreamId stream) { host_->stream_closed(turn_now(), stream, out_); }
 
 void Driver::on_request(ClientId client, const RpcMessage& message) {
-  service_->request(turn_now(), client, message, out_);
+  const dht::Now now = turn_now();
+  service_->request(now, client, message, out_);
+  // What is answered at once counts as unread before the client's next request is looked at.
+  service_->settle(now, out_);
 }
 
 void Driver::on_drained(ClientId client) { service_->client_drained(turn_now(), client, out_); }

@@ -42,7 +42,7 @@ void log_report(const store::OpenReport& report) {
     log_warn("the database was damaged; a new one was begun and other replicas will be asked",
              {{"damage", report.damage}, {"moved_to", report.damaged_path}, {"rows_saved", report.rows_recovered}});
   }
-  if (!report.author_lost.empty() && !report.is_new) log_info("a new run begins", {{"why", report.author_lost}});
+  if (!report.author_lost.empty()) log_debug("a new run begins", {{"why", report.author_lost}});
 }
 
 }  // namespace

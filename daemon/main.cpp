@@ -99,13 +99,14 @@ std::string variable(const Environment& environment, const char* name) {
   return found == environment.end() ? std::string{} : found->second;
 }
 
-void greet(const Driver& driver, const std::string& folder) {
+void greet(const Driver& driver, const Settings& settings) {
   if (!driver.is_new()) return;
+  const bool is_alone = settings.config.network.join.empty();
   std::fprintf(
       stderr,
-      "This node is new: %s now holds its key and a mesh of one, closed to everybody else.\n"
+      "This node is new: %s now holds its key%s.\n"
       "Next: `kith put greeting hello`; and `kith invite` prints what another device's `kithd --join` takes.\n",
-      folder.c_str());
+      settings.paths.data_folder.c_str(), is_alone ? " and a mesh of one, closed to everybody else" : "");
 }
 
 // Only what does not touch what is bound or stored can change while the daemon runs.
@@ -132,7 +133,7 @@ int serve(const Settings& settings, const Flags& flags, const Environment& envir
                   crypto::Rng(draw_seed()));
     const dht::Status started = driver.start();
     if (started) {
-      greet(driver, settings.paths.data_folder);
+      greet(driver, settings);
       exit_code = driver.run();
     } else {
       exit_code = complain(started.error());

@@ -69,7 +69,8 @@ void Service::get(dht::Now now, const Call& call, dht::HostOutputs& out) {
   auto read = read_get(call.params);
   if (!read) return responder_.fail(call.from, read.error());
   client_states_[call.from.client].requests += 1;
-  expect(control_.host().get(now, std::move(read->request), out), {.from = call.from, .shown = read->shown});
+  expect(control_.host().get(now, std::move(read->request), out),
+         {.from = call.from, .shown = read->shown, .is_read = true});
 }
 
 void Service::scan(dht::Now now, const Call& call, dht::HostOutputs& out) {
@@ -81,7 +82,9 @@ void Service::scan(dht::Now now, const Call& call, dht::HostOutputs& out) {
 
 void Service::expect(dht::Ticket ticket, const Asked& asked) {
   asked_.emplace(ticket, asked);
-  client_states_[asked.from.client].tickets += 1;
+  Client& client = client_states_[asked.from.client];
+  client.tickets += 1;
+  client.reads += asked.is_read ? 1 : 0;
 }
 
 void Service::status(dht::Now now, const Call& call, dht::HostOutputs&) {
@@ -146,7 +149,7 @@ void Service::fail_all(const dht::Error& error) {
   for (const auto& [number, batch] : batches_) unanswered.push_back(batch.from);
   asked_.clear();
   batches_.clear();
-  for (auto& [id, client] : client_states_) client.tickets = 0;
+  for (auto& [id, client] : client_states_) client.tickets = client.reads = 0;
   for (const Waiting& waiting : unanswered) {
     client_states_[waiting.client].requests -= 1;
     responder_.fail(waiting, error);
@@ -187,10 +190,13 @@ std::optional<dht::Instant> Service::next_deadline() const {
 
 void Service::settle(dht::Now now, dht::HostOutputs& out) {
   while (!out.completions.empty() || !out.events.empty()) {
-    const auto events = std::exchange(out.events, {});
-    for (const dht::Event& event : events) on_event(now, event);
-    const auto completions = std::exchange(out.completions, {});
-    for (const dht::Completion& completion : completions) completed(now, completion, out);
+    // Swapped, not moved: both sides keep their memory.
+    events_.swap(out.events);
+    for (const dht::Event& event : events_) on_event(now, event);
+    events_.clear();
+    completions_.swap(out.completions);
+    for (const dht::Completion& completion : completions_) completed(now, completion, out);
+    completions_.clear();
   }
 }
 
@@ -200,6 +206,7 @@ void Service::completed(dht::Now now, const dht::Completion& completion, dht::Ho
   const Asked& asked = found.mapped();
   Client& client = client_states_[asked.from.client];
   client.tickets -= 1;
+  client.reads -= asked.is_read ? 1 : 0;
   if (asked.batch == 0) {
     client.requests -= 1;
     return answer(asked, completion);
@@ -247,7 +254,7 @@ bool Service::has_room(ClientId client) const {
 
 bool Service::has_room(ClientId client, const Client& state) const {
   return state.requests < dht::limits::client_requests_in_flight_max &&
-         clients_.unsent_bytes(client) + state.tickets * state.answer_bytes < output_bytes_high;
+         clients_.unsent_bytes(client) + state.reads * state.answer_bytes < output_bytes_high;
 }
 
 void Service::client_closed(ClientId client) {

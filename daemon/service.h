@@ -16,6 +16,7 @@
 #include "daemon/responder.h"
 #include "daemon/rpc_params.h"
 #include "dht/host.h"
+#include "dht/model/limits.h"
 
 namespace kith::daemon {
 
@@ -96,6 +97,7 @@ class Service {
     std::uint64_t batch = 0;  // 0: none
     std::uint32_t index = 0;  // within the batch
     Shown shown = Shown::newest;
+    bool is_read = false;
   };
   struct Batch {
     Waiting from;
@@ -113,9 +115,10 @@ class Service {
     bool is_done() const { return next == size() && in_flight == 0; }
   };
   struct Client {
-    std::size_t requests = 0;      // in flight; a batch is one
-    std::size_t tickets = 0;       // in flight
-    std::size_t answer_bytes = 0;  // what its reads answer lately
+    std::size_t requests = 0;  // in flight; a batch is one
+    std::size_t tickets = 0;   // in flight
+    // What its reads answer lately; at first, the largest value of most meshes.
+    std::size_t answer_bytes = dht::limits::value_bytes_default;
   };
   struct Joining {
     Waiting from;
@@ -161,6 +164,8 @@ class Service {
   std::uint64_t last_batch_ = 0;
   std::optional<Joining> joining_;
   std::vector<Waiting> awaiting_census_;
+  std::vector<dht::Completion> completions_;  // being settled
+  std::vector<dht::Event> events_;
 };
 
 }  // namespace kith::daemon

@@ -58,7 +58,7 @@ void Service::advance(dht::Now now, std::uint64_t number, dht::HostOutputs& out)
 
 void Service::ask_next(dht::Now now, std::uint64_t number, Batch& batch, dht::HostOutputs& out) {
   const std::size_t index = batch.next++;
-  const Asked asked{batch.from, number, static_cast<std::uint32_t>(index), batch.shown};
+  const Asked asked{batch.from, number, static_cast<std::uint32_t>(index), batch.shown, batch.is_read()};
   if (!batch.is_read()) {
     if (const auto status = control_.accepts_writes(); !status) {
       dht::Completion refused;
