@@ -11,7 +11,7 @@ namespace kith::dht {
 namespace {
 
 // SWIM's λ. An expander with eight neighbours a node needs each told about once; the rest is for lost packets.
-constexpr double retransmit_factor = 2.0;
+constexpr double retransmit_factor = 2;
 
 // How far to look past claims that are too large for what room is left.
 constexpr std::size_t candidates_max = 32;
@@ -20,13 +20,13 @@ std::uint32_t retransmit_limit(std::size_t members) {
   return static_cast<std::uint32_t>(std::ceil(retransmit_factor * std::log(static_cast<double>(members) + 1)));
 }
 
-// Bodies that may be large by themselves go without gossip, so that it never turns a datagram into a stream.
+// Bodies that may be large by themselves go without gossip, so that it never turns a datagram into a stream. So do
+// probes and their answers: they leave in a burst, between the few who know.
 std::size_t room_beside(const Body& body) {
-  const bool is_small = std::holds_alternative<Ping>(body) || std::holds_alternative<PingReply>(body) ||
-                        std::holds_alternative<Probe>(body) || std::holds_alternative<ProbeReply>(body) ||
+  const bool has_room = std::holds_alternative<Ping>(body) || std::holds_alternative<PingReply>(body) ||
                         std::holds_alternative<Gossip>(body) || std::holds_alternative<Members>(body) ||
                         std::holds_alternative<Find>(body);
-  return is_small ? limits::gossip_bytes_per_message : 0;
+  return has_room ? limits::gossip_bytes_per_message : 0;
 }
 
 bool carries(const Message& message, const MemberUpdate& claim) {

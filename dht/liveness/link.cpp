@@ -63,6 +63,7 @@ void Link::pinged(Instant now, std::uint64_t request_id) {
   if (sent_.size() == tries_remembered) sent_.erase(sent_.begin());
   sent_.push_back({request_id, now});
   last_exchange_ = now;
+  last_ping_ = now;
 }
 
 std::optional<Duration> Link::answered(Instant now, std::uint64_t request_id) const {

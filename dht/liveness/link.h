@@ -63,6 +63,9 @@ class Link {
   void exchanged(Instant now) { last_exchange_ = now; }
   Instant last_exchange() const { return last_exchange_; }
 
+  // Our own; absent: there was none yet.
+  std::optional<Instant> last_ping() const { return last_ping_; }
+
   // True where both digests differ and are the same as at the last exchange: nothing is on its way any more.
   bool differs_steadily(std::uint64_t theirs, std::uint64_t ours);
 
@@ -77,6 +80,7 @@ class Link {
   State state_ = State::heard;
   Instant deadline_;
   Instant last_exchange_;
+  std::optional<Instant> last_ping_;
   Instant asked_since_{};
   int tries_ = 0;
   unsigned silent_periods_ = 0;

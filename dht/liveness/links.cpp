@@ -11,6 +11,9 @@ namespace {
 // A busy link needs no ping to prove life, but digests travel on pings only.
 constexpr int periods_between_exchanges = 8;
 
+// The end that rarely pings first must still know how long an answer takes.
+constexpr int periods_between_measurements = 32;
+
 }  // namespace
 
 void Links::rewire(Instant now, std::span<const NodeId> neighbours, crypto::Rng& rng) {
@@ -43,7 +46,10 @@ void Links::heard(Instant now, const NodeId& node, crypto::Rng& rng) {
     return;
   }
   Link& link = known->second.link;
-  link.heard(std::min(now + next_period(rng), link.last_exchange() + periods_between_exchanges * period_));
+  const Instant measure =
+      link.last_ping() ? *link.last_ping() + periods_between_measurements * period_ : link.next_deadline();
+  const Instant exchange = link.last_exchange() + periods_between_exchanges * period_;
+  link.heard(std::min({now + next_period(node, rng), exchange, measure}));
 }
 
 void Links::start_over(Instant now) {
@@ -76,9 +82,11 @@ std::optional<Instant> Links::next_deadline() const {
   return next;
 }
 
-// Up to a tenth early, so that the ends of a link do not ping at the same instant and links do not fall into step.
-Duration Links::next_period(crypto::Rng& rng) const {
-  return period_ - period_ * static_cast<Duration::rep>(rng.below(100)) / 1000;
+// Up to a tenth early, so that links do not fall into step; and the end with the larger id as much later, or else both
+// ends would often ping at once.
+Duration Links::next_period(const NodeId& other, crypto::Rng& rng) const {
+  const Duration earliest = self_ < other ? period_ - period_ / 10 : period_;
+  return earliest + period_ * static_cast<Duration::rep>(rng.below(100)) / 1000;
 }
 
 }  // namespace kith::dht

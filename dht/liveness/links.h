@@ -27,7 +27,7 @@ class Links {
     Reason reason;
   };
 
-  explicit Links(Duration period) : period_(period) {}
+  Links(const NodeId& self, Duration period) : self_(self), period_(period) {}
 
   // Makes links to exactly these neighbours. New ones are pinged at a random time within a period, so that a mesh
   // that starts as one does not ping as one.
@@ -47,8 +47,9 @@ class Links {
   std::optional<Instant> next_deadline() const;
 
  private:
-  Duration next_period(crypto::Rng& rng) const;
+  Duration next_period(const NodeId& other, crypto::Rng& rng) const;
 
+  NodeId self_;
   Duration period_;
   std::map<NodeId, Watched> watched_;
 };

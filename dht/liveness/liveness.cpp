@@ -20,6 +20,9 @@ constexpr Duration gossip_delay = 50ms;
 // Members come in bursts (a page, a healed partition): the graph is drawn once for all of them.
 constexpr Duration rewire_delay = 50ms;
 
+// Two voices convince whoever is no watcher (suspicion.h); one may fail to arrive.
+constexpr std::size_t voices_told = 3;
+
 // A flood of accusations makes a member sign no more often than this.
 constexpr Duration refute_pause = 1s;
 
@@ -73,7 +76,7 @@ Liveness::Liveness(Timing timing, Contact self, const Signatures& signatures, cr
       signatures_(signatures),
       rng_(std::move(rng)),
       members_(std::move(self)),
-      links_(timing.period),
+      links_(members_.self().id, timing.period),
       verdicts_({.watchers = timing.watchers, .period = timing.period, .dead_after = timing.dead_after}),
       gossip_(gossip_delay),
       health_(timing.period),
@@ -318,6 +321,8 @@ void Liveness::fell_silent(Now now, const NodeId& node) {
 
 void Liveness::accuse(Now now, const NodeId& node) {
   const Member& target = members_.find(node)->member;
+  // Told again while it lasts: gossip may have missed somebody, and those who know do not pass it on.
+  if (target.state == MemberState::suspect) gossip_.push(now.instant, accusation_by(self().id, target));
   if (target.state != MemberState::alive) return;
   const Verdicts::Accusation accusation{node, target.incarnation, self().id, Suspicion::Reach::watchers};
   verdicts_.accuse(now.instant, accusation, Suspicion::Report::first_hand, members_);
@@ -343,11 +348,13 @@ void Liveness::judge(Now now) {
   }
 }
 
-// The voices that made the majority are told to everybody; and watchers that were left out because they are silent to
-// us are accused too. Whoever hears this counts for itself, and must be able to come to the same verdict.
+// Some of the voices that made the majority are told to everybody; and watchers that were left out because they are
+// silent to us are accused too. Whoever hears this counts for itself, and must be able to come to the same verdict.
 void Liveness::suspect(Now now, const Verdicts::Verdict& verdict) {
   members_.set_state(verdict.target, MemberState::suspect);
-  for (const NodeId& accuser : verdicts_.find(verdict.target)->accusers()) {
+  std::vector<NodeId> voices = verdicts_.find(verdict.target)->accusers();
+  voices.resize(std::min(voices.size(), voices_told));
+  for (const NodeId& accuser : voices) {
     gossip_.push(now.instant, accusation_by(accuser, members_.find(verdict.target)->member));
   }
   for (const NodeId& silent : verdict.left_out) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "dht/model/limits.h"
+#include "dht/wire.h"
 
 namespace kith::tests {
 
@@ -17,15 +18,8 @@ crypto::Rng seeded(std::uint64_t seed) {
   return crypto::Rng(bytes);
 }
 
-// UDP and IP headers, the seal, the frame of the message and an average body.
-std::size_t bytes_of(const dht::Message& message) {
-  std::size_t bytes = 48 + 32 + 50;
-  for (const dht::MemberUpdate& claim : message.gossip) bytes += dht::claim_bytes(claim);
-  if (const auto* page = std::get_if<dht::MembersReply>(&message.body)) {
-    for (const dht::MemberUpdate& claim : page->members) bytes += dht::claim_bytes(claim);
-  }
-  return bytes;
-}
+// With the headers of UDP and IPv4, and the header and tag of a sealed datagram.
+std::size_t bytes_of(const dht::Message& message) { return dht::write_message(message).size() + 28 + 32; }
 
 }  // namespace
 
@@ -141,6 +135,7 @@ void LivenessMesh::settle(std::size_t node, dht::Outputs outputs) {
 void LivenessMesh::send(std::size_t from, const dht::Send& send) {
   counters.messages += 1;
   counters.pings += std::holds_alternative<dht::Ping>(send.message.body) ? 1 : 0;
+  counters.gossips += std::holds_alternative<dht::Gossip>(send.message.body) ? 1 : 0;
   counters.claims += send.message.gossip.size();
   counters.gossip_most = std::max(counters.gossip_most, send.message.gossip.size());
   counters.bytes += bytes_of(send.message);

@@ -75,7 +75,8 @@ class LivenessMesh {
     std::uint64_t died = 0;       // changes to dead of members that were up
     std::size_t gossip_most = 0;  // claims in one message
     std::uint64_t stuck = 0;      // deadlines that on_deadline() did not move
-    std::uint64_t bytes = 0;      // about, with headers
+    std::uint64_t bytes = 0;      // as datagrams, with headers
+    std::uint64_t gossips = 0;    // messages that are gossip only
   };
   Counters counters;
 

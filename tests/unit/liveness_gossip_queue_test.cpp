@@ -75,12 +75,13 @@ TEST_CASE("a message carries a bounded number of claims and bytes", "[liveness]"
   }
 }
 
-TEST_CASE("gossip never rides on a body that may be large", "[liveness]") {
+TEST_CASE("gossip rides neither on a body that may be large nor on a probe", "[liveness]") {
   GossipQueue queue(50ms);
   queue.push(t0, accusation(1, 2));
   CHECK(filled(queue, Store{}).gossip.empty());
   CHECK(filled(queue, FetchReply{}).gossip.empty());
   CHECK(filled(queue, MembersReply{}).gossip.empty());
+  CHECK(filled(queue, Probe{}).gossip.empty());
   CHECK(filled(queue, PingReply{}).gossip.size() == 1);
 }
 
