@@ -72,7 +72,7 @@ libraries = $(foreach folder,$2,build/$1/libkith_$(folder).a)
 
 core_folders := $(filter-out cli daemon,$(folders))
 unit_sources := $(filter-out tests/unit/main.cpp,$(wildcard tests/unit/*.cpp tests/papers/*.cpp tests/support/*.cpp))
-sim_sources := $(wildcard tests/sim/*.cpp tests/support/*.cpp)
+sim_sources := $(wildcard tests/sim/*.cpp)
 bench_sources := $(wildcard tests/bench/*.cpp)
 fuzzers := $(patsubst tests/fuzz/%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 script_tests := $(sort $(shell find tests/tools tests/mesh -maxdepth 1 -name '[!_]*.[ps][yh]' -perm -u+x 2>/dev/null))

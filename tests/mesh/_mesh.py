@@ -107,7 +107,8 @@ class Daemon:
     def spawn(self, *words):
         log = open(self.log, "ab")
         self.process = subprocess.Popen(
-            [KITHD, "--home", self.home, "--listen", "127.0.0.1:0", "--no-discovery", "--set", f"node.name={self.name}", *words],
+            [KITHD, "--home", self.home, "--listen", "127.0.0.1:0", "--no-discovery",
+             "--set", f"node.name={self.name}", *words],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self.process
 
@@ -117,7 +118,8 @@ class Daemon:
         return self
 
     def answers(self):
-        check(self.process.poll() is None, f"{self.name} ended with {self.process.returncode}: {self.log_text()[-800:]}")
+        check(self.process.poll() is None,
+              f"{self.name} ended with {self.process.returncode}: {self.log_text()[-800:]}")
         try:
             with contextlib.closing(Client(self.socket)) as client:
                 client.ok("status")
@@ -157,7 +159,8 @@ class Daemon:
 
     def kith(self, *words, **options):
         options.setdefault("input", "")
-        return subprocess.run([KITH, "--home", self.home, *words], capture_output=True, text=True, timeout=60, **options)
+        options = {"capture_output": True, "text": True, "timeout": 60, **options}
+        return subprocess.run([KITH, "--home", self.home, *words], **options)
 
     def alive(self):
         return self.ok("status")["members"]["alive"]

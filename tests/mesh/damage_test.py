@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Disks that fail: flipped bits, no room, no right to write. No wrong value is served, and nothing acknowledged is lost.
+"""Disks that fail: flipped bits, no room, no right to write.
+
+No wrong value is served, and nothing acknowledged is lost.
 
   tests/mesh/damage_test.py [FLIPS]
 """
@@ -76,7 +78,8 @@ def a_flipped_bit_serves_no_wrong_value_and_stops_no_daemon():
             check(right == KEYS, f"offset {offset}: {right} right, {missing} missing with two good replicas")
             check(victim.process.poll() is None, f"offset {offset}: the daemon ended")
             victim.stop()
-        print(f"   {FLIPS} flips of one bit in {os.path.getsize(whole):,} bytes: 0 wrong values, 0 crashes, {total_missing} missing")
+        size = os.path.getsize(whole)
+        print(f"   {FLIPS} flips of one bit in {size:,} bytes: 0 wrong values, 0 crashes, {total_missing} missing")
 
 
 def mount_small(path, kilobytes):
@@ -121,7 +124,8 @@ def a_full_disk_refuses_writes_clearly_and_keeps_what_was_acknowledged():
 def a_folder_that_cannot_be_written_is_named():
     with folder() as path:
         (path / "file").write_text("not a folder")
-        result = subprocess.run([KITHD, "--home", path / "file" / "inside", "--no-discovery"], capture_output=True, timeout=10)
+        result = subprocess.run([KITHD, "--home", path / "file" / "inside", "--no-discovery"],
+                                capture_output=True, timeout=10)
         text = result.stderr.decode()
         check(result.returncode > 0 and "/file" in text, f"{result.returncode}: {text}")
 

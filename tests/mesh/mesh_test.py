@@ -138,7 +138,8 @@ def a_mistaken_config_names_the_line_and_the_nearest_key():
         process = daemon.spawn()
         process.wait(timeout=10)
         text = daemon.log_text()
-        check(process.returncode != 0 and "nme" in text and "name" in text and ":2" in text.replace("line 2", ":2"), text)
+        check(process.returncode != 0, text)
+        check("nme" in text and "name" in text and ":2" in text.replace("line 2", ":2"), text)
 
 
 def garbage_on_the_socket_is_answered_and_closed():
