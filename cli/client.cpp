@@ -18,7 +18,7 @@ namespace kith::cli {
 
 namespace {
 
-constexpr std::size_t read_bytes = 64 * 1024;
+constexpr std::size_t read_bytes = 64U << 10U;
 constexpr std::size_t reply_bytes_max = 64U << 20;
 constexpr std::size_t reply_elements_max = 1U << 20;
 
@@ -34,11 +34,11 @@ bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0;
 std::string find_socket(const SocketChoice& choice) {
   if (!choice.socket.empty()) return choice.socket;
   if (!choice.home.empty()) return choice.home + "/kith.sock";
-  if (const std::string socket = environment("KITH_SOCKET"); !socket.empty()) return socket;
+  if (std::string socket = environment("KITH_SOCKET"); !socket.empty()) return socket;
   if (const std::string home = environment("KITH_HOME"); !home.empty()) return home + "/kith.sock";
   const std::string runtime = environment("XDG_RUNTIME_DIR");
-  const std::string of_user = runtime + "/kith/kith.sock";
-  const std::string of_system = "/run/kith/kith.sock";
+  std::string of_user = runtime + "/kith/kith.sock";
+  std::string of_system = "/run/kith/kith.sock";
   if (runtime.empty() || (!exists(of_user) && exists(of_system))) return of_system;
   return of_user;
 }

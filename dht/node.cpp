@@ -62,6 +62,7 @@ struct Node::State final : Neighbours {
 
   Turn turn(Now now, Outputs& out) { return {now, out, requests, *this, store}; }
   void finish(Now now, Outputs& out, std::size_t first_send);
+  void tell_of_damage(Outputs& out);
   void apply(Now now, const MemberChange& change, Outputs& out);
   void refresh_contact(const NodeId& node);
   void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
@@ -87,6 +88,7 @@ struct Node::State final : Neighbours {
   Coordinator coordinator;
   std::optional<Instant> settled_since;
   std::uint64_t replies_unasked = 0;
+  Replica::Counters told;  // what events have told of
 };
 
 Node::Node(NodeOptions options, const Signatures& signatures, RecordStore& store, const crypto::Hash256& seed)
@@ -169,9 +171,17 @@ std::optional<Instant> Node::next_deadline() const {
 void Node::State::finish(Now now, Outputs& out, std::size_t first_send) {
   for (const MemberChange& change : liveness.take_changes()) apply(now, change, out);
   if (liveness.self().bytes != table.self().bytes) table.replace_self(liveness.self());
+  tell_of_damage(out);
   for (std::size_t i = first_send; i < out.sends.size(); ++i) {
     if (out.sends[i].to != self()) liveness.piggyback(out.sends[i].to, out.sends[i].message);
   }
+}
+
+void Node::State::tell_of_damage(Outputs& out) {
+  const Replica::Counters& counted = replica.counters();
+  if (counted.records_damaged > told.records_damaged) out.events.push_back({EventKind::record_damaged, self(), {}});
+  if (counted.actors_cloned > told.actors_cloned) out.events.push_back({EventKind::actor_cloned, self(), {}});
+  told = counted;
 }
 
 void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {

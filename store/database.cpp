@@ -110,7 +110,10 @@ void Database::replace(const KeyHash& key, Rows rows) {
   count(rows, 1);
   if (held.batch != this_turn()) {
     cache_.pin(held, this_turn());
-    changes_.push_back({.key = key, .before = std::move(content.rows), .was_damaged = content.is_damaged});
+    changes_.push_back({.key = key,
+                        .before = std::move(content.rows),
+                        .was_damaged = content.is_damaged,
+                        .was_unread = content.is_unread});
   }
   content = {.rows = std::move(rows), .is_committed = false, .is_damaged = false};
 }
@@ -245,7 +248,8 @@ Database::Flight Database::finish_turn(Batch& batch) {
   flight.keys.reserve(changes_.size());
   for (const Change& change : changes_) {
     const Rows& rows = cache_.peek(change.key)->content.rows;
-    if (change.was_damaged) batch.writes.emplace_back(EraseKey{change.key});
+    // Rows that failed their seal go; rows that the disk would not give are left, for they may be whole.
+    if (change.was_damaged && !change.was_unread) batch.writes.emplace_back(EraseKey{change.key});
     append_changes(change.key, change.was_damaged ? Rows{} : change.before, rows, batch.writes);
     flight.keys.push_back(change.key);
   }

@@ -56,7 +56,7 @@ class Database : public dht::RecordStore {
   dht::Status flush();
 
   // An error while the disk is too full to write safely: refuse new writes and say it. Costs a system call.
-  dht::Status accepts_writes();
+  dht::Status accepts_writes() override;
 
   // Commits what waits and closes in order, so that the next start need not check the file. No other call may follow.
   dht::Status close();
@@ -95,6 +95,7 @@ class Database : public dht::RecordStore {
     dht::KeyHash key;
     dht::Rows before;
     bool was_damaged = false;
+    bool was_unread = false;
   };
   struct Flight {
     std::uint64_t batch = 0;

@@ -58,7 +58,8 @@ dht::KeyRows Reader::rows(const dht::KeyHash& key) {
       result.is_damaged = true;
     }
   }
-  if (counters_.reads_failed != failed_before) result.is_damaged = true;
+  result.is_unread = counters_.reads_failed != failed_before;
+  result.is_damaged |= result.is_unread;
   return result;
 }
 

@@ -13,12 +13,14 @@
 #include "dht/model/author.h"
 #include "dht/model/merge.h"
 #include "dht/model/record.h"
+#include "dht/model/result.h"
 
 namespace kith::dht {
 
 struct KeyRows {
   Rows rows;
   bool is_committed = true;  // false: what was read is not durable yet; an answer made from it waits for the commit
+  bool is_unread = false;    // the disk failed: rows may be there that could not be read; also is_damaged
   bool is_damaged = false;   // a row of this key failed its check: it is treated as missing and wants repair
 };
 
@@ -44,6 +46,9 @@ struct ScanPage {
 class RecordStore {
  public:
   virtual ~RecordStore() = default;
+
+  // An error while there is no room to write safely: refuse what would grow the store, and say it.
+  virtual Status accepts_writes() { return Done{}; }
 
   // Valid until the next call on this store.
   virtual const KeyRows& read(const KeyHash& key) = 0;

@@ -432,7 +432,9 @@ void Coordinator::fail(Turn& turn, Ticket ticket, Error error) {
 }
 
 void Coordinator::cancel(Ticket ticket) {
-  if (writes_.contains(ticket) || reads_.contains(ticket) || listings_.contains(ticket)) cancelled_.insert(ticket);
+  const auto write = writes_.find(ticket);
+  const bool awaits_write = write != writes_.end() && !write->second.is_answered();
+  if (awaits_write || reads_.contains(ticket) || listings_.contains(ticket)) cancelled_.insert(ticket);
 }
 
 }  // namespace kith::dht

@@ -5,7 +5,7 @@
 
 namespace kith::dht {
 
-void Listing::start(Turn& turn, ScanReply own_page) {
+void Listing::start(Turn& turn, const ScanReply& own_page) {
   std::size_t slot = 0;
   for (const NodeId& node : turn.neighbours.usable_members()) {
     asked_ += 1;

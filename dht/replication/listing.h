@@ -24,7 +24,7 @@ class Listing {
  public:
   explicit Listing(ListingTerms terms) : terms_(std::move(terms)) {}
 
-  void start(Turn& turn, ScanReply own_page);
+  void start(Turn& turn, const ScanReply& own_page);
   void on_answer(const ScanReply& reply);
   void on_silence() { waiting_ -= 1; }
   std::optional<Instant> next_deadline() const { return terms_.deadline; }

@@ -8,7 +8,7 @@ namespace kith::dht {
 namespace {
 
 constexpr std::size_t batch_records = 64;
-constexpr std::size_t batch_bytes = 256 * 1024;
+constexpr std::size_t batch_bytes = 256U << 10U;
 constexpr Duration round_interval = std::chrono::seconds(15);
 constexpr Duration delivery_deadline = std::chrono::seconds(10);
 

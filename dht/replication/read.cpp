@@ -106,6 +106,7 @@ void Read::read_own_rows(Turn& turn, Target& target) {
 void Read::ask(Turn& turn, std::size_t slot, FetchForm form) {
   Target& target = targets_[slot];
   target.state = State::waiting;
+  target.was_asked_for_records = form == FetchForm::records;
   const RequestTerms terms{.to = target.node,
                            .owner = {RequestOwner::Kind::read, terms_.ticket, slot},
                            .round_trip = turn.neighbours.round_trip(target.node),
@@ -119,7 +120,9 @@ void Read::on_answer(Turn& turn, std::size_t slot, const FetchAnswer& answer, co
   Target& target = targets_[slot];
   target.status = answer.status;
   target.digest = answer.digest;
-  if (answer.status == FetchStatus::damaged) {
+  // Who claims to hold the key and hands out nothing when asked for it has not answered.
+  const bool is_empty_claim = answer.status == FetchStatus::found && target.was_asked_for_records && rows.empty();
+  if (answer.status == FetchStatus::damaged || is_empty_claim) {
     on_silence(turn, slot);
     return;
   }

@@ -58,6 +58,7 @@ class Read {
     NodeId node;
     State state = State::idle;
     bool is_stand_in = false;
+    bool was_asked_for_records = false;
     bool has_records = false;  // its records are merged, not only its digest known
     FetchStatus status = FetchStatus::absent;
     RowsDigest digest{};

@@ -79,6 +79,7 @@ StoreAnswer Replica::store_one(WallMs wall_ms, const crypto::Bytes& bytes, Store
                                    [&](const Row& row) { return row.is_replica && row.record == *record; });
   if (is_here) return {.status = StoreStatus::stored, .reason = {}, .seen = seen_of(held.rows)};
   if (const auto error = check_record(*record, signatures_, wall_ms)) return refuse(error->code);
+  if (!store_.accepts_writes()) return refuse(ErrorCode::storage);
   const bool was_damaged = held.is_damaged;
   // What a damaged row said is gone once the key is written: it may have been this author's.
   if (was_damaged || author.contradicts(*record, held.rows)) outcome.author_forgot = true;

@@ -2,6 +2,7 @@
 #include "dht/replication/write.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "dht/model/token.h"
 
@@ -21,9 +22,8 @@ bool is_about_space(std::optional<ErrorCode> reason) {
 
 void Write::start(Turn& turn, const ReplicaSet& set) {
   patience_ = std::min(turn.now.instant + patience, terms_.deadline);
-  for (auto next = set.next.rbegin(); next != set.next.rend(); ++next) {
-    if (turn.neighbours.is_usable(*next) && *next != turn.neighbours.self()) candidates_.push_back(*next);
-  }
+  std::copy_if(set.next.rbegin(), set.next.rend(), std::back_inserter(candidates_),
+               [&](const NodeId& node) { return turn.neighbours.is_usable(node) && node != turn.neighbours.self(); });
   const bool self_is_replica =
       std::find(set.replicas.begin(), set.replicas.end(), turn.neighbours.self()) != set.replicas.end();
   if (!self_is_replica) {
@@ -74,7 +74,11 @@ void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
     give_up_on(turn, slot, State::refused);
     return;
   }
-  // Stale means that what the replica holds has our entry in its past: as durable as a copy.
+  // Stale means that what the replica holds has our entry in its past: as durable as a copy. A list of what it has seen
+  // that leaves our entry out says otherwise; one too long to send is left out whole.
+  const bool contradicts_itself = answer.status == StoreStatus::stale && !answer.seen.is_empty() &&
+                                  !answer.seen.covers(terms_.record.tag(), terms_.record.seq());
+  if (contradicts_itself) return give_up_on(turn, slot, State::silent);
   target.state = State::stored;
 }
 
@@ -187,6 +191,7 @@ Error Write::failure() const {
   if (refusal_) {
     return {*refusal_, std::string("a replica refused the write (") + to_string(*refusal_) + ") after " + reached};
   }
+  if (!own_committed_) return {ErrorCode::timeout, "this device's disk did not take the write in time; it may still"};
   return {ErrorCode::timeout, reached + " in time; the write is kept on this device and may still spread"};
 }
 

@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 
@@ -35,6 +35,7 @@ BenchDaemon::BenchDaemon(const std::filesystem::path& home, const std::vector<st
   std::vector<std::string> words{"build/kithd", "--home", home_, "--listen", "127.0.0.1:0", "--no-discovery"};
   for (const std::string& setting : settings) words.insert(words.end(), {"--set", setting});
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   pid_ = ::fork();
@@ -81,6 +82,7 @@ double BenchDaemon::cpu_seconds() const {
 
 std::vector<std::unique_ptr<BenchDaemon>> start_mesh(const std::filesystem::path& folder, int count) {
   std::vector<std::unique_ptr<BenchDaemon>> daemons;
+  daemons.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) {
     daemons.push_back(std::make_unique<BenchDaemon>(folder / fmt::format("node{}", i), std::vector<std::string>{}));
   }

@@ -43,58 +43,78 @@ void write_get(std::size_t number, RpcWriter& params) { params.map(1).text("key"
 // A walk over all numbers below n that looks random and visits each once.
 std::size_t scattered(std::size_t i, std::size_t n) { return (i * 7'368'787 + 12'345) % n; }
 
-std::vector<Row> bench_one_node(const Folder& folder) {
-  BenchDaemon daemon(folder.path() / "single", {cache_setting});
-  cli::Client client(daemon.socket());
-  BareSqlite bare(folder.path() / "bare.db", page_cache_bytes);
-  std::size_t next = 0;
-  std::size_t next_bare = 0;
-  const Pair puts = medians_of(
-      rounds,
-      [&] {
-        const std::size_t first = std::exchange(next, next + puts_per_round);
-        return rate([&] {
-          return run_pipelined(client, "put", puts_per_round, in_flight,
-                               [&](std::size_t i, RpcWriter& params) { write_put(first + i, params); });
-        });
-      },
-      [&] {
-        const auto rows = make_rows(puts_per_round, next_bare);
-        next_bare += puts_per_round;
-        return rate([&] {
-          for (std::size_t i = 0; i < rows.size(); i += 64)
-            bare.insert(&rows[i], std::min<std::size_t>(64, rows.size() - i));
-          return rows.size();
-        });
-      });
-  run_pipelined(client, "put", large_set - next, 512,
-                [&](std::size_t i, RpcWriter& params) { write_put(next + i, params); });
-  for (; next_bare < large_set; next_bare += 1000) {
-    const auto rows = make_rows(1000, next_bare);
-    bare.insert(rows.data(), rows.size());
+// One daemon and bare SQLite, filled alike.
+struct OneNode {
+  explicit OneNode(const Folder& folder)
+      : daemon(folder.path() / "single", {cache_setting}),
+        client(daemon.socket()),
+        bare(folder.path() / "bare.db", page_cache_bytes) {}
+
+  double put_round() {
+    const std::size_t first = std::exchange(puts, puts + puts_per_round);
+    return rate([&] {
+      return run_pipelined(client, "put", puts_per_round, in_flight,
+                           [&](std::size_t i, RpcWriter& params) { write_put(first + i, params); });
+    });
   }
-  const auto gets = [&](std::size_t set) {
+
+  double insert_round() {
+    const auto rows = make_rows(puts_per_round, std::exchange(inserts, inserts + puts_per_round));
+    return rate([&] {
+      for (std::size_t i = 0; i < rows.size(); i += 64) {
+        bare.insert(&rows[i], std::min<std::size_t>(64, rows.size() - i));
+      }
+      return rows.size();
+    });
+  }
+
+  void fill() {
+    run_pipelined(client, "put", large_set - puts, 512,
+                  [&](std::size_t i, RpcWriter& params) { write_put(puts + i, params); });
+    for (; inserts < large_set; inserts += 1000) {
+      const auto rows = make_rows(1000, inserts);
+      bare.insert(rows.data(), rows.size());
+    }
+  }
+
+  double get_round(std::size_t set) {
+    return rate([&] {
+      return run_pipelined(client, "get", gets_per_round, in_flight,
+                           [&](std::size_t i, RpcWriter& params) { write_get(scattered(i, set), params); });
+    });
+  }
+
+  double select_round(std::size_t set) {
+    std::vector<crypto::Hash256> keys;
+    keys.reserve(gets_per_round);
+    for (std::size_t i = 0; i < gets_per_round; ++i) keys.push_back(make_rows(1, scattered(i, set))[0].key);
+    return rate([&] {
+      std::size_t bytes = 0;
+      for (const auto& key : keys) bytes += bare.read(key);
+      return bytes > 0 ? keys.size() : 0;
+    });
+  }
+
+  Pair gets_of(std::size_t set) {
     return medians_of(
-        rounds,
-        [&] {
-          return rate([&] {
-            return run_pipelined(client, "get", gets_per_round, in_flight,
-                                 [&](std::size_t i, RpcWriter& params) { write_get(scattered(i, set), params); });
-          });
-        },
-        [&] {
-          std::vector<crypto::Hash256> keys;
-          for (std::size_t i = 0; i < gets_per_round; ++i) keys.push_back(make_rows(1, scattered(i, set))[0].key);
-          return rate([&] {
-            std::size_t bytes = 0;
-            for (const auto& key : keys) bytes += bare.read(key);
-            return bytes > 0 ? keys.size() : 0;
-          });
-        });
-  };
-  gets(small_set);  // warms both caches
-  const Pair cached = gets(small_set);
-  const Pair uncached = gets(large_set);
+        rounds, [&] { return get_round(set); }, [&] { return select_round(set); });
+  }
+
+  BenchDaemon daemon;
+  cli::Client client;
+  BareSqlite bare;
+  std::size_t puts = 0;
+  std::size_t inserts = 0;
+};
+
+std::vector<Row> bench_one_node(const Folder& folder) {
+  OneNode node(folder);
+  const Pair puts = medians_of(
+      rounds, [&] { return node.put_round(); }, [&] { return node.insert_round(); });
+  node.fill();
+  node.gets_of(small_set);  // warms both caches
+  const Pair cached = node.gets_of(small_set);
+  const Pair uncached = node.gets_of(large_set);
   return {{"durable puts, one node, 64 in flight | bare commits of 64", puts.ours, puts.other, "1/s", 0.35},
           {"gets of a set that fits the cache | bare point reads", cached.ours, cached.other, "1/s", 0.5},
           {"gets of a set ten times the cache | bare point reads", uncached.ours, uncached.other, "1/s", 0.3}};

@@ -36,7 +36,7 @@ class Network {
 
   void split() {
     const std::size_t side = 1 + rng_.below(group_.size());
-    for (std::size_t i = 0; i < group_.size(); ++i) group_[i] = rng_.below(group_.size() + 1) < side ? 1 : 0;
+    for (int& group : group_) group = rng_.below(group_.size() + 1) < side ? 1 : 0;
     is_one_way_ = options_.has_asymmetric_partitions && rng_.chance(0.5);
     disturbed_ = true;
   }

@@ -26,7 +26,7 @@ double uniform(crypto::Rng& rng, double least, double most) {
 double sometimes(crypto::Rng& rng, double most) { return rng.chance(0.5) ? uniform(rng, 0, most) : 0; }
 
 int between(crypto::Rng& rng, int least, int most) {
-  return least + static_cast<int>(rng.below(static_cast<std::uint64_t>(most - least + 1)));
+  return least + static_cast<int>(rng.below(static_cast<std::uint64_t>(most) - static_cast<std::uint64_t>(least) + 1));
 }
 
 }  // namespace
