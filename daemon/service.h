@@ -117,6 +117,7 @@ class Service {
   struct Client {
     std::size_t requests = 0;  // in flight; a batch is one
     std::size_t tickets = 0;   // in flight
+    std::size_t reads = 0;     // of those: answers of unknown size are to be expected
     // What its reads answer lately; at first, the largest value of most meshes.
     std::size_t answer_bytes = dht::limits::value_bytes_default;
   };
