@@ -77,7 +77,7 @@ struct OneNode {
     }
   }
 
-  double get_round(std::size_t set) {
+  double read_round(std::size_t set) {
     return rate([&] {
       return run_pipelined(client, "get", gets_per_round, in_flight,
                            [&](std::size_t i, RpcWriter& params) { write_get(scattered(i, set), params); });
@@ -95,9 +95,9 @@ struct OneNode {
     });
   }
 
-  Pair gets_of(std::size_t set) {
+  Pair pair_of_reads(std::size_t set) {
     return medians_of(
-        rounds, [&] { return get_round(set); }, [&] { return select_round(set); });
+        rounds, [&] { return read_round(set); }, [&] { return select_round(set); });
   }
 
   BenchDaemon daemon;
@@ -112,9 +112,9 @@ std::vector<Row> bench_one_node(const Folder& folder) {
   const Pair puts = medians_of(
       rounds, [&] { return node.put_round(); }, [&] { return node.insert_round(); });
   node.fill();
-  node.gets_of(small_set);  // warms both caches
-  const Pair cached = node.gets_of(small_set);
-  const Pair uncached = node.gets_of(large_set);
+  node.pair_of_reads(small_set);  // warms both caches
+  const Pair cached = node.pair_of_reads(small_set);
+  const Pair uncached = node.pair_of_reads(large_set);
   return {{"durable puts, one node, 64 in flight | bare commits of 64", puts.ours, puts.other, "1/s", 0.35},
           {"gets of a set that fits the cache | bare point reads", cached.ours, cached.other, "1/s", 0.5},
           {"gets of a set ten times the cache | bare point reads", uncached.ours, uncached.other, "1/s", 0.3}};

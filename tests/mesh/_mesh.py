@@ -99,6 +99,7 @@ class Daemon:
         self.name = name
         self.log = folder / f"{name}.log"
         self.process = None
+        self.listen = "127.0.0.1:0"
 
     @property
     def socket(self):
@@ -107,7 +108,7 @@ class Daemon:
     def spawn(self, *words):
         log = open(self.log, "ab")
         self.process = subprocess.Popen(
-            [KITHD, "--home", self.home, "--listen", "127.0.0.1:0", "--no-discovery",
+            [KITHD, "--home", self.home, "--listen", self.listen, "--no-discovery",
              "--set", f"node.name={self.name}", *words],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self.process

@@ -17,6 +17,9 @@ constexpr dht::Duration warm_up = seconds(10);
 constexpr dht::Duration ticket_patience = seconds(10);
 constexpr dht::Duration calm_for = seconds(40);
 
+// Joined devices come up together, as after a power cut; the others one after the other, each joining those before it.
+dht::Duration boot_interval(const Options& options) { return milliseconds(options.starts_joined ? 1 : 20); }
+
 crypto::Rng rng_of(std::uint64_t seed) {
   std::array<std::uint8_t, 32> bytes{'w', 'o', 'r', 'l', 'd'};
   crypto::store_be64(bytes.data() + 8, seed);
@@ -69,7 +72,7 @@ void World::boot_all() {
       }
       devices_[i]->store().commit();
     }
-    queue_.at(dht::Instant(milliseconds(20 * static_cast<int>(i))), [this, i] {
+    queue_.at(dht::Instant(boot_interval(options_) * static_cast<int>(i)), [this, i] {
       devices_[i]->boot();
       if (i > 0 && !options_.starts_joined) devices_[i]->join({devices_[rng_.below(i)]->id(), devices_[0]->id()});
     });
@@ -235,10 +238,11 @@ void World::schedule_operations() {
   for (int i = 0; i < options_.operations; ++i) {
     const auto jitter =
         dht::Duration(static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(interval.count()))));
-    queue_.at(dht::Instant(warm_up) + milliseconds(20) * options_.nodes + i * interval + jitter, [this] { operate(); });
+    queue_.at(dht::Instant(warm_up) + boot_interval(options_) * options_.nodes + i * interval + jitter,
+              [this] { operate(); });
   }
-  load_end_ =
-      dht::Instant(warm_up) + milliseconds(20) * options_.nodes + (options_.operations + 1) * interval + seconds(5);
+  load_end_ = dht::Instant(warm_up) + boot_interval(options_) * options_.nodes + (options_.operations + 1) * interval +
+              seconds(5);
 }
 
 std::string World::client(std::size_t device) const {

@@ -56,7 +56,7 @@ std::string error_of(std::string_view text) {
 // An invite whose bytes were changed by someone who made the checksum right again.
 std::string resealed(const Invite& invite, const std::function<void(crypto::Bytes&)>& change) {
   auto bytes = *crypto::from_base32(std::string_view(to_text(invite)).substr(5));
-  bytes.resize(bytes.size() - 4);
+  bytes.erase(bytes.end() - 4, bytes.end());
   change(bytes);
   const auto hash = crypto::blake2b_256({crypto::as_bytes("kith invite v1"), bytes});
   bytes.insert(bytes.end(), hash.begin(), hash.begin() + 4);
