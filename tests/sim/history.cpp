@@ -85,9 +85,33 @@ void History::observe(const std::string& reader, const dht::ReadAnswer& answer, 
   last = std::max(last, seen);
 }
 
+std::vector<std::uint64_t> History::numbers_in(const dht::ReadAnswer& answer) {
+  std::vector<std::uint64_t> numbers;
+  for (const dht::ReadValue& value : answer.values) {
+    const auto number = value.kind == dht::EntryKind::value ? number_of(value.bytes) : std::nullopt;
+    if (number) numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+// What an acknowledged write had seen and replaced does not come back (checker 3).
+void History::check_replaced(const dht::ReadAnswer& answer, std::vector<Violation>& violations) const {
+  const std::vector<std::uint64_t> visible = numbers_in(answer);
+  for (const std::uint64_t number : of_key_.at(answer.key)) {
+    const Written& written = writes_.at(number);
+    if (!written.acknowledged || (written.is_weak && weak_is_forgiven_)) continue;
+    for (const std::uint64_t old : written.seen) {
+      if (std::find(visible.begin(), visible.end(), old) == visible.end()) continue;
+      violations.push_back(
+          {fmt::format("{}: write {} was seen and replaced by {}, and is back", answer.key, old, number)});
+    }
+  }
+}
+
 void History::check_final(const dht::ReadAnswer& answer, bool is_exclusive, std::vector<Violation>& violations) const {
   const auto of_key = of_key_.find(answer.key);
   if (of_key == of_key_.end()) return;
+  check_replaced(answer, violations);
   const std::uint64_t visible = newest_visible(answer);
   for (const std::uint64_t number : of_key->second) {
     const Written& written = writes_.at(number);

@@ -27,14 +27,19 @@ struct Written {
   bool is_delete = false;
   dht::Instant began;
   std::optional<dht::Instant> acknowledged;
-  dht::Seq seq = 0;      // known once acknowledged
-  bool is_weak = false;  // acknowledged with fewer than two copies at replicas
+  dht::Seq seq = 0;                 // known once acknowledged
+  std::vector<std::uint64_t> seen{};  // what its client had read when it wrote, by its token
+  bool is_weak = false;             // acknowledged with fewer than two copies at replicas
 };
 
 class History {
  public:
   // Returns the number that names the write; its value is value_of(number).
   std::uint64_t begin_write(const std::string& key, bool is_delete, dht::Instant now);
+
+  // The write carries the token of a read that showed these writes: once acknowledged, it has replaced them.
+  void note_seen(std::uint64_t number, std::vector<std::uint64_t> seen) { writes_.at(number).seen = std::move(seen); }
+  static std::vector<std::uint64_t> numbers_in(const dht::ReadAnswer& answer);
   void acknowledge(std::uint64_t number, const dht::Receipt& receipt, dht::Instant now);
 
   static crypto::Bytes value_of(std::uint64_t number);
@@ -58,6 +63,7 @@ class History {
   static std::optional<std::uint64_t> number_of(const crypto::Bytes& value);
   std::uint64_t delete_behind(const std::string& key, dht::Seq seq) const;
   std::uint64_t newest_visible(const dht::ReadAnswer& answer) const;
+  void check_replaced(const dht::ReadAnswer& answer, std::vector<Violation>& violations) const;
 
   std::map<std::uint64_t, Written> writes_;
   std::map<std::string, std::vector<std::uint64_t>> of_key_;

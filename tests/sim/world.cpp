@@ -276,8 +276,11 @@ void World::write(std::size_t device, const std::string& key, bool is_delete) {
   request.key = key;
   request.kind = is_delete ? dht::EntryKind::tombstone : dht::EntryKind::value;
   if (!is_delete) request.value = History::value_of(number);
-  const auto token = tokens_.find({device, key});
-  if (!is_exclusive(key) && token != tokens_.end() && rng_.chance(0.4)) request.token = token->second;
+  const auto seen = seen_.find({device, key});
+  if (!is_exclusive(key) && seen != seen_.end() && rng_.chance(0.6)) {
+    request.token = seen->second.token;
+    history_.note_seen(number, seen->second.writes);
+  }
   if (is_exclusive(key)) is_busy_[device] = true;
   const dht::Ticket ticket = devices_[device]->put(std::move(request));
   asked_[{device, ticket}] = {.device = device,
@@ -321,7 +324,6 @@ void World::finish_write(const Asked& asked, dht::Completion& completion) {
   if (auto* receipt = std::get_if<dht::Receipt>(&completion.outcome)) {
     if (is_liar(asked.device)) return;  // its own clients have no promise from anybody
     history_.acknowledge(asked.write, *receipt, queue_.now());
-    tokens_[{asked.device, asked.key}] = receipt->version;
     if (!is_healed_ && rng_.chance(options_.power_cut_chance)) queue_.after({}, [this] { cut_power(); });
   }
 }
@@ -334,7 +336,7 @@ void World::finish_read(const Asked& asked, const dht::Completion& completion) {
   }
   report_.reads += 1;
   if (answer->degraded) report_.reads_degraded += 1;
-  tokens_[{asked.device, asked.key}] = answer->version;
+  seen_[{asked.device, asked.key}] = {answer->version, History::numbers_in(*answer)};
   history_.observe(client(asked.device), *answer, is_exclusive(asked.key), report_.violations);
   if (!asked.is_final) return;
   if (answer->degraded) violate(asked.key + " is read degraded after healing");

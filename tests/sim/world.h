@@ -85,7 +85,12 @@ class World : public Surroundings {
   std::vector<std::unique_ptr<Device>> devices_;
   std::unordered_map<dht::NodeId, std::size_t> index_of_;
   std::map<std::pair<std::size_t, dht::Ticket>, Asked> asked_;
-  std::map<std::pair<std::size_t, std::string>, crypto::Bytes> tokens_;
+  // What a client read last of a key, and the token it got.
+  struct Seen {
+    crypto::Bytes token;
+    std::vector<std::uint64_t> writes;
+  };
+  std::map<std::pair<std::size_t, std::string>, Seen> seen_;
   std::map<std::pair<std::size_t, dht::KeyHash>, dht::Seq> told_;  // what each author's records said, by key
   std::vector<bool> is_busy_;                                      // a client's exclusive key has a write in progress
   History history_;
