@@ -80,6 +80,7 @@ void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
                                   !answer.seen.covers(terms_.record.tag(), terms_.record.seq());
   if (contradicts_itself) return give_up_on(turn, slot, State::silent);
   target.state = State::stored;
+  if (target.is_in_outbox) turn.store.outbox_remove(terms_.record.key_hash(), target.node);
 }
 
 void Write::on_silence(Turn& turn, std::size_t slot) {
@@ -96,8 +97,17 @@ void Write::give_up_on(Turn& turn, std::size_t slot, State state) {
     add_stand_in(turn);
     return;
   }
-  if (state != State::refused) turn.store.outbox_add(terms_.record.key_hash(), targets_[slot].node);
-  if (!terms_.is_strict && (state != State::refused || is_about_space(refusal_))) add_stand_in(turn);
+  if (state == State::refused && !is_about_space(refusal_)) return;
+  note_in_outbox(turn, targets_[slot]);
+  if (!terms_.is_strict) add_stand_in(turn);
+}
+
+// Written in the turn that asks the stand-in, whose copy may acknowledge the write: the author must not forget who
+// still lacks it.
+void Write::note_in_outbox(Turn& turn, Target& target) {
+  if (target.is_in_outbox) return;
+  target.is_in_outbox = true;
+  turn.store.outbox_add(terms_.record.key_hash(), target.node);
 }
 
 void Write::add_stand_in(Turn& turn) {
@@ -111,7 +121,12 @@ void Write::on_deadline(Turn& turn) {
   if (!patience_spent_ && patience_ <= turn.now.instant) {
     patience_spent_ = true;
     if (terms_.is_strict || is_enough()) return;
-    for (std::size_t missing = count(State::waiting, false); missing > 0; --missing) add_stand_in(turn);
+    for (std::size_t slot = 0, known = targets_.size(); slot < known; ++slot) {
+      const bool is_late = targets_[slot].state == State::waiting && !targets_[slot].is_stand_in;
+      if (!is_late || targets_[slot].node == turn.neighbours.self()) continue;
+      note_in_outbox(turn, targets_[slot]);
+      add_stand_in(turn);
+    }
   }
   if (deadline_passed_ || terms_.deadline > turn.now.instant) return;
   deadline_passed_ = true;

@@ -57,11 +57,13 @@ class Write {
     NodeId node;
     State state = State::waiting;
     bool is_stand_in = false;
+    bool is_in_outbox = false;
     bool is_author_only = false;  // this node's own row where it is no replica
   };
 
   void ask(Turn& turn, std::size_t slot);
   void expect_own_commit(Turn& turn, std::size_t slot);
+  void note_in_outbox(Turn& turn, Target& target);
   void add_stand_in(Turn& turn);
   void give_up_on(Turn& turn, std::size_t slot, State state);
   std::size_t count(State state, bool stand_ins) const;

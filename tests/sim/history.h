@@ -27,9 +27,9 @@ struct Written {
   bool is_delete = false;
   dht::Instant began;
   std::optional<dht::Instant> acknowledged;
-  dht::Seq seq = 0;                 // known once acknowledged
+  dht::Seq seq = 0;                   // known once acknowledged
   std::vector<std::uint64_t> seen{};  // what its client had read when it wrote, by its token
-  bool is_weak = false;             // acknowledged with fewer than two copies at replicas
+  bool is_weak = false;               // acknowledged with fewer than two copies at replicas
 };
 
 class History {

@@ -94,6 +94,8 @@ TEST_CASE("a replica that stays silent is stood in for after a moment's patience
   Turn later = bench.turn();
   write.on_deadline(later);
   CHECK(bench.sent_to(node(4)).size() == 1);
+  // Seed 2931831655: a crash between the stand-in's copy and the deadline must not forget who lacks the write.
+  CHECK(bench.store.outbox_for(node(3), 10).size() == 1);
   write.on_answer(later, 3, stored);
   const auto completion = write.take_completion(bench.now.instant, bench.data_key);
   REQUIRE(completion);
