@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "dht/host.h"
 
-#include <deque>
 #include <set>
 #include <utility>
 #include <variant>
@@ -116,18 +115,16 @@ class Host::Turn {
 
   bool take_own() {
     if (own_.empty()) return false;
-    const auto message = std::move(own_.front());
-    own_.pop_front();
-    state_.node.receive(now_, state_.node.id(), message, produced_);
+    for (const auto& message : std::exchange(own_, {})) {
+      state_.node.receive(now_, state_.node.id(), message, produced_);
+    }
     return true;
   }
 
   bool take_arrival() {
     if (out_.arrivals.empty()) return false;
-    for (auto& arrival : std::exchange(out_.arrivals, {})) arrived_.push_back(std::move(arrival));
-    while (!arrived_.empty()) {
-      read(arrived_.front());
-      arrived_.pop_front();
+    for (const auto& arrival : std::exchange(out_.arrivals, {})) {
+      read(arrival);
       dispatch();
     }
     return true;
@@ -172,8 +169,7 @@ class Host::Turn {
   std::size_t first_datagram_;
   std::size_t first_write_;
   Outputs produced_;
-  std::deque<Message> own_;  // from this node to itself
-  std::deque<Arrival> arrived_;
+  std::vector<Message> own_;  // from this node to itself
   std::set<NodeId> reported_;
 };
 

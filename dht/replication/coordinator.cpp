@@ -222,12 +222,16 @@ Ticket Coordinator::get(Turn& turn, const GetRequest& request) {
                   .deadline = turn.now.instant + bounded(request.deadline)};
   terms.hash = hash_key(terms.key);
   const ReplicaSet& set = turn.neighbours.replica_set(partition_of(terms.hash));
-  terms.recent = recent_.of(terms.hash);
   terms.wanted = capped(request.r.value_or(defaults_.r), set.replicas.size());
   if (tickets_open() >= limits::tickets_max) {
     fail(turn, ticket, {ErrorCode::unavailable, "too many operations are in progress; wait for some to complete"});
     return ticket;
   }
+  if (auto completion = read_alone(turn, terms, set, data_key_)) {
+    emit(turn, std::move(*completion));
+    return ticket;
+  }
+  terms.recent = recent_.of(terms.hash);
   Read& read = reads_.emplace(ticket, Read(std::move(terms))).first->second;
   read.start(turn, set, data_key_);
   settle(turn, ticket, read);

@@ -13,7 +13,8 @@ const ReplicaSet& Placement::replica_set(Partition partition, std::size_t n) {
     view_version_ = view_.version();
   }
   n = std::min(n, view_.size());
-  const std::uint64_t key = std::uint64_t{n} << 32 | partition;
+  // Whoever is alone holds everything: one set serves all partitions.
+  const std::uint64_t key = std::uint64_t{n} << 32 | (view_.size() == 1 ? 0 : partition);
   if (const auto found = recent_.find(key); found != recent_.end()) return found->second;
   // Two generations forget what is no longer asked for without a list of uses; a set never moves in memory.
   if (recent_.size() == sets_kept) {

@@ -29,7 +29,32 @@ ReadValue read_value(const LiveEntry& live) {
           .seq = live.entry.seq};
 }
 
+ReadAnswer answer_of(const Rows& rows, WallMs wall_ms, const ReadTerms& terms, const DataKey& data_key) {
+  ReadAnswer answer;
+  answer.key = terms.key;
+  answer.version = seal_token(joined_context(rows), terms.hash, data_key);
+  for (const LiveEntry& live : live_entries(rows, wall_ms)) answer.values.push_back(read_value(live));
+  answer.wanted = static_cast<int>(terms.wanted);
+  return answer;
+}
+
 }  // namespace
+
+std::optional<Completion> read_alone(Turn& turn, const ReadTerms& terms, const ReplicaSet& set,
+                                     const DataKey& data_key) {
+  const bool is_alone = set.replicas.size() == 1 && set.replicas.front() == turn.neighbours.self();
+  if (!is_alone || !turn.neighbours.is_settled(turn.now.instant)) return std::nullopt;
+  const KeyRows& own = turn.store.read(terms.hash);
+  // A row that is the author's only is to become the replica's too, which is a repair.
+  const bool is_whole = !own.is_damaged && std::ranges::all_of(own.rows, &Row::is_replica);
+  if (!is_whole) return std::nullopt;
+  ReadAnswer answer = answer_of(own.rows, turn.now.wall_ms, terms, data_key);
+  answer.replies = 1;
+  return Completion{.ticket = terms.ticket,
+                    .outcome = std::move(answer),
+                    .partial = {},
+                    .release = own.is_committed ? Release::at_once : Release::after_commit};
+}
 
 void Read::start(Turn& turn, const ReplicaSet& set, const DataKey& data_key) {
   data_key_ = data_key;
@@ -227,10 +252,8 @@ std::optional<Completion> Read::take_completion(Turn& turn) {
 Completion Read::answer(Turn& turn) {
   Completion completion{.ticket = terms_.ticket, .outcome = Error{}, .partial = {}};
   completion.release = own_rows_committed_ ? Release::at_once : Release::after_commit;
-  ReadAnswer answer;
-  answer.key = terms_.key;
+  ReadAnswer answer = answer_of(merged_, turn.now.wall_ms, terms_, data_key_);
   answer.replies = static_cast<int>(proper_replies());
-  answer.wanted = static_cast<int>(terms_.wanted);
   answer.degraded = proper_replies() < terms_.wanted;
   answer.took = turn.now.instant - terms_.began;
   if (count(State::replied) == 0 && merged_.empty()) {
@@ -244,8 +267,6 @@ Completion Read::answer(Turn& turn) {
                                           " replicas answered; without --strict the answer is given"};
     return completion;
   }
-  answer.version = seal_token(joined_context(merged_), terms_.hash, data_key_);
-  for (const LiveEntry& live : live_entries(merged_, turn.now.wall_ms)) answer.values.push_back(read_value(live));
   completion.outcome = std::move(answer);
   return completion;
 }

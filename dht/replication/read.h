@@ -31,6 +31,11 @@ struct ReadTerms {
   Instant deadline;
 };
 
+// Where this node is the only replica, and its rows are whole: nobody is asked, nothing is compared or repaired. Absent
+// where that is not so; then it takes a Read.
+std::optional<Completion> read_alone(Turn& turn, const ReadTerms& terms, const ReplicaSet& set,
+                                     const DataKey& data_key);
+
 class Read {
  public:
   explicit Read(ReadTerms terms) : terms_(std::move(terms)) {}

@@ -235,4 +235,62 @@ TEST_CASE("a repair of more than a message holds is sent in several", "[read]") 
   CHECK(std::get<Store>(repairs[1].message.body).records.size() == 2);
 }
 
+TEST_CASE("a node that is the only replica answers as a read that asks nobody else would", "[read]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  bench.store.commit();
+  bench.neighbours.set.replicas = {node(1)};
+  Turn turn = bench.turn();
+  const auto alone = read_alone(turn, terms_for(bench, 1), bench.neighbours.set, bench.data_key);
+  Read read(terms_for(bench, 1));
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  const auto whole = read.take_completion(turn);
+  REQUIRE(alone);
+  REQUIRE(whole);
+  CHECK(alone->release == whole->release);
+  const auto& answer = std::get<ReadAnswer>(alone->outcome);
+  const auto& expected = std::get<ReadAnswer>(whole->outcome);
+  REQUIRE(answer.values.size() == 1);
+  CHECK(answer.values[0].bytes == expected.values[0].bytes);
+  CHECK(answer.version == expected.version);
+  CHECK(answer.replies == expected.replies);
+  CHECK(answer.wanted == expected.wanted);
+  CHECK(answer.degraded == expected.degraded);
+  CHECK(bench.out.sends.empty());
+}
+
+TEST_CASE("the only replica, too, answers with a row that is not durable yet only after its commit", "[read]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  bench.neighbours.set.replicas = {node(1)};
+  Turn turn = bench.turn();
+  const auto completion = read_alone(turn, terms_for(bench, 1), bench.neighbours.set, bench.data_key);
+  REQUIRE(completion);
+  CHECK(completion->release == Release::after_commit);
+}
+
+TEST_CASE("nobody answers alone who is not the only replica, or whose rows want repair", "[read]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  bench.store.commit();
+  Turn turn = bench.turn();
+  const auto is_answered = [&] {
+    return read_alone(turn, terms_for(bench, 1), bench.neighbours.set, bench.data_key).has_value();
+  };
+  CHECK_FALSE(is_answered());
+  bench.neighbours.set.replicas = {node(2)};
+  CHECK_FALSE(is_answered());
+  bench.neighbours.set.replicas = {node(1)};
+  REQUIRE(is_answered());
+  bench.neighbours.settled = false;
+  CHECK_FALSE(is_answered());
+  bench.neighbours.settled = true;
+  Rows rows = bench.store.read(hash_key(key)).rows;
+  rows.front().is_replica = false;
+  bench.store.replace(hash_key(key), rows);
+  CHECK_FALSE(is_answered());
+  bench.store.damage(hash_key(key));
+  CHECK_FALSE(is_answered());
+}
+
 }  // namespace kith::dht
