@@ -289,8 +289,16 @@ TEST_CASE("nobody answers alone who is not the only replica, or whose rows want 
   rows.front().is_replica = false;
   bench.store.replace(hash_key(key), rows);
   CHECK_FALSE(is_answered());
+}
+
+TEST_CASE("the only replica does not answer alone with a damaged row", "[read]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  bench.store.commit();
   bench.store.damage(hash_key(key));
-  CHECK_FALSE(is_answered());
+  bench.neighbours.set.replicas = {node(1)};
+  Turn turn = bench.turn();
+  CHECK_FALSE(read_alone(turn, terms_for(bench, 1), bench.neighbours.set, bench.data_key));
 }
 
 }  // namespace kith::dht
