@@ -28,13 +28,16 @@ std::vector<dht::LiveEntry> values_of(const dht::Rows& rows, dht::WallMs wall_ms
   return live;
 }
 
-// Keys of another mesh, in the order in which they were written last.
-std::vector<Adopted> find_foreign(dht::RecordStore& store, const dht::Signatures& signatures, dht::WallMs wall_ms) {
+// Keys of another mesh, in the order in which they were written last. An error where the disk does not give one.
+dht::Result<std::vector<Adopted>> find_foreign(dht::RecordStore& store, const dht::Signatures& signatures,
+                                               dht::WallMs wall_ms) {
   std::vector<Adopted> foreign;
   std::optional<dht::KeyHash> after;
   for (auto keys = store.keys_after(after); !keys.empty(); keys = store.keys_after(after)) {
     for (const dht::KeyHash& key : keys) {
-      const dht::Rows& rows = store.read(key).rows;
+      const dht::KeyRows& held = store.read(key);
+      if (held.is_unread) return dht::unread_error("a key that was to be brought along");
+      const dht::Rows& rows = held.rows;
       if (is_of_mesh(rows, signatures)) continue;
       const auto values = values_of(rows, wall_ms);
       foreign.push_back({values.empty() ? 0 : values.front().entry.seq, key});
@@ -54,7 +57,9 @@ class Adoption {
 
   // True when something of the key lives on. Siblings live on as siblings: each is written without the others in view.
   dht::Result<bool> adopt(const Adopted& adopted) {
-    const dht::Rows old = store_.read(adopted.key).rows;
+    const dht::KeyRows held = store_.read(adopted.key);
+    if (held.is_unread) return dht::unread_error("a key that was to be brought along");
+    const dht::Rows& old = held.rows;
     const std::string key(old.front().record.key());
     const auto owner = dht::owner_of(key);
     auto values = owner && *owner != self_ ? std::vector<dht::LiveEntry>{} : values_of(old, wall_ms_);
@@ -89,13 +94,15 @@ class Adoption {
 dht::Result<std::uint64_t> adopt_records(dht::RecordStore& store, const dht::Signatures& signatures, crypto::Rng& rng,
                                          dht::WallMs wall_ms) {
   const auto foreign = find_foreign(store, signatures, wall_ms);
-  if (foreign.empty()) return std::uint64_t{0};
-  const auto oldest = std::find_if(foreign.begin(), foreign.end(), [](const Adopted& each) { return each.newest > 0; });
+  if (!foreign) return foreign.error();
+  if (foreign->empty()) return std::uint64_t{0};
+  const auto oldest =
+      std::find_if(foreign->begin(), foreign->end(), [](const Adopted& each) { return each.newest > 0; });
 
   Adoption adoption(store, signatures, wall_ms);
-  adoption.begin_run(rng, oldest == foreign.end() ? dht::seq_at(wall_ms) : oldest->newest);
+  adoption.begin_run(rng, oldest == foreign->end() ? dht::seq_at(wall_ms) : oldest->newest);
   std::uint64_t count = 0;
-  for (const Adopted& each : foreign) {
+  for (const Adopted& each : *foreign) {
     const auto lives = adoption.adopt(each);
     if (!lives) return lives.error();
     count += *lives ? 1 : 0;

@@ -83,7 +83,9 @@ std::vector<Counter> counters_of(const StatusReport& report) {
           {"actors_cloned", node.actors_cloned},
           {"requests_retried", node.requests_retried},
           {"cache_hits", report.facts.cache_hits},
-          {"cache_misses", report.facts.cache_misses}};
+          {"cache_misses", report.facts.cache_misses},
+          {"rows_damaged", report.facts.rows_damaged},
+          {"reads_failed", report.facts.reads_failed}};
 }
 
 void write_counts(RpcWriter& writer, const std::vector<Counter>& counters) {

@@ -103,9 +103,10 @@ DatabaseCounters Database::counters() const {
 }
 
 void Database::replace(const KeyHash& key, Rows rows) {
-  RowCache::Entry& held = entry(key);
+  RowCache::Entry& read = entry(key);
+  RowCache::Entry& held = read.content.is_unread ? cache_.insert(key, read.content) : read;
   KeyRows& content = held.content;
-  if (content.rows == rows && !content.is_damaged) return;
+  if (content.rows == rows && !content.is_damaged && !content.is_unread) return;
   count(content.rows, ~std::uint64_t{0});  // minus one
   count(rows, 1);
   if (held.batch != this_turn()) {
@@ -113,7 +114,7 @@ void Database::replace(const KeyHash& key, Rows rows) {
     changes_.push_back({.key = key,
                         .before = std::move(content.rows),
                         .was_damaged = content.is_damaged,
-                        .was_unread = content.is_unread});
+                        .was_partial = content.is_partial});
   }
   content = {.rows = std::move(rows), .is_committed = false, .is_damaged = false};
 }
@@ -218,7 +219,10 @@ RowCache::Entry& Database::entry(const KeyHash& key) {
     return *held;
   }
   ++cache_misses_;
-  return cache_.insert(key, reader_->rows(key));
+  KeyRows rows = reader_->rows(key);
+  if (!rows.is_unread) return cache_.insert(key, std::move(rows));
+  unread_ = {.key = key, .content = std::move(rows)};
+  return unread_;
 }
 
 // The next stored keys and, among them, those that are not stored yet.
@@ -249,7 +253,7 @@ Database::Flight Database::finish_turn(Batch& batch) {
   for (const Change& change : changes_) {
     const Rows& rows = cache_.peek(change.key)->content.rows;
     // Rows that failed their seal go; rows that the disk would not give are left, for they may be whole.
-    if (change.was_damaged && !change.was_unread) batch.writes.emplace_back(EraseKey{change.key});
+    if (change.was_damaged && !change.was_partial) batch.writes.emplace_back(EraseKey{change.key});
     append_changes(change.key, change.was_damaged ? Rows{} : change.before, rows, batch.writes);
     flight.keys.push_back(change.key);
   }

@@ -95,7 +95,7 @@ class Database : public dht::RecordStore {
     dht::KeyHash key;
     dht::Rows before;
     bool was_damaged = false;
-    bool was_unread = false;
+    bool was_partial = false;
   };
   struct Flight {
     std::uint64_t batch = 0;
@@ -121,6 +121,7 @@ class Database : public dht::RecordStore {
   std::optional<dht::AuthorState> author_;
   dht::StoreTotals totals_;
   RowCache cache_;
+  RowCache::Entry unread_;  // the key that the disk did not give last: it is not cached, so that it is asked again
   Uncommitted<OutboxKey, Present> outbox_;
   Uncommitted<dht::OpId, dht::Operation> operations_;
   Uncommitted<dht::NodeId, crypto::Bytes> contacts_;

@@ -58,8 +58,9 @@ dht::KeyRows Reader::rows(const dht::KeyHash& key) {
       result.is_damaged = true;
     }
   }
-  result.is_unread = counters_.reads_failed != failed_before;
-  result.is_damaged |= result.is_unread;
+  if (counters_.reads_failed == failed_before) return result;
+  if (last_fault_ != Fault::damaged) return {.rows = {}, .is_unread = true};
+  result.is_damaged = result.is_partial = true;
   return result;
 }
 
@@ -145,7 +146,10 @@ Statement& Reader::begin(Statement& statement) {
 bool Reader::next(Statement& statement) {
   const Step step = statement.step();
   if (step == Step::row) return true;
-  if (step == Step::failed) ++counters_.reads_failed;
+  if (step == Step::failed) {
+    ++counters_.reads_failed;
+    last_fault_ = connection_.fault();
+  }
   statement.reset();
   return false;
 }

@@ -23,7 +23,7 @@ class Reader {
  public:
   static dht::Result<Reader> open(const Connection::Options& options, const Sealer& sealer);
 
-  // In their order (merge.h). A row that cannot be believed is left out, and says so.
+  // In their order (merge.h). A row that cannot be believed is left out, and says so; where the disk failed, all are.
   dht::KeyRows rows(const dht::KeyHash& key);
 
   // Up to count_max keys after `after` in the order of their hash, each with its name as it is stored, or an empty one
@@ -71,6 +71,7 @@ class Reader {
   RecordHead head_;
   bool has_snapshot_ = false;
   ReadCounters counters_;
+  Fault last_fault_ = Fault::none;  // of the last read that failed
 };
 
 }  // namespace kith::store

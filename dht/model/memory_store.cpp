@@ -88,6 +88,8 @@ void MemoryStore::damage(const KeyHash& key) {
 
 const KeyRows& MemoryStore::read(const KeyHash& key) {
   static const KeyRows nothing;
+  static const KeyRows unread{.rows = {}, .is_unread = true};
+  if (is_failing_) return unread;
   const auto found = tables_.keys.find(key);
   return found != tables_.keys.end() ? found->second : nothing;
 }

@@ -52,6 +52,10 @@ class MemoryStore : public RecordStore {
   // The key's rows no longer pass their check. Requires: nothing is uncommitted.
   void damage(const KeyHash& key);
 
+  // While it fails, the disk gives nothing: every key is unread.
+  void fail_reads() { is_failing_ = true; }
+  void heal_reads() { is_failing_ = false; }
+
   const KeyRows& read(const KeyHash& key) override;
   void replace(const KeyHash& key, Rows rows) override;
 
@@ -84,6 +88,7 @@ class MemoryStore : public RecordStore {
   Tables tables_;
   std::vector<KeyHash> uncommitted_;
   std::vector<std::function<void()>> undo_;
+  bool is_failing_ = false;
 };
 
 }  // namespace kith::dht

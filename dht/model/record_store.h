@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dht/model/author.h"
@@ -20,9 +21,16 @@ namespace kith::dht {
 struct KeyRows {
   Rows rows;
   bool is_committed = true;  // false: what was read is not durable yet; an answer made from it waits for the commit
-  bool is_unread = false;    // the disk failed: rows may be there that could not be read; also is_damaged
   bool is_damaged = false;   // a row of this key failed its check: it is treated as missing and wants repair
+  bool is_partial = false;   // also is_damaged: a page failed its check, and rows beyond it may be whole
+  bool is_unread = false;    // the disk failed at this read: nothing is known of the key, and the next read may tell
 };
+
+// What a client is told of a key that is unread.
+inline Error unread_error(std::string_view key) {
+  return {ErrorCode::storage, "the disk did not give what it holds of " + std::string(key) +
+                                  "; ask again, and see the system's log if it stays so"};
+}
 
 struct StoreTotals {
   std::uint64_t records = 0;
@@ -50,7 +58,7 @@ class RecordStore {
   // An error while there is no room to write safely: refuse what would grow the store, and say it.
   virtual Status accepts_writes() { return Done{}; }
 
-  // Valid until the next call on this store.
+  // Valid until the next call on this store. What is unread must not be taken for absent, nor replaced.
   virtual const KeyRows& read(const KeyHash& key) = 0;
 
   // The key's rows as they are to be from now on; empty erases. The store finds out what changed.

@@ -108,7 +108,7 @@ Result<WriteTerms> Coordinator::author_write(Turn& turn, const PutRequest& reque
   if (!request.token.empty()) {
     token = open_token(request.token, hash, data_key_);
     if (!token) return Error{ErrorCode::invalid, "the version is not one that this mesh gave for " + request.key};
-    if (author_.contradicts(*token, turn.store.read(hash).rows)) begin_run(turn);
+    if (is_forgotten(turn, hash, *token)) begin_run(turn);
   }
   const OpId op_id = request.op_id ? *request.op_id : rng_.bytes<16>();
   const WallMs expires = request.ttl_ms == 0 ? 0 : turn.now.wall_ms + request.ttl_ms;
@@ -151,6 +151,7 @@ Result<Authored> Coordinator::author_row(Turn& turn, const WriteIntent& intent) 
   const auto found = heard_.find(hash);
   const VersionVector& heard = found == heard_.end() ? nothing : found->second;
   const KeyRows& before = turn.store.read(hash);
+  if (before.is_unread) return unread_error(intent.key);
   if (before.is_damaged || author_.needs_new_run(turn.now.wall_ms) || author_.contradicts(heard, before.rows)) {
     begin_run(turn);
   }
@@ -177,6 +178,7 @@ Result<WriteTerms> Coordinator::repeat_write(Turn& turn, const PutRequest& reque
   const KeyHash& key = operation.key;
   const auto given = open_token(request.token, key, data_key_);
   const KeyRows& held = turn.store.read(key);
+  if (held.is_unread) return unread_error(request.key);
   const auto own = std::find_if(held.rows.begin(), held.rows.end(), [&](const Row& row) {
     return row.is_own && row.record.tag() == author_.tag() && row.record.seq() >= operation.seq;
   });
@@ -196,6 +198,13 @@ Result<WriteTerms> Coordinator::repeat_write(Turn& turn, const PutRequest& reque
       .is_strict = request.strictness == Strictness::strict,
       .began = turn.now.instant,
       .deadline = turn.now.instant + bounded(request.deadline)};
+}
+
+// True when `seen` names more of this author than it knows to have written. Rows that the disk did not give prove
+// nothing.
+bool Coordinator::is_forgotten(Turn& turn, const KeyHash& key, const VersionVector& seen) {
+  const KeyRows& held = turn.store.read(key);
+  return !held.is_unread && author_.contradicts(seen, held.rows);
 }
 
 void Coordinator::begin_run(Turn& turn) {
@@ -277,8 +286,7 @@ void Coordinator::on_write_reply(Turn& turn, const NodeId& from, const RequestOw
   const StoreAnswer& answer = stored->answers.front();
   const KeyHash key = write.record().key_hash();
   if (from != turn.neighbours.self()) learn(turn, key, answer.seen);
-  if (!write.is_answered() && answer.status == StoreStatus::stale &&
-      author_.contradicts(answer.seen, turn.store.read(key).rows))
+  if (!write.is_answered() && answer.status == StoreStatus::stale && is_forgotten(turn, key, answer.seen))
     return rewrite(turn, owner.ticket, write);
   write.on_answer(turn, owner.slot, answer);
   settle(turn, owner.ticket, write);
@@ -335,8 +343,7 @@ void Coordinator::on_read_reply(Turn& turn, const RequestOwner& owner, const Bod
   }
   const FetchAnswer& answer = fetched->answers.front();
   const Rows rows = replica_.verified_rows(turn.now.wall_ms, read.key_hash(), answer.records);
-  const bool author_forgot = author_.contradicts(joined_context(rows), turn.store.read(read.key_hash()).rows);
-  if (author_forgot) begin_run(turn);
+  if (is_forgotten(turn, read.key_hash(), joined_context(rows))) begin_run(turn);
   // A reply whose records do not hold what it claims counts as none at all.
   if (rows.empty() && !answer.records.empty()) {
     read.on_silence(turn, owner.slot);

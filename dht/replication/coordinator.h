@@ -63,6 +63,7 @@ class Coordinator {
   std::optional<Error> check_put(const PutRequest& request, const NodeId& self) const;
   std::optional<Error> check_strict(Turn& turn, const PutRequest& request, const ReplicaSet& set,
                                     std::size_t required) const;
+  bool is_forgotten(Turn& turn, const KeyHash& key, const VersionVector& seen);
   void reserve(Turn& turn);
   void on_write_reply(Turn& turn, const NodeId& from, const RequestOwner& owner, const Body& reply);
   void on_read_reply(Turn& turn, const RequestOwner& owner, const Body& reply);

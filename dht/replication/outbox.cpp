@@ -35,7 +35,9 @@ void Outbox::deliver(Turn& turn, const NodeId& node) {
   for (const KeyHash& key : turn.store.outbox_for(node, batch_records)) {
     if (bytes > batch_bytes) break;
     const std::size_t before = delivered.size();
-    for (const Row& row : turn.store.read(key).rows) {
+    const KeyRows& held = turn.store.read(key);
+    if (held.is_unread) continue;  // a later round finds it again
+    for (const Row& row : held.rows) {
       if (!row.is_own) continue;
       delivered.push_back({key, row.record.seq()});
       store.records.push_back(row.record.bytes());
@@ -53,11 +55,11 @@ void Outbox::deliver(Turn& turn, const NodeId& node) {
                     {.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit}, turn.out);
 }
 
-// Written again since the batch left: the answer says nothing of that.
-bool Outbox::has_newer_own_row(Turn& turn, const Delivered& delivered) {
-  const Rows& rows = turn.store.read(delivered.key).rows;
-  return std::any_of(rows.begin(), rows.end(),
-                     [&](const Row& row) { return row.is_own && row.record.seq() > delivered.seq; });
+// Written again since the batch left, or who knows: the answer says nothing of that.
+bool Outbox::may_have_newer_own_row(Turn& turn, const Delivered& delivered) {
+  const KeyRows& held = turn.store.read(delivered.key);
+  return held.is_unread || std::any_of(held.rows.begin(), held.rows.end(),
+                                       [&](const Row& row) { return row.is_own && row.record.seq() > delivered.seq; });
 }
 
 void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) {
@@ -74,7 +76,7 @@ void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) 
                          (answer.reason == ErrorCode::quota || answer.reason == ErrorCode::storage ||
                           answer.reason == ErrorCode::clock_skew);
     any_kept |= is_kept;
-    if (!is_kept && !has_newer_own_row(turn, delivered[i])) turn.store.outbox_remove(delivered[i].key, node);
+    if (!is_kept && !may_have_newer_own_row(turn, delivered[i])) turn.store.outbox_remove(delivered[i].key, node);
   }
   if (!any_kept) deliver(turn, node);
 }

@@ -32,7 +32,7 @@ class Outbox {
   };
 
   void deliver(Turn& turn, const NodeId& node);
-  static bool has_newer_own_row(Turn& turn, const Delivered& delivered);
+  static bool may_have_newer_own_row(Turn& turn, const Delivered& delivered);
 
   std::unordered_map<NodeId, std::vector<Delivered>> in_flight_;  // one for each record of the batch
   std::optional<Instant> next_round_;

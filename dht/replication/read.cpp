@@ -46,7 +46,7 @@ std::optional<Completion> read_alone(Turn& turn, const ReadTerms& terms, const R
   if (!is_alone || !turn.neighbours.is_settled(turn.now.instant)) return std::nullopt;
   const KeyRows& own = turn.store.read(terms.hash);
   // A row that is the author's only is to become the replica's too, which is a repair.
-  const bool is_whole = !own.is_damaged && std::ranges::all_of(own.rows, &Row::is_replica);
+  const bool is_whole = !own.is_damaged && !own.is_unread && std::ranges::all_of(own.rows, &Row::is_replica);
   if (!is_whole) return std::nullopt;
   ReadAnswer answer = answer_of(own.rows, turn.now.wall_ms, terms, data_key);
   answer.replies = 1;
@@ -117,7 +117,8 @@ void Read::ask_next(Turn& turn) {
 void Read::read_own_rows(Turn& turn, Target& target) {
   const KeyRows& own = turn.store.read(terms_.hash);
   own_rows_committed_ = own.is_committed;
-  target.state = own.is_damaged ? State::failed : State::replied;
+  target.state = own.is_damaged || own.is_unread ? State::failed : State::replied;
+  disk_failed_ = own.is_unread;
   target.has_records = true;
   target.digest = digest_of(own.rows, data_key_);
   target.status = FetchStatus::absent;
@@ -258,7 +259,9 @@ Completion Read::answer(Turn& turn) {
   answer.took = turn.now.instant - terms_.began;
   if (count(State::replied) == 0 && merged_.empty()) {
     completion.outcome =
-        Error{ErrorCode::timeout, "none of the replicas answered in time; try again, or see `kith members`"};
+        disk_failed_
+            ? unread_error(terms_.key)
+            : Error{ErrorCode::timeout, "none of the replicas answered in time; try again, or see `kith members`"};
     return completion;
   }
   if (answer.degraded && terms_.is_strict) {
@@ -304,6 +307,7 @@ void Read::repair_replica(Turn& turn, const NodeId& node) {
 
 void Read::repair_own_rows(Turn& turn, const Rows& merged) {
   const KeyRows& own = turn.store.read(terms_.hash);
+  if (own.is_unread) return;
   Rows rows = own.rows;
   bool changed = own.is_damaged && !merged.empty();
   for (const Row& row : merged) changed |= merge_record(rows, row.record).verdict == MergeVerdict::stored;

@@ -102,6 +102,7 @@ class Read {
   bool deadline_passed_ = false;
   bool answered_ = false;
   bool has_replaced_damage_ = false;
+  bool disk_failed_ = false;  // this node's own, at its own rows
 };
 
 }  // namespace kith::dht

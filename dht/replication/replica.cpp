@@ -45,7 +45,7 @@ Replica::Answer Replica::fetch(const Fetch& request) {
 
 FetchAnswer Replica::fetch_one(std::size_t room, const KeyRows& held) const {
   FetchAnswer answer;
-  if (held.is_damaged) {
+  if (held.is_damaged || held.is_unread) {
     answer.status = FetchStatus::damaged;
     return answer;
   }
@@ -75,6 +75,7 @@ StoreAnswer Replica::store_one(WallMs wall_ms, const crypto::Bytes& bytes, Store
   const std::optional<Record> record = Record::parse(bytes);
   if (!record) return refuse(ErrorCode::invalid);
   const KeyRows& held = store_.read(record->key_hash());
+  if (held.is_unread) return refuse(ErrorCode::storage);
   const bool is_here = std::any_of(held.rows.begin(), held.rows.end(),
                                    [&](const Row& row) { return row.is_replica && row.record == *record; });
   if (is_here) return {.status = StoreStatus::stored, .reason = {}, .seen = seen_of(held.rows)};

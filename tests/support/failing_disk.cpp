@@ -23,6 +23,7 @@ int unless_it_fails(Operation operation) {
 
 int close_file(sqlite3_file* file) { return real(file)->pMethods->xClose(real(file)); }
 int read_file(sqlite3_file* file, void* into, int count, sqlite3_int64 at) {
+  if (FailingDisk::instance().reads_fail()) return SQLITE_IOERR_READ;
   return real(file)->pMethods->xRead(real(file), into, count, at);
 }
 int write_file(sqlite3_file* file, const void* from, int count, sqlite3_int64 at) {

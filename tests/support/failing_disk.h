@@ -22,6 +22,10 @@ class FailingDisk {
   void fail_at(std::uint64_t operation, DiskFault fault, FaultLasts lasts);
   void heal() { fail_at(0, DiskFault::io_error, FaultLasts::once); }
 
+  // From now on every read fails, until it no longer does.
+  void fail_reads(bool is_failing) { reads_fail_ = is_failing; }
+  bool reads_fail() const { return reads_fail_; }
+
   bool has_failed() const { return has_failed_; }
 
   // For the VFS: what the next operation returns, SQLITE_OK or an error.
@@ -34,6 +38,7 @@ class FailingDisk {
   std::atomic<DiskFault> fault_{DiskFault::io_error};
   std::atomic<FaultLasts> lasts_{FaultLasts::once};
   std::atomic<bool> has_failed_{false};
+  std::atomic<bool> reads_fail_{false};
 };
 
 }  // namespace kith::tests

@@ -291,7 +291,7 @@ TEST_CASE("nobody answers alone who is not the only replica, or whose rows want 
   CHECK_FALSE(is_answered());
 }
 
-TEST_CASE("the only replica does not answer alone with a damaged row", "[read]") {
+TEST_CASE("the only replica does not answer alone with a damaged row, or one that the disk did not give", "[read]") {
   Bench bench;
   bench.write_own(key, "teal");
   bench.store.commit();
@@ -299,6 +299,38 @@ TEST_CASE("the only replica does not answer alone with a damaged row", "[read]")
   bench.neighbours.set.replicas = {node(1)};
   Turn turn = bench.turn();
   CHECK_FALSE(read_alone(turn, terms_for(bench, 1), bench.neighbours.set, bench.data_key));
+  bench.store.fail_reads();
+  CHECK_FALSE(read_alone(turn, terms_for(bench, 1), bench.neighbours.set, bench.data_key));
+}
+
+TEST_CASE("rows that the disk did not give are no answer, and nothing is written over them", "[read]") {
+  Bench bench;
+  const Record record = bench.write_own(key, "teal");
+  bench.store.commit();
+  Read read(terms_for(bench, 1));
+  Turn turn = bench.turn();
+  bench.store.fail_reads();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  CHECK_FALSE(read.take_completion(turn));
+  read.on_answer(turn, 1, answer_with(bench, rows_of(record)), rows_of(record));
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  CHECK(std::get<ReadAnswer>(completion->outcome).values.size() == 1);
+  CHECK(read.repairs() == 0);
+}
+
+TEST_CASE("a read that only this node's failing disk could answer says so", "[read]") {
+  Bench bench;
+  bench.neighbours.set = {{node(1)}, {}};
+  bench.write_own(key, "teal");
+  bench.store.commit();
+  bench.store.fail_reads();
+  Read read(terms_for(bench, 1));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  CHECK(std::get<Error>(completion->outcome).code == ErrorCode::storage);
 }
 
 }  // namespace kith::dht

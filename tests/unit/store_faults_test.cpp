@@ -135,3 +135,18 @@ TEST_CASE("writes are refused while the disk has too little room", "[store][faul
   CHECK(status.error().message.find("MiB are free") != std::string::npos);
   CHECK(StoredNode({.disk_reserve_bytes = 0})->accepts_writes());
 }
+
+TEST_CASE("an error of the disk is an error of that read, and no damage", "[store][faults]") {
+  FailingDisk& disk = FailingDisk::instance();
+  StoredNode node(small_log());
+  node->replace(key_of(1), {replica_row({.key = tests::numbered_name(1)})});
+  REQUIRE(node->flush());
+  node.reopen();
+  disk.fail_reads(true);
+  CHECK(node->read(key_of(1)).is_unread);
+  CHECK_FALSE(node->read(key_of(1)).is_damaged);
+  CHECK(node->counters().reads_failed == 2);
+  disk.fail_reads(false);
+  CHECK_FALSE(node->read(key_of(1)).is_unread);
+  CHECK(value_of(node->read(key_of(1))) == "value");
+}
