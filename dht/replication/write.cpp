@@ -14,9 +14,10 @@ namespace {
 constexpr Duration patience = std::chrono::milliseconds(500);
 
 // Another node may have room; a record that breaks a rule breaks it everywhere.
-bool is_about_space(std::optional<ErrorCode> reason) {
-  return reason == ErrorCode::quota || reason == ErrorCode::storage;
-}
+bool is_about_space(ErrorCode reason) { return reason == ErrorCode::quota || reason == ErrorCode::storage; }
+
+// Room may be found, and a clock that is behind catches up: the same replica may take the record later.
+bool may_pass(ErrorCode reason) { return is_about_space(reason) || reason == ErrorCode::clock_skew; }
 
 }  // namespace
 
@@ -70,9 +71,7 @@ void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
   Target& target = targets_[slot];
   if (target.node == turn.neighbours.self()) own_committed_ = true;
   if (answer.status == StoreStatus::refused) {
-    refusal_ = answer.reason;
-    give_up_on(turn, slot, State::refused);
-    return;
+    return on_refusal(turn, slot, answer.reason);
   }
   // Stale means that what the replica holds has our entry in its past: as durable as a copy. A list of what it has seen
   // that leaves our entry out says otherwise; one too long to send is left out whole.
@@ -81,6 +80,14 @@ void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
   if (contradicts_itself) return give_up_on(turn, slot, State::silent);
   target.state = State::stored;
   if (target.is_in_outbox) turn.store.outbox_remove(terms_.record.key_hash(), target.node);
+}
+
+void Write::on_refusal(Turn& turn, std::size_t slot, ErrorCode reason) {
+  refusal_ = reason;
+  Target& target = targets_[slot];
+  if (is_about_space(reason) || target.is_stand_in) return give_up_on(turn, slot, State::refused);
+  target.state = State::refused;
+  if (may_pass(reason)) note_in_outbox(turn, target);
 }
 
 void Write::on_silence(Turn& turn, std::size_t slot) {
@@ -97,7 +104,6 @@ void Write::give_up_on(Turn& turn, std::size_t slot, State state) {
     add_stand_in(turn);
     return;
   }
-  if (state == State::refused && !is_about_space(refusal_)) return;
   note_in_outbox(turn, targets_[slot]);
   if (!terms_.is_strict) add_stand_in(turn);
 }
@@ -146,6 +152,13 @@ std::size_t Write::count(State state, bool stand_ins) const {
   }));
 }
 
+// Replicas that gave no copy and that the outbox will serve.
+std::size_t Write::queued() const {
+  return static_cast<std::size_t>(std::count_if(targets_.begin(), targets_.end(), [](const Target& target) {
+    return target.is_in_outbox && target.state != State::stored && target.state != State::waiting;
+  }));
+}
+
 std::size_t Write::counted() const {
   return count(State::stored, false) + (terms_.is_strict ? 0 : count(State::stored, true));
 }
@@ -190,7 +203,7 @@ Receipt Write::receipt(Instant now, const DataKey& data_key) const {
   receipt.copies = static_cast<int>(count(State::stored, false));
   receipt.wanted = static_cast<int>(terms_.wanted);
   receipt.hints = static_cast<int>(count(State::stored, true));
-  receipt.queued = static_cast<int>(count(State::away, false) + count(State::silent, false));
+  receipt.queued = static_cast<int>(queued());
   receipt.durable = own_committed_;
   receipt.took = now - terms_.began;
   return receipt;
@@ -199,9 +212,10 @@ Receipt Write::receipt(Instant now, const DataKey& data_key) const {
 Error Write::failure() const {
   const std::string reached = std::to_string(counted()) + " of " + std::to_string(terms_.required) + " copies";
   if (refusal_ == ErrorCode::clock_skew) {
-    return {ErrorCode::clock_skew,
-            "replicas refused the write: this device's clock is more than 60 s ahead of theirs; " +
-                std::string("set the clock and write again")};
+    return {
+        ErrorCode::clock_skew,
+        "replicas refused the write: this device's clock is more than 60 s ahead of theirs; set the clock. The write "
+        "is kept on this device and spreads when they accept it"};
   }
   if (refusal_) {
     return {*refusal_, std::string("a replica refused the write (") + to_string(*refusal_) + ") after " + reached};

@@ -65,8 +65,10 @@ class Write {
   void expect_own_commit(Turn& turn, std::size_t slot);
   void note_in_outbox(Turn& turn, Target& target);
   void add_stand_in(Turn& turn);
+  void on_refusal(Turn& turn, std::size_t slot, ErrorCode reason);
   void give_up_on(Turn& turn, std::size_t slot, State state);
   std::size_t count(State state, bool stand_ins) const;
+  std::size_t queued() const;
   std::size_t counted() const;    // copies that count towards W
   std::size_t reachable() const;  // copies there can still be
   bool is_enough() const;

@@ -183,4 +183,28 @@ TEST_CASE("waiting for nobody, a write is answered by its own commit", "[write]"
   CHECK(write.take_completion(bench.now.instant, bench.data_key));
 }
 
+TEST_CASE("a replica whose clock is behind gets the write from the outbox, acknowledged or not", "[write]") {
+  Bench bench;
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  write.on_answer(turn, 2, refused(ErrorCode::clock_skew));
+  write.on_answer(turn, 0, stored);
+  write.on_answer(turn, 1, stored);
+  const auto completion = write.take_completion(bench.now.instant, bench.data_key);
+  REQUIRE(completion);
+  CHECK(std::get<Receipt>(completion->outcome).queued == 1);
+  CHECK(bench.store.outbox_for(node(3), 10) == std::vector{hash_key(key)});
+  CHECK(bench.sent_to(node(4)).empty());
+}
+
+TEST_CASE("a record that a replica calls invalid does not wait in the outbox", "[write]") {
+  Bench bench;
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  write.on_answer(turn, 2, refused(ErrorCode::denied));
+  CHECK(bench.store.outbox_for(node(3), 10).empty());
+}
+
 }  // namespace kith::dht
