@@ -376,6 +376,7 @@ Location Node::locate(std::string_view key) {
 NodeCounters Node::counters() const {
   const Replica::Counters& replica = state_->replica.counters();
   return {.records_refused = replica.records_refused,
+          .signatures_bad = replica.signatures_bad,
           .replies_unasked = state_->replies_unasked,
           .read_repairs = state_->coordinator.read_repairs(),
           .records_damaged = replica.records_damaged,

@@ -15,7 +15,6 @@ using namespace std::chrono_literals;
 // Sizes on the wire, bytes.
 inline constexpr std::size_t datagram_bytes_max = 1200;
 inline constexpr std::size_t datagram_plaintext_bytes_max = 1168;
-inline constexpr std::size_t record_inline_bytes_max = 900;      // larger records take the stream
 inline constexpr std::size_t frame_plaintext_bytes_max = 16384;  // one stream frame
 inline constexpr std::size_t message_bytes_max = (4U << 20) + 65536;
 inline constexpr std::size_t wire_depth_max = 8;
@@ -29,7 +28,6 @@ inline constexpr std::size_t value_bytes_max = 1U << 20;
 inline constexpr std::size_t record_bytes_max = 4U << 20;
 inline constexpr std::size_t context_entries_max = 4096;
 inline constexpr std::size_t record_entries_max = 1024;
-inline constexpr std::size_t siblings_max = 100;
 inline constexpr std::size_t batch_items_max = 1000;
 inline constexpr std::size_t token_bytes_max = 65536 + 64;  // context_entries_max and what frames them
 
@@ -91,7 +89,7 @@ inline constexpr std::size_t bulk_bytes_per_second = 65536;
 inline constexpr std::size_t seeds_max = 256;
 
 // Requests.
-inline constexpr std::size_t requests_in_flight_max = 65536;
+inline constexpr std::size_t requests_in_flight_max = 65536;  // above it no new operation begins
 inline constexpr std::size_t tickets_max = 16384;
 inline constexpr Duration request_deadline_default = 2s;
 inline constexpr Duration request_deadline_max = 60s;

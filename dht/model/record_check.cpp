@@ -47,10 +47,14 @@ std::optional<Error> check_skew(const Record& record, WallMs wall_ms) {
                                           std::to_string(limits::skew_shared_ms) + "; set the writer's clock"};
 }
 
-std::optional<Error> check_record(const Record& record, const Signatures& signatures, WallMs wall_ms) {
+std::optional<Error> check_rules(const Record& record, WallMs wall_ms) {
   if (auto error = check_owner(record)) return error;
   if (auto error = check_skew(record, wall_ms)) return error;
-  if (auto error = check_blob(record)) return error;
+  return check_blob(record);
+}
+
+std::optional<Error> check_record(const Record& record, const Signatures& signatures, WallMs wall_ms) {
+  if (auto error = check_rules(record, wall_ms)) return error;
   if (!record.has_valid_signature(signatures)) return Error{ErrorCode::denied, "the record's signature is not valid"};
   return std::nullopt;
 }

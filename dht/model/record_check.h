@@ -17,6 +17,9 @@ namespace kith::dht {
 //   clock_skew   see check_skew
 std::optional<Error> check_record(const Record& record, const Signatures& signatures, WallMs wall_ms);
 
+// The same without the signature.
+std::optional<Error> check_rules(const Record& record, WallMs wall_ms);
+
 // Refuses a seq, the record's or one of its context, more than limits::skew_shared_ms ahead of `wall_ms`: such a
 // record would beat every honest write until that time has come. Owned keys have one author and are ordered by seq
 // alone, so his clock harms nobody.

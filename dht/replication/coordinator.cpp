@@ -70,11 +70,14 @@ void Coordinator::start_write(Turn& turn, WriteTerms terms) {
   settle(turn, ticket, write);
 }
 
+std::optional<Error> Coordinator::check_room(const Turn& turn) const {
+  if (tickets_open() < limits::tickets_max && turn.requests.size() < limits::requests_in_flight_max)
+    return std::nullopt;
+  return Error{ErrorCode::unavailable,
+               std::to_string(tickets_open()) + " operations are in progress already; wait for some to complete"};
+}
+
 std::optional<Error> Coordinator::check_put(const PutRequest& request, const NodeId& self) const {
-  if (tickets_open() >= limits::tickets_max) {
-    return Error{ErrorCode::unavailable, std::to_string(limits::tickets_max) +
-                                             " operations are in progress already; wait for some to complete"};
-  }
   if (request.value.size() > defaults_.value_bytes_max) {
     return Error{ErrorCode::too_large, "the value has " + std::to_string(request.value.size()) +
                                            " bytes; the limit is " + std::to_string(defaults_.value_bytes_max) +
@@ -96,6 +99,7 @@ std::optional<Error> Coordinator::check_put(const PutRequest& request, const Nod
 }
 
 Result<WriteTerms> Coordinator::author_write(Turn& turn, const PutRequest& request, Ticket ticket) {
+  if (auto error = check_room(turn)) return *error;
   if (auto error = check_put(request, turn.neighbours.self())) return *error;
   const KeyHash hash = hash_key(request.key);
   if (request.op_id) {
@@ -232,8 +236,8 @@ Ticket Coordinator::get(Turn& turn, const GetRequest& request) {
   terms.hash = hash_key(terms.key);
   const ReplicaSet& set = turn.neighbours.replica_set(partition_of(terms.hash));
   terms.wanted = capped(request.r.value_or(defaults_.r), set.replicas.size());
-  if (tickets_open() >= limits::tickets_max) {
-    fail(turn, ticket, {ErrorCode::unavailable, "too many operations are in progress; wait for some to complete"});
+  if (auto error = check_room(turn)) {
+    fail(turn, ticket, std::move(*error));
     return ticket;
   }
   if (auto completion = read_alone(turn, terms, set, data_key_)) {
@@ -249,6 +253,10 @@ Ticket Coordinator::get(Turn& turn, const GetRequest& request) {
 
 Ticket Coordinator::scan(Turn& turn, const ScanRequest& request) {
   const Ticket ticket = ++last_ticket_;
+  if (auto error = check_room(turn)) {
+    fail(turn, ticket, std::move(*error));
+    return ticket;
+  }
   Scan scan{.prefix = request.prefix, .after = request.after, .count = 0};
   scan.count = static_cast<std::uint16_t>(std::clamp<std::size_t>(request.count, 1, limits::batch_items_max));
   ListingTerms terms{.ticket = ticket, .scan = scan, .deadline = turn.now.instant + bounded(request.deadline)};

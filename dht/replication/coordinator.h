@@ -60,6 +60,8 @@ class Coordinator {
   Result<Authored> author_row(Turn& turn, const WriteIntent& intent);
   void start_write(Turn& turn, WriteTerms terms);
   void rewrite(Turn& turn, Ticket ticket, const Write& write);
+  // An error while as much is in progress as may be.
+  std::optional<Error> check_room(const Turn& turn) const;
   std::optional<Error> check_put(const PutRequest& request, const NodeId& self) const;
   std::optional<Error> check_strict(Turn& turn, const PutRequest& request, const ReplicaSet& set,
                                     std::size_t required) const;

@@ -79,7 +79,7 @@ StoreAnswer Replica::store_one(WallMs wall_ms, const crypto::Bytes& bytes, Store
   const bool is_here = std::any_of(held.rows.begin(), held.rows.end(),
                                    [&](const Row& row) { return row.is_replica && row.record == *record; });
   if (is_here) return {.status = StoreStatus::stored, .reason = {}, .seen = seen_of(held.rows)};
-  if (const auto error = check_record(*record, signatures_, wall_ms)) return refuse(error->code);
+  if (const auto reason = refusal_of(*record, wall_ms)) return refuse(*reason);
   if (!store_.accepts_writes()) return refuse(ErrorCode::storage);
   const bool was_damaged = held.is_damaged;
   // What a damaged row said is gone once the key is written: it may have been this author's.
@@ -94,6 +94,13 @@ StoreAnswer Replica::store_one(WallMs wall_ms, const crypto::Bytes& bytes, Store
   return answer;
 }
 
+std::optional<ErrorCode> Replica::refusal_of(const Record& record, WallMs wall_ms) {
+  if (const auto error = check_rules(record, wall_ms)) return error->code;
+  if (record.has_valid_signature(signatures_)) return std::nullopt;
+  counters_.signatures_bad += 1;
+  return ErrorCode::denied;
+}
+
 ScanReply Replica::scan(const Scan& request) {
   const std::size_t count = std::min<std::size_t>(request.count, limits::batch_items_max);
   ScanPage page = store_.scan(request.after, request.prefix, std::max<std::size_t>(count, 1));
@@ -104,7 +111,7 @@ Rows Replica::verified_rows(WallMs wall_ms, const KeyHash& key, std::span<const 
   Rows rows;
   for (const crypto::Bytes& bytes : records) {
     std::optional<Record> record = Record::parse(bytes);
-    if (!record || record->key_hash() != key || check_record(*record, signatures_, wall_ms)) {
+    if (!record || record->key_hash() != key || refusal_of(*record, wall_ms)) {
       counters_.records_refused += 1;
       continue;
     }

@@ -15,6 +15,7 @@ class Replica {
  public:
   struct Counters {
     std::uint64_t records_refused = 0;
+    std::uint64_t signatures_bad = 0;  // of those refused
     std::uint64_t records_damaged = 0;
     std::uint64_t actors_cloned = 0;
   };
@@ -45,6 +46,9 @@ class Replica {
   // With as many records as `room` bytes hold.
   FetchAnswer fetch_one(std::size_t room, const KeyRows& held) const;
   StoreAnswer store_one(WallMs wall_ms, const crypto::Bytes& bytes, StoreOutcome& outcome, Author& author);
+
+  // Why the record is not kept, here or in a reply; counts what is forged.
+  std::optional<ErrorCode> refusal_of(const Record& record, WallMs wall_ms);
 
   const Signatures& signatures_;
   RecordStore& store_;
