@@ -17,6 +17,8 @@ constexpr int exit_io_error = 74;  // sysexits.h, EX_IOERR
 constexpr dht::Duration stop_patience = std::chrono::seconds(4);
 // Outputs may cause input at once (a stream that took all it was given); what is left after these waits one iteration.
 constexpr int rounds_per_turn = 8;
+// How many changed keys are worth a commit of their own within a turn, where the disk is quick.
+constexpr std::size_t piece_keys = 32;
 
 template <typename Handle>
 uv_handle_t* as_handle(Handle& handle) {
@@ -165,10 +167,14 @@ void Driver::on_drained(dht::StreamId stream, std::size_t unsent_bytes) {
 void Driver::on_closed(dht::StreamId stream) { host_->stream_closed(turn_now(), stream, out_); }
 
 void Driver::on_request(ClientId client, const RpcMessage& message) {
+  if (exit_code_ != 0) return;  // the disk failed: nothing is promised any more
   const dht::Now now = turn_now();
   service_->request(now, client, message, out_);
   // What is answered at once counts as unread before the client's next request is looked at.
   service_->settle(now, out_);
+  if (!pace_.is_quick() || home_->database().keys_changed() < piece_keys) return;
+  hand_over();
+  collect();
 }
 
 void Driver::on_drained(ClientId client) { service_->client_drained(turn_now(), client, out_); }
@@ -183,6 +189,7 @@ void Driver::collect() {
   turn_now();
   const store::Progress progress = home_->database().collect();
   committed_ = std::max(committed_, progress.committed);
+  pace_.committed(committed_, read_clocks().instant);
   if (progress.failure) fail(*progress.failure);
 }
 
@@ -196,12 +203,19 @@ void Driver::fail(const dht::Error& error) {
   uv_stop(&loop_);
 }
 
+// Looked up once a turn: it costs a system call.
+dht::Status Driver::accepts_writes() {
+  if (!accepts_writes_) accepts_writes_ = home_->database().accepts_writes();
+  return *accepts_writes_;
+}
+
 // ---- a turn
 
 void Driver::finish_turn() {
   for (int round = 0; is_dirty_ && round < rounds_per_turn && exit_code_ == 0; ++round) turn();
   const dht::Instant now = now_ ? now_->instant : read_clocks().instant;
   now_.reset();
+  accepts_writes_.reset();
   if (may_stop(now)) return uv_stop(&loop_);
   arm_timer();
   arm_idle();
@@ -216,8 +230,7 @@ void Driver::turn() {
   service_->settle(now, out_);
   if (has_spread_work_) spread();
 
-  submitted_ = home_->database().submit();
-  host_->end_turn(submitted_);
+  hand_over();
   // A turn that wrote nothing may have asked for what is durable already.
   if (submitted_ <= committed_) host_->committed(now, committed_, out_);
   is_dirty_ = is_dirty_ || !out_.completions.empty() || !out_.events.empty();
@@ -228,6 +241,13 @@ void Driver::turn() {
   out_.closes.clear();
   server_->flush();
   is_dirty_ = is_dirty_ || has_outputs(out_);
+}
+
+// What was written so far goes to the storage thread, and what promises it waits for that commit.
+void Driver::hand_over() {
+  submitted_ = home_->database().submit();
+  host_->end_turn(submitted_);
+  pace_.submitted(submitted_, read_clocks().instant);
 }
 
 // What a mesh of one brought along is handed to its replicas, some of it each turn.

@@ -5,7 +5,8 @@
 //     ▲                                                            │
 //     └── timer at the next deadline ◄── send at once ◄── submit ──┘
 //
-// One iteration of the loop is one turn of the core and one transaction of the store. A reply that promises durability
+// One iteration of the loop is one turn of the core and one transaction of the store (several where the disk is so
+// quick that it would wait for the turn: commit_pace.h). A reply that promises durability
 // leaves only after the commit that holds it, so what was acknowledged is still there after a crash; that many
 // requests share one commit is also what makes it cheap. The clocks are read here and nowhere below.
 #pragma once
@@ -18,6 +19,7 @@
 #include <uv.h>
 
 #include "crypto/rng.h"
+#include "daemon/commit_pace.h"
 #include "daemon/config.h"
 #include "daemon/discovery.h"
 #include "daemon/home.h"
@@ -79,7 +81,7 @@ class Driver : private SocketServer::Handler,
   dht::Host& host() override { return *host_; }
   dht::StoreTotals totals() const override { return home_->database().totals(); }
   ProcessFacts facts() const override;
-  dht::Status accepts_writes() override { return home_->database().accepts_writes(); }
+  dht::Status accepts_writes() override;
   InviteText invite() const override;
   dht::Result<Joined> join(dht::Now now, const std::string& text, dht::HostOutputs& out) override;
   void on_event(const dht::Event& event) override;
@@ -97,6 +99,7 @@ class Driver : private SocketServer::Handler,
 
   void finish_turn();
   void turn();
+  void hand_over();
   void spread();
   void collect();
   void fail(const dht::Error& error);
@@ -126,6 +129,7 @@ class Driver : private SocketServer::Handler,
 
   // This turn's.
   std::optional<dht::Now> now_;
+  std::optional<dht::Status> accepts_writes_;
   dht::HostOutputs out_;
   bool is_dirty_ = false;
 
@@ -133,6 +137,7 @@ class Driver : private SocketServer::Handler,
   std::vector<dht::Endpoint> own_endpoints_;
   std::uint64_t submitted_ = 0;
   std::uint64_t committed_ = 0;
+  CommitPace pace_;
   std::optional<dht::Instant> armed_for_;
   std::optional<dht::Instant> stop_by_;
   bool has_spread_work_ = true;  // until the outbox says otherwise

@@ -21,7 +21,9 @@ RpcToken token(Kind kind, std::uint32_t size = 0) {
 // Writes the tape as msgpack's parser walks the bytes. A visit that answers false stops the parser.
 class TapeVisitor : public msgpack::null_visitor {
  public:
-  TapeVisitor(std::vector<RpcToken>& tape, const RpcLimits& limits) : tape_(tape), limits_(limits) {}
+  // Both are empty, and keep their memory from message to message.
+  TapeVisitor(std::vector<RpcToken>& tape, std::vector<std::uint32_t>& open, const RpcLimits& limits)
+      : tape_(tape), open_(open), limits_(limits) {}
 
   bool visit_nil() { return leaf(token(Kind::nil)); }
   bool visit_boolean(bool value) { return leaf_number(Kind::boolean, value ? 1 : 0); }
@@ -95,8 +97,8 @@ class TapeVisitor : public msgpack::null_visitor {
   }
 
   std::vector<RpcToken>& tape_;
+  std::vector<std::uint32_t>& open_;  // containers that the walk is inside of
   const RpcLimits& limits_;
-  std::vector<std::uint32_t> open_;
   bool is_malformed_ = false;
   bool is_incomplete_ = false;
   bool is_over_limit_ = false;
@@ -193,9 +195,10 @@ RpcValue RpcValue::operator[](std::string_view key) const {
 RpcRead RpcReader::read(crypto::ByteSpan bytes) {
   consumed_ = 0;
   tape_.clear();
+  open_.clear();
   if (bytes.empty()) return RpcRead::incomplete;
 
-  TapeVisitor visitor(tape_, limits_);
+  TapeVisitor visitor(tape_, open_, limits_);
   // Two bytes past the limit are enough to know that it is exceeded.
   const std::size_t size = std::min(bytes.size(), limits_.message_bytes + 1);
   msgpack::parse(reinterpret_cast<const char*>(bytes.data()), size, consumed_, visitor);

@@ -125,6 +125,7 @@ class RpcReader {
 
   RpcLimits limits_;
   std::vector<RpcToken> tape_;
+  std::vector<std::uint32_t> open_;
   RpcMessage message_;
   std::size_t consumed_ = 0;
 };

@@ -48,6 +48,9 @@ class Database : public dht::RecordStore {
   // wrote is durable once collect() names it, or a later one.
   std::uint64_t submit();
 
+  // How many keys have changed since the last submit().
+  std::size_t keys_changed() const { return changes_.size(); }
+
   // What is committed by now, and whether the store has failed; to be called when on_progress signalled. After a
   // failure nothing more is committed: the process must stop acknowledging, and exit.
   Progress collect();
