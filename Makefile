@@ -19,6 +19,7 @@ CCACHE ?= $(shell command -v ccache)
 PREFIX ?= /usr/local
 DESTDIR ?=
 SEEDS ?= 200
+LEVEL ?= message
 NODES ?=
 FUZZ_SECONDS ?= 30
 VERSION := $(shell cat VERSION)
@@ -91,7 +92,8 @@ deps: build/deps/tools  ## Install every Debian package that kith needs and lack
 # Everything is built before the first test runs. The last line is `N passed, N failed, N skipped`.
 replays := $(fuzzers:%=build/debug/replay_%)
 units = $(if $(unit_sources),build/debug/unit_tests)
-suites = $(units) $(replays) $(if $(sim_sources),'build/release/sim --quiet --seeds $(TEST_SEEDS)') $(script_tests)
+simulate = $(foreach level,message datagram,'build/release/sim --quiet --level $(level) --seeds $(TEST_SEEDS)')
+suites = $(units) $(replays) $(if $(sim_sources),$(simulate)) $(script_tests)
 TEST_SEEDS ?= 20
 
 .PHONY: test
@@ -110,8 +112,8 @@ tsan: build/deps/test all $(call sanitized,tsan)  ## Run unit tests and a mesh u
 	@TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp $${TSAN_OPTIONS:-}" $(call run_sanitized,tsan)
 
 .PHONY: sim sim-long
-sim: build/release/sim  ## Run the simulator: SEEDS=200, NODES=any (each seed draws from 1 to 60).
-	build/release/sim --quiet --seeds $(SEEDS) $(if $(NODES),--nodes $(NODES))
+sim: build/release/sim  ## Run the simulator: SEEDS=200, LEVEL=message or datagram, NODES=any (each seed draws some).
+	build/release/sim --quiet --level $(LEVEL) --seeds $(SEEDS) $(if $(NODES),--nodes $(NODES))
 # Seeds that no run before has tried. What fails prints the command that repeats it.
 .PHONY: fresh-seeds
 fresh-seeds: build/deps/test $(if $(sim_sources),build/release/sim)
@@ -119,6 +121,7 @@ fresh-seeds: build/deps/test $(if $(sim_sources),build/release/sim)
 	  echo '0 passed, 0 failed, 0 skipped')
 sim-long: build/release/sim  ## Run the simulator for long: 10,000 seeds, then one run of 1,000 nodes.
 	build/release/sim --quiet --seeds 10000
+	build/release/sim --quiet --level datagram --seeds 2000
 	build/release/sim --seed 1 --nodes 1000 --operations 10000 --joined
 
 .PHONY: fuzz

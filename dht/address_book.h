@@ -32,7 +32,7 @@ class AddressBook {
   // Empty for a node whose keys nobody knows.
   std::optional<PeerAddress> find(const NodeId& node, const Contact* contact, const Known& known) const {
     const auto seed = seeds_.find(node);
-    PeerAddress address{.node = node, .identity = {}, .endpoints = {}};
+    PeerAddress address{.node = node, .identity = {}, .endpoints = {}, .incarnation = 0};
     if (contact != nullptr) {
       address.identity = {contact->signing_key, contact->exchange_key};
     } else if (seed != seeds_.end()) {
@@ -43,7 +43,10 @@ class AddressBook {
       return std::nullopt;
     }
     if (known.path) add_all({&*known.path, 1}, address);
-    if (contact != nullptr) add_all(contact->endpoints, address);
+    if (contact != nullptr) {
+      add_all(contact->endpoints, address);
+      address.incarnation = contact->incarnation;
+    }
     if (seed != seeds_.end()) add_all(seed->second.endpoints, address);
     return address;
   }

@@ -56,7 +56,7 @@ struct Node::State final : Neighbours {
     return member == nullptr ? Duration::zero() : member->rtt;
   }
   bool is_settled(Instant now) const override {
-    return liveness.members().empty() || (settled_since && *settled_since + settle_time <= now);
+    return liveness.member_count() == 0 || (settled_since && *settled_since + settle_time <= now);
   }
   std::vector<NodeId> usable_members() const override;
 
@@ -266,27 +266,21 @@ void Node::State::answer_store(Now now, const NodeId& from, const Store& store_r
 
 MembersReply Node::State::members_after(const NodeId& after) const {
   MembersReply page;
-  std::vector<MemberUpdate> all;
-  all.push_back({.node = self(),
-                 .state = MemberState::alive,
-                 .incarnation = table.self().incarnation,
-                 .accuser = {},
-                 .contact = table.self().bytes});
-  for (const Member* member : liveness.members()) {
-    all.push_back({.node = member->contact.id,
-                   .state = member->state,
-                   .incarnation = member->incarnation,
-                   .accuser = {},
-                   .contact = member->contact.bytes});
+  for (const Member* member : liveness.members_after(after, limits::members_per_page + 1)) {
+    page.members.push_back({.node = member->contact.id,
+                            .state = member->state,
+                            .incarnation = member->incarnation,
+                            .accuser = {},
+                            .contact = member->contact.bytes});
   }
-  std::erase_if(all, [&](const MemberUpdate& update) { return update.node <= after; });
-  const auto by_id = [](const MemberUpdate& a, const MemberUpdate& b) { return a.node < b.node; };
-  std::sort(all.begin(), all.end(), by_id);
-  if (all.size() > limits::members_per_page) {
-    all.resize(limits::members_per_page);
-    page.next = all.back().node;
+  if (after < self()) {
+    const auto place = std::ranges::lower_bound(page.members, self(), {}, &MemberUpdate::node);
+    page.members.insert(place, alive_claim(table.self()));
   }
-  page.members = std::move(all);
+  if (page.members.size() > limits::members_per_page) {
+    page.members.resize(limits::members_per_page);
+    page.next = page.members.back().node;
+  }
   return page;
 }
 

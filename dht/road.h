@@ -15,6 +15,7 @@ struct PeerAddress {
   NodeId node;
   crypto::PeerIdentity identity;
   std::vector<Endpoint> endpoints;
+  Incarnation incarnation = 0;  // the youngest that is known
 };
 
 // A payload whose sender the road has authenticated.

@@ -15,8 +15,10 @@ using crypto::Bytes;
 using crypto::ByteSpan;
 
 constexpr Duration jitter_max = 333ms;
-// Two request time-outs in a row, 1 s and 2 s: the peer may have lost the session.
-constexpr Duration silence_max = 3s;
+// Two or three sendings of a request in a row: the peer may have lost the session.
+constexpr Duration silence_max = 1s;
+// Of a session that the peer began, the first sending tells by which contact: so long it is taken for the latest.
+constexpr Duration unasked_life = 10s;
 constexpr Duration path_question_pause = 1s;
 constexpr std::size_t path_frame_bytes = 9;
 
@@ -71,7 +73,11 @@ void Sessions::send(Instant now, const PeerAddress& to, Bytes payload, RoadOutpu
   auto& link = peer.second;
   link.identity = to.identity;
   link.endpoints = to.endpoints;
+  const auto known = std::exchange(link.incarnation, std::max(link.incarnation, to.incarnation));
   if (auto* session = usable_session(now, peer)) {
+    // A younger incarnation has refuted something, or started anew and lost its sessions.
+    const bool is_fresh = known == 0 && now - session->born < unasked_life;
+    if (known < to.incarnation && !is_fresh) dial(now, peer, out);
     send_now(now, peer, *session, payload, out);
   } else if (link.queue.size() < limits::session_queued_datagrams_max) {
     link.queue.push_back(std::move(payload));
@@ -103,7 +109,7 @@ void Sessions::flush(Instant now, Links::value_type& peer, RoadOutputs& out) {
 
 Session* Sessions::usable_session(Instant now, const Links::value_type& peer) {
   const auto& [node, link] = peer;
-  auto* session = link.current ? table_.find(now, *link.current) : nullptr;
+  auto* session = link.sessions.empty() ? nullptr : table_.find(now, link.sessions.back());
   return session != nullptr && session->is_confirmed && session->node == node ? session : nullptr;
 }
 
@@ -244,7 +250,6 @@ void Sessions::on_response(Instant now, const Endpoint& from, ByteSpan packet, R
   if (link.queue.empty()) link.queue.emplace_back();
   flush(now, *peer, out);
   if (!was_dialled) check_path(now, link, from, *usable_session(now, *peer), out);
-  link.unanswered_since.reset();
   if (pushed_out) forget_if_idle(*pushed_out);
 }
 
@@ -275,7 +280,7 @@ void Sessions::on_data(Instant now, const Endpoint& from, ByteSpan packet, RoadO
   auto& peer = session->is_confirmed ? *links_.find(session->node) : confirm(now, index, *session, out);
   auto& link = peer.second;
   link.unanswered_since.reset();
-  if (opened.is_newest && link.current == index) check_path(now, link, from, *session, out);
+  if (opened.is_newest && link.sessions.back() == index) check_path(now, link, from, *session, out);
   deliver(link, from, *session, std::move(opened.plaintext), out);
 }
 
@@ -294,10 +299,14 @@ Sessions::Links::value_type& Sessions::confirm(Instant now, SessionIndex index, 
 void Sessions::adopt(Links::value_type& peer, SessionIndex index, const Session& session) {
   auto& link = peer.second;
   end_dial(link);
-  if (link.previous) table_.erase(*link.previous);
-  link.previous = std::exchange(link.current, index);
+  link.sessions.push_back(index);
+  if (link.sessions.size() > limits::sessions_per_peer) {
+    table_.erase(link.sessions.front());
+    link.sessions.pop_front();
+  }
   link.path = session.endpoint;
   link.check.reset();
+  link.unanswered_since.reset();
 }
 
 // Nobody can make us send to a place by writing it as the source of a recorded packet: the place must answer first.
@@ -366,8 +375,8 @@ void Sessions::forget_if_idle(const NodeId& node) {
   const auto found = links_.find(node);
   if (found == links_.end()) return;
   const auto& link = found->second;
-  const auto is_there = [&](const auto& index) { return index && table_.contains(*index); };
-  if (link.dial || !link.queue.empty() || is_there(link.current) || is_there(link.previous)) return;
+  const auto is_there = [&](const auto& index) { return table_.contains(index); };
+  if (link.dial || !link.queue.empty() || std::ranges::any_of(link.sessions, is_there)) return;
   links_.erase(found);
 }
 

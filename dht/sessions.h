@@ -55,9 +55,10 @@ class Sessions {
   struct Link {
     crypto::PeerIdentity identity;
     std::vector<Endpoint> endpoints;  // where to dial
+    Incarnation incarnation = 0;      // of the contact that the last message was sent by
     std::optional<Endpoint> path;
-    std::optional<SessionIndex> current;
-    std::optional<SessionIndex> previous;  // the peer may still use it, until it has seen the current one
+    // The last one sends. The peer may use an earlier one until it has heard on the last: calls cross.
+    std::deque<SessionIndex> sessions;
     std::optional<SessionDial> dial;
     std::optional<PathCheck> check;
     std::deque<crypto::Bytes> queue;

@@ -456,6 +456,15 @@ std::vector<const Member*> Liveness::members() const {
   return members;
 }
 
+std::vector<const Member*> Liveness::members_after(const NodeId& node, std::size_t count_max) const {
+  std::vector<const Member*> members;
+  const auto& all = members_.entries();
+  for (auto at = all.upper_bound(node); at != all.end() && members.size() < count_max; ++at) {
+    members.push_back(&at->second.member);
+  }
+  return members;
+}
+
 bool Liveness::is_usable(const NodeId& node) const {
   if (is_self(node)) return true;
   const Member* member = find(node);

@@ -81,7 +81,10 @@ class Liveness {
 
   // Null for this node and for one that is no member. Valid until the next input.
   const Member* find(const NodeId& node) const;
-  std::vector<const Member*> members() const;              // without this node, in order of id
+  std::vector<const Member*> members() const;  // without this node, in order of id
+  std::size_t member_count() const { return members_.entries().size(); }
+  // The first `count_max` members whose id is greater than `node`, in order of id.
+  std::vector<const Member*> members_after(const NodeId& node, std::size_t count_max) const;
   const Contact& self() const { return members_.self(); }  // its incarnation rises when it refutes
   bool is_usable(const NodeId& node) const;                // alive (or this node): not suspected by the mesh, not dead
   std::uint64_t view_digest() const { return members_.digest(); }

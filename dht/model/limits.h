@@ -61,6 +61,7 @@ inline constexpr std::size_t invite_endpoints_max = 3;  // of each seed
 
 // Sessions and handshakes (WireGuard's figures where it has them).
 inline constexpr std::size_t sessions_confirmed_max = 4096;
+inline constexpr std::size_t sessions_per_peer = 4;
 inline constexpr std::size_t sessions_unconfirmed_max = 1024;
 inline constexpr std::size_t sessions_unconfirmed_per_key = 4;
 inline constexpr Duration session_unconfirmed_life = 10s;

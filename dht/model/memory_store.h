@@ -37,6 +37,7 @@ class MemoryStore : public RecordStore {
 
   // Makes everything since the last commit durable.
   void commit();
+  bool has_uncommitted() const { return !undo_.empty(); }
 
   // The process died and started again: everything since the last commit is gone.
   void crash();

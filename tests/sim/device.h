@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
-// One simulated device: a disk that survives crashes, and while it is up the production dht::Node. It plays the
-// driver's part: outputs marked after_commit wait for the disk.
+// One simulated device: a disk that survives crashes, a clock of its own, and while it is up the production core. At
+// message level that is a dht::Node (message_device.h), at datagram level a dht::Host (datagram_device.h). A device
+// plays the driver's part: it wakes the core, commits, and lets out what waited for the commit.
 #pragma once
 
 #include <memory>
 #include <optional>
-#include <vector>
+#include <span>
 
+#include "dht/host_outputs.h"
 #include "dht/model/memory_store.h"
+#include "dht/model/mesh.h"
 #include "dht/node.h"
 #include "tests/sim/options.h"
 #include "tests/sim/queue.h"
-#include "tests/sim/signatures.h"
 
 namespace kith::sim {
 
@@ -20,60 +22,82 @@ class Surroundings {
  public:
   virtual ~Surroundings() = default;
   virtual void send(std::size_t from, const dht::NodeId& to, dht::Message message) = 0;
+  virtual void carry(std::size_t from, dht::HostOutputs& bytes) = 0;
   virtual void completed(std::size_t device, dht::Completion completion) = 0;
   virtual void happened(std::size_t device, const dht::Event& event) = 0;
 };
 
+// Where a device stands; all of it outlives the device.
+struct Place {
+  std::size_t index = 0;
+  const Options& options;
+  Queue& queue;
+  Surroundings& surroundings;
+};
+
 class Device {
  public:
-  Device(std::size_t index, const Options& options, Queue& queue, Surroundings& surroundings, crypto::Rng rng);
+  Device(const Place& place, crypto::Rng rng);
+  virtual ~Device() = default;
 
-  const dht::NodeId& id() const { return id_; }
-  const SimSignatures& signatures() const { return signatures_; }
+  std::size_t index() const { return place_.index; }
+  dht::NodeId id() const { return dht::node_id_of(signatures().signing_key()); }
+  virtual const dht::Signatures& signatures() const = 0;
+  dht::Seed as_seed() const;
   dht::MemoryStore& store() { return store_; }
-  dht::Node& node() { return *node_; }
-  bool is_up() const { return node_ != nullptr; }
   dht::Instant up_since() const { return up_since_; }
   std::uint64_t boots() const { return boots_; }
+  virtual bool is_up() const = 0;
+  virtual dht::Node& node() = 0;  // Requires: is_up().
 
   void boot();
   void crash();
   void wipe() { store_.wipe(); }
 
-  void join(const std::vector<dht::NodeId>& seeds);
-  void receive(const dht::NodeId& from, const dht::Message& message);
-  dht::Ticket put(dht::PutRequest request);
-  dht::Ticket get(const dht::GetRequest& request);
+  // Requires of all of these: is_up().
+  virtual void join(std::span<const dht::Seed> seeds) = 0;
+  virtual dht::Ticket put(dht::PutRequest request) = 0;
+  virtual dht::Ticket get(const dht::GetRequest& request) = 0;
 
   static dht::Endpoint endpoint_of(std::size_t index);
+  // Requires: an endpoint of a device.
+  static std::size_t index_of(const dht::Endpoint& endpoint);
+
+ protected:
+  virtual void start(const dht::NodeOptions& options) = 0;
+  virtual void stop() = 0;
+  virtual std::optional<dht::Instant> next_deadline() const = 0;
+  virtual void on_deadline() = 0;
+  virtual void on_committed() = 0;
+  virtual bool waits_for_commit() const { return false; }
+
+  dht::Now now() const;
+  const Options& options() const { return place_.options; }
+  Surroundings& surroundings() { return place_.surroundings; }
+  crypto::Rng& rng() { return rng_; }
+
+  // Call after every input: the core wants to be woken, and something to be committed.
+  void go_on();
+  // Runs soon, if the device has not crashed by then. What a client's call causes must not complete before it returns.
+  void soon(Queue::Action action);
 
  private:
-  dht::Now now() const;
-  void take(dht::Outputs out);
-  void release(dht::Outputs& out);
-  void schedule_commit();
-  void commit();
   void arm();
-  void wake(std::uint64_t boot);
-  bool leaves_at_once(const dht::Send& send) const;
+  void wake(std::uint64_t boot, dht::Instant when);
+  void schedule_commit();
   void forget_own_rows();
 
-  std::size_t index_;
-  const Options& options_;
-  Queue& queue_;
-  Surroundings& surroundings_;
+  Place place_;
   crypto::Rng rng_;
-  SimSignatures signatures_;
-  dht::NodeId id_;
   dht::MemoryStore store_;
-  std::unique_ptr<dht::Node> node_;
   std::int64_t clock_offset_ms_ = 0;
   dht::Instant up_since_{};
   std::uint64_t boots_ = 0;
-
-  dht::Outputs held_;
   bool commit_scheduled_ = false;
   std::optional<dht::Instant> armed_for_;
 };
+
+std::unique_ptr<Device> make_message_device(const Place& place, crypto::Rng rng);
+std::unique_ptr<Device> make_datagram_device(const Place& place, crypto::Rng rng);
 
 }  // namespace kith::sim

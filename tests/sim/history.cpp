@@ -2,35 +2,80 @@
 #include "tests/sim/history.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace kith::sim {
 
-std::uint64_t History::begin_write(const std::string& key, bool is_delete, dht::Instant now) {
-  const std::uint64_t number = ++last_number_;
-  writes_[number] = {.number = number, .key = key, .is_delete = is_delete, .began = now, .acknowledged = {}};
-  of_key_[key].push_back(number);
-  return number;
+namespace {
+
+// Some values take the road of large messages.
+constexpr std::uint64_t large_every = 9;
+constexpr std::size_t large_bytes = 2500;
+
+Writes common(const Writes& a, const Writes& b) {
+  Writes both;
+  std::ranges::set_intersection(a, b, std::inserter(both, both.end()));
+  return both;
 }
 
-void History::acknowledge(std::uint64_t number, const dht::Receipt& receipt, dht::Instant now) {
+void join(Writes& into, const Writes& from) { into.insert(from.begin(), from.end()); }
+
+}  // namespace
+
+// ---- writing
+
+std::uint64_t History::begin_write(Intent intent) {
+  Written written;
+  written.number = ++last_number_;
+  std::vector<std::uint64_t>& earlier = of_key_[intent.key];
+  if (intent.knowledge) {
+    written.surely = intent.knowledge->surely;
+    written.maybe = intent.knowledge->maybe;
+  } else {
+    // A blind write replaces all that its daemon knows: its own writes, as long as it has its disk, and perhaps any.
+    for (const std::uint64_t number : earlier) {
+      const Written& other = writes_.at(number);
+      if (other.intent.device != intent.device || wiped_.contains(intent.device)) continue;
+      written.surely.insert(number);
+      join(written.surely, other.surely);
+    }
+    written.maybe = {earlier.begin(), earlier.end()};
+  }
+  earlier.push_back(written.number);
+  written.intent = std::move(intent);
+  return writes_.emplace(written.number, std::move(written)).first->first;
+}
+
+// A version that did not change stands for what it stood for: the new value lives beside one its client never saw.
+Knowledge History::acknowledge(std::uint64_t number, const dht::Receipt& receipt, const std::string& reader,
+                               dht::Instant now) {
   Written& written = writes_.at(number);
-  written.acknowledged = now;
-  written.seq = receipt.seq;
+  written.is_acknowledged = true;
   written.is_weak = receipt.copies < 2;
+  written.seqs.insert(receipt.seq);
+  for (const std::uint64_t replaced : written.surely) gone_[{reader, written.intent.key}].try_emplace(replaced, now);
+  const std::optional<Knowledge>& before = written.intent.knowledge;
+  if (before && before->version == receipt.version) return *before;
+  Knowledge after{.version = receipt.version, .surely = written.surely, .maybe = {number}};
+  after.surely.insert(number);
+  if (before) join(after.maybe, before->maybe);
+  return after;
 }
 
 crypto::Bytes History::value_of(std::uint64_t number) {
-  const std::string text = fmt::format("value {}", number);
+  std::string text = fmt::format("value {}", number);
+  if (number % large_every == 0) text.resize(large_bytes, ' ');
   return {text.begin(), text.end()};
 }
 
 std::optional<std::uint64_t> History::number_of(const crypto::Bytes& value) {
   const std::string text(value.begin(), value.end());
-  if (!text.starts_with("value ") || text.size() > 26) return std::nullopt;
-  if (!std::all_of(text.begin() + 6, text.end(), [](char c) { return c >= '0' && c <= '9'; })) return std::nullopt;
-  return std::stoull(text.substr(6));
+  if (!text.starts_with("value ") || text.size() < 7 || text[6] < '0' || text[6] > '9') return std::nullopt;
+  const std::uint64_t number = std::stoull(text.substr(6, 18));
+  return value == value_of(number) ? std::optional(number) : std::nullopt;
 }
 
 std::vector<std::string> History::keys() const {
@@ -39,87 +84,126 @@ std::vector<std::string> History::keys() const {
   return keys;
 }
 
+KeyKind History::kind_of(const std::string& key) const { return writes_.at(of_key_.at(key).front()).intent.kind; }
+
 std::size_t History::acknowledged() const {
   return static_cast<std::size_t>(
-      std::count_if(writes_.begin(), writes_.end(), [](const auto& entry) { return entry.second.acknowledged; }));
+      std::count_if(writes_.begin(), writes_.end(), [](const auto& entry) { return entry.second.is_acknowledged; }));
 }
 
-// A tombstone carries no number: it is the delete acknowledged with its seq, or else one that was not acknowledged.
+// ---- reading
+
+// A tombstone carries no number: it is the delete with its seq. A write that was made again under a new run and never
+// acknowledged has a seq that nobody told; then it is taken for the youngest delete that it may be.
 std::uint64_t History::delete_behind(const std::string& key, dht::Seq seq) const {
   std::uint64_t unacknowledged = 0;
   for (const std::uint64_t number : of_key_.at(key)) {
     const Written& written = writes_.at(number);
-    if (!written.is_delete) continue;
-    if (written.acknowledged && written.seq == seq) return number;
-    if (!written.acknowledged) unacknowledged = number;
+    if (!written.intent.is_delete) continue;
+    if (written.seqs.contains(seq)) return number;
+    if (!written.is_acknowledged) unacknowledged = number;
   }
   return unacknowledged;
 }
 
-std::uint64_t History::newest_visible(const dht::ReadAnswer& answer) const {
-  std::uint64_t newest = 0;
+Writes History::visible_in(const dht::ReadAnswer& answer) const {
+  Writes visible;
+  if (!of_key_.contains(answer.key)) return visible;
   for (const dht::ReadValue& value : answer.values) {
     const bool is_value = value.kind == dht::EntryKind::value;
     const std::uint64_t number = is_value ? number_of(value.bytes).value_or(0) : delete_behind(answer.key, value.seq);
-    newest = std::max(newest, number);
+    if (writes_.contains(number)) visible.insert(number);
   }
-  return newest;
+  return visible;
 }
 
-void History::observe(const std::string& reader, const dht::ReadAnswer& answer, bool is_exclusive,
-                      std::vector<Violation>& violations) {
-  for (const dht::ReadValue& value : answer.values) {
+Writes History::replaced_by(const Writes& numbers) const {
+  Writes replaced;
+  for (const std::uint64_t number : numbers) join(replaced, writes_.at(number).surely);
+  return replaced;
+}
+
+Knowledge History::observe(const Seen& seen, Violations& violations) {
+  check_values(seen, violations);
+  const Writes visible = visible_in(seen.answer);
+  if (seen.kind == KeyKind::own) check_order(seen, visible, violations);
+  check_replaced(seen, visible, violations);
+  Knowledge knowledge{.version = seen.answer.version, .surely = replaced_by(visible), .maybe = visible};
+  join(knowledge.surely, visible);
+  return knowledge;
+}
+
+// Checker 7: every value is one that was written there.
+void History::check_values(const Seen& seen, Violations& violations) const {
+  for (const dht::ReadValue& value : seen.answer.values) {
     if (value.kind != dht::EntryKind::value) continue;
     const auto number = number_of(value.bytes);
     const auto written = number ? writes_.find(*number) : writes_.end();
-    if (written == writes_.end() || written->second.key != answer.key) {
-      violations.push_back({fmt::format("{} was served a value that nobody wrote there", answer.key)});
-    }
-  }
-  if (!is_exclusive || !of_key_.contains(answer.key)) return;
-  std::uint64_t& last = last_seen_[{reader, answer.key}];
-  const std::uint64_t seen = newest_visible(answer);
-  if (seen < last && !answer.degraded) {
-    violations.push_back({fmt::format("{} went back for {}: from write {} to {}", answer.key, reader, last, seen)});
-  }
-  last = std::max(last, seen);
-}
-
-std::vector<std::uint64_t> History::numbers_in(const dht::ReadAnswer& answer) {
-  std::vector<std::uint64_t> numbers;
-  for (const dht::ReadValue& value : answer.values) {
-    const auto number = value.kind == dht::EntryKind::value ? number_of(value.bytes) : std::nullopt;
-    if (number) numbers.push_back(*number);
-  }
-  return numbers;
-}
-
-// What an acknowledged write had seen and replaced does not come back (checker 3).
-void History::check_replaced(const dht::ReadAnswer& answer, std::vector<Violation>& violations) const {
-  const std::vector<std::uint64_t> visible = numbers_in(answer);
-  for (const std::uint64_t number : of_key_.at(answer.key)) {
-    const Written& written = writes_.at(number);
-    if (!written.acknowledged || (written.is_weak && weak_is_forgiven_)) continue;
-    for (const std::uint64_t old : written.seen) {
-      if (std::find(visible.begin(), visible.end(), old) == visible.end()) continue;
-      violations.push_back(
-          {fmt::format("{}: write {} was seen and replaced by {}, and is back", answer.key, old, number)});
+    if (written == writes_.end() || written->second.intent.key != seen.answer.key) {
+      violations.push_back(fmt::format("{} was served a value that nobody wrote there", seen.answer.key));
     }
   }
 }
 
-void History::check_final(const dht::ReadAnswer& answer, bool is_exclusive, std::vector<Violation>& violations) const {
-  const auto of_key = of_key_.find(answer.key);
+// Checker 2: for one reader, an own key never goes back.
+void History::check_order(const Seen& seen, const Writes& visible, Violations& violations) {
+  std::uint64_t& last = newest_seen_[{seen.reader, seen.answer.key}];
+  const std::uint64_t newest = visible.empty() ? 0 : *visible.rbegin();
+  if (newest < last && !seen.answer.degraded) {
+    violations.push_back(
+        fmt::format("{} went back for {}: from write {} to {}", seen.answer.key, seen.reader, last, newest));
+  }
+  last = std::max(last, newest);
+}
+
+// Checkers 2 and 3: no answer holds a write beside the one that replaced it, and what a reader has known to be
+// replaced does not come back to it.
+void History::check_replaced(const Seen& seen, const Writes& visible, Violations& violations) {
+  const Writes replaced = replaced_by(visible);
+  if (const Writes beside = common(visible, replaced); !beside.empty()) {
+    violations.push_back(fmt::format("{} shows {} beside what replaced it: {}", seen.answer.key, fmt::join(beside, " "),
+                                     fmt::join(visible, " ")));
+  }
+  auto& gone = gone_[{seen.reader, seen.answer.key}];
+  for (const std::uint64_t number : visible) {
+    const auto known = gone.find(number);
+    if (known == gone.end() || known->second > seen.asked || seen.answer.degraded) continue;
+    violations.push_back(fmt::format("write {} of {} came back to {}", number, seen.answer.key, seen.reader));
+  }
+  for (const std::uint64_t number : replaced) gone.try_emplace(number, seen.answered);
+}
+
+// ---- after healing
+
+// A promise that still binds the mesh.
+bool History::is_binding(const Written& written) const {
+  return written.is_acknowledged && !(written.is_weak && weak_is_forgiven_);
+}
+
+bool History::may_have_been_replaced(const Written& written) const {
+  return std::ranges::any_of(of_key_.at(written.intent.key),
+                             [&](std::uint64_t other) { return writes_.at(other).maybe.contains(written.number); });
+}
+
+void History::check_final(const Seen& seen, Violations& violations) const {
+  const std::string& key = seen.answer.key;
+  const auto of_key = of_key_.find(key);
   if (of_key == of_key_.end()) return;
-  check_replaced(answer, violations);
-  const std::uint64_t visible = newest_visible(answer);
+  const Writes visible = visible_in(seen.answer);
   for (const std::uint64_t number : of_key->second) {
     const Written& written = writes_.at(number);
-    if (!written.acknowledged || (written.is_weak && weak_is_forgiven_)) continue;
-    const bool is_lost = is_exclusive ? visible < number : answer.values.empty();
-    if (!is_lost) continue;
-    violations.push_back({fmt::format("{} write {} of {} was acknowledged and is lost; visible is {}",
-                                      written.is_delete ? "deleting" : "the", number, answer.key, visible)});
+    if (!is_binding(written)) continue;
+    const bool is_own = written.intent.kind == KeyKind::own;
+    const bool is_hidden = is_own ? visible.empty() || *visible.rbegin() < number : !visible.contains(number);
+    if (is_hidden && (is_own || !may_have_been_replaced(written))) {
+      violations.push_back(fmt::format("{} {} of {} was acknowledged and is lost; visible: {}",
+                                       written.intent.is_delete ? "delete" : "write", number, key,
+                                       fmt::join(visible, " ")));
+    }
+    if (const Writes back = common(visible, written.surely); !back.empty()) {
+      violations.push_back(
+          fmt::format("{} of {} came back after write {} had replaced it", fmt::join(back, " "), key, number));
+    }
   }
 }
 

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: MIT
 // What the clients of a run did and saw, and what must hold of it (docs/testing.md, "Checkers").
 //
-// Every value is unique: it names the write that made it. Exclusive keys are written by one client, one write after
-// the other, so the history alone says what may be read; shared keys are written by all.
+// Every value is unique: it names the write that made it. Three kinds of keys tell different things:
+//
+//   own      written by one client, one write after the other: the order of the writes says what may be read
+//   shared   written by all, with the version of the last read or without one
+//   careful  written by all, but only with a version: a write replaces what its client had seen, and nothing else
+//
+// Of each write the history keeps two sets that bound what it replaces, from what its client knew and never from what
+// the mesh says: `surely` (it must stay replaced) and `maybe` (nothing else may vanish).
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,58 +23,95 @@
 
 namespace kith::sim {
 
-struct Violation {
-  std::string what;
+enum class KeyKind : std::uint8_t { own, shared, careful };
+
+using Writes = std::set<std::uint64_t>;  // by number
+
+// A version that a client holds, and the writes that it stands for.
+struct Knowledge {
+  crypto::Bytes version;
+  Writes surely;
+  Writes maybe;
+};
+
+struct Intent {
+  std::string key;
+  KeyKind kind = KeyKind::own;
+  std::size_t device = 0;
+  bool is_delete = false;
+  dht::Instant began{};
+  std::optional<Knowledge> knowledge;  // absent: a blind write
 };
 
 // One write as its client sees it.
 struct Written {
   std::uint64_t number = 0;
-  std::string key;
-  bool is_delete = false;
-  dht::Instant began;
-  std::optional<dht::Instant> acknowledged;
-  dht::Seq seq = 0;                   // known once acknowledged
-  std::vector<std::uint64_t> seen{};  // what its client had read when it wrote, by its token
-  bool is_weak = false;               // acknowledged with fewer than two copies at replicas
+  Intent intent;
+  Writes surely;  // replaced by it; what those replaced among them
+  Writes maybe;
+  bool is_acknowledged = false;
+  bool is_weak = false;     // acknowledged with fewer than two copies at replicas
+  std::set<dht::Seq> seqs;  // that its author gave it
+};
+
+// One answer to a client.
+struct Seen {
+  std::string reader;  // changes when its daemon restarts
+  KeyKind kind = KeyKind::own;
+  dht::Instant asked;
+  dht::Instant answered;
+  const dht::ReadAnswer& answer;
 };
 
 class History {
  public:
-  // Returns the number that names the write; its value is value_of(number).
-  std::uint64_t begin_write(const std::string& key, bool is_delete, dht::Instant now);
+  using Violations = std::vector<std::string>;
 
-  // The write carries the token of a read that showed these writes: once acknowledged, it has replaced them.
-  void note_seen(std::uint64_t number, std::vector<std::uint64_t> seen) { writes_.at(number).seen = std::move(seen); }
-  static std::vector<std::uint64_t> numbers_in(const dht::ReadAnswer& answer);
-  void acknowledge(std::uint64_t number, const dht::Receipt& receipt, dht::Instant now);
+  // Returns the number that names the write; its value is value_of(number).
+  std::uint64_t begin_write(Intent intent);
+  // The author has given the write this seq; a tombstone has no value that would name it.
+  void note_seq(std::uint64_t number, dht::Seq seq) { writes_.at(number).seqs.insert(seq); }
+
+  // Returns what the client knows now. `reader` as in Seen.
+  Knowledge acknowledge(std::uint64_t number, const dht::Receipt& receipt, const std::string& reader, dht::Instant now);
 
   static crypto::Bytes value_of(std::uint64_t number);
 
-  // Checks one answer: every value is one that was written (checker 7), and for one reader an exclusive key never goes
-  // back (checker 2). `reader` changes when a daemon restarts.
-  void observe(const std::string& reader, const dht::ReadAnswer& answer, bool is_exclusive,
-               std::vector<Violation>& violations);
+  // Checkers 2, 3 and 7 on one answer. Returns what the client knows now.
+  Knowledge observe(const Seen& seen, Violations& violations);
 
-  // After healing: what is read with all replicas must account for every acknowledged write (checkers 1 and 3).
-  void check_final(const dht::ReadAnswer& answer, bool is_exclusive, std::vector<Violation>& violations) const;
+  // Checkers 1 and 3: what is read after healing, with all replicas, accounts for every acknowledged write.
+  void check_final(const Seen& seen, Violations& violations) const;
 
-  // A disk was lost: what was acknowledged with fewer than two copies may be gone.
-  void forgive_weak() { weak_is_forgiven_ = true; }
+  // This disk was lost. What was acknowledged with fewer than two copies may be gone, and its author with what it
+  // knew of its own earlier writes.
+  void forgive_wipe(std::size_t device) {
+    weak_is_forgiven_ = true;
+    wiped_.insert(device);
+  }
 
   std::vector<std::string> keys() const;
+  KeyKind kind_of(const std::string& key) const;
   std::size_t writes() const { return writes_.size(); }
   std::size_t acknowledged() const;
 
  private:
   static std::optional<std::uint64_t> number_of(const crypto::Bytes& value);
   std::uint64_t delete_behind(const std::string& key, dht::Seq seq) const;
-  std::uint64_t newest_visible(const dht::ReadAnswer& answer) const;
-  void check_replaced(const dht::ReadAnswer& answer, std::vector<Violation>& violations) const;
+  Writes visible_in(const dht::ReadAnswer& answer) const;
+  Writes replaced_by(const Writes& numbers) const;
+  bool is_binding(const Written& written) const;
+  bool may_have_been_replaced(const Written& written) const;
+  void check_values(const Seen& seen, Violations& violations) const;
+  void check_order(const Seen& seen, const Writes& visible, Violations& violations);
+  void check_replaced(const Seen& seen, const Writes& visible, Violations& violations);
 
   std::map<std::uint64_t, Written> writes_;
   std::map<std::string, std::vector<std::uint64_t>> of_key_;
-  std::map<std::pair<std::string, std::string>, std::uint64_t> last_seen_;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> newest_seen_;  // by reader and own key
+  // By reader and key: what the reader has known to be replaced, and since when.
+  std::map<std::pair<std::string, std::string>, std::map<std::uint64_t, dht::Instant>> gone_;
+  std::set<std::size_t> wiped_;
   std::uint64_t last_number_ = 0;
   bool weak_is_forgiven_ = false;
 };

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MIT
 // The simulator's command line. The first line of a run is the command that repeats it.
 //
-//   sim [--seed S] [--seeds N] [--nodes N] [--operations N] [--joined] [--plant DEFECT] [--quiet]
+//   sim [--level message|datagram] [--seed S] [--seeds N] [--nodes N] [--operations N] [--joined]
+//       [--plant DEFECT] [--until-failure] [--quiet]
+//
+// --joined         all devices know each other, and nothing fails: for large meshes
+// --until-failure  the first seed that fails is the last that is tried
+// --plant          docs/testing.md, "Planted defects"
 //
 // Exit codes: 0 all seeds held; 1 a checker found a violation; 2 usage; 3 a seed run twice gave two hashes.
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <functional>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -19,40 +26,43 @@ namespace {
 struct Arguments {
   std::uint64_t seed = 1;
   std::uint64_t seeds = 1;
+  kith::sim::Level level = kith::sim::Level::message;
   int nodes = 0;
   int operations = 0;
   bool joined = false;
+  bool until_failure = false;
   bool quiet = false;
   std::string plant = "nothing";
 };
 
 Arguments parse(const std::vector<std::string>& words) {
   Arguments arguments;
-  const auto number = [&](std::size_t& i) { return std::stoull(words.at(++i)); };
+  const std::map<std::string, bool*> flags{
+      {"--joined", &arguments.joined}, {"--until-failure", &arguments.until_failure}, {"--quiet", &arguments.quiet}};
+  const std::map<std::string, std::function<void(const std::string&)>> settings{
+      {"--level", [&](const auto& text) { arguments.level = kith::sim::level_from_text(text); }},
+      {"--seed", [&](const auto& text) { arguments.seed = std::stoull(text); }},
+      {"--seeds", [&](const auto& text) { arguments.seeds = std::stoull(text); }},
+      {"--nodes", [&](const auto& text) { arguments.nodes = std::stoi(text); }},
+      {"--operations", [&](const auto& text) { arguments.operations = std::stoi(text); }},
+      {"--plant", [&](const auto& text) { arguments.plant = text; }}};
   for (std::size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--seed")
-      arguments.seed = number(i);
-    else if (words[i] == "--seeds")
-      arguments.seeds = number(i);
-    else if (words[i] == "--nodes")
-      arguments.nodes = static_cast<int>(number(i));
-    else if (words[i] == "--operations")
-      arguments.operations = static_cast<int>(number(i));
-    else if (words[i] == "--joined")
-      arguments.joined = true;
-    else if (words[i] == "--quiet")
-      arguments.quiet = true;
-    else if (words[i] == "--plant")
-      arguments.plant = words.at(++i);
-    else
+    if (const auto flag = flags.find(words[i]); flag != flags.end()) {
+      *flag->second = true;
+    } else if (const auto setting = settings.find(words[i]); setting != settings.end()) {
+      setting->second(words.at(++i));
+    } else {
       throw std::invalid_argument("unknown option " + words[i]);
+    }
   }
   return arguments;
 }
 
 kith::sim::Options options_of(const Arguments& arguments, std::uint64_t seed) {
-  kith::sim::Options options = kith::sim::draw_options(seed, arguments.nodes, arguments.operations);
+  kith::sim::Options options = kith::sim::draw_options(
+      {.seed = seed, .level = arguments.level, .nodes = arguments.nodes, .operations = arguments.operations});
   options.planted = kith::sim::planted_from_text(arguments.plant);
+  if (!kith::sim::can_plant(options)) throw std::invalid_argument(arguments.plant + " is planted at message level");
   if (arguments.joined) {
     options.starts_joined = true;
     options.loss = options.duplication = 0;
@@ -60,12 +70,15 @@ kith::sim::Options options_of(const Arguments& arguments, std::uint64_t seed) {
     options.crashes_per_minute = options.partitions_per_minute = options.clogs_per_minute = 0;
     options.has_wipe = false;
     options.liars = 0;
+    options.noise = options.stream_cut_chance = 0;
   }
   return options;
 }
 
 std::string replay_command(const Arguments& arguments, std::uint64_t seed) {
-  std::string command = fmt::format("sim --seed {}", seed);
+  std::string command = "sim";
+  if (arguments.level == kith::sim::Level::datagram) command += " --level datagram";
+  command += fmt::format(" --seed {}", seed);
   if (arguments.nodes > 0) command += fmt::format(" --nodes {}", arguments.nodes);
   if (arguments.operations > 0) command += fmt::format(" --operations {}", arguments.operations);
   if (arguments.joined) command += " --joined";
@@ -81,11 +94,11 @@ bool run_seed(const Arguments& arguments, std::uint64_t seed) {
     fmt::print("{}\n  {}\n", replay_command(arguments, seed), to_text(options));
   }
   if (!arguments.quiet || !report.violations.empty()) {
-    fmt::print("  hash {:016x}: {} messages, {} of {} writes acknowledged, {} reads ({} degraded), {} errors\n",
-               report.hash, report.messages, report.acknowledged, report.writes, report.reads, report.reads_degraded,
-               report.errors);
+    fmt::print("  hash {:016x}: {} deliveries, {} of {} writes acknowledged, {} reads ({} degraded), {} errors\n",
+               report.hash, report.deliveries, report.acknowledged, report.writes, report.counts.reads,
+               report.counts.reads_degraded, report.counts.errors);
   }
-  for (const auto& violation : report.violations) fmt::print("  VIOLATION {}\n", violation.what);
+  for (const std::string& violation : report.violations) fmt::print("  VIOLATION {}\n", violation);
   std::fflush(stdout);
   return report.violations.empty();
 }
@@ -103,12 +116,15 @@ int main(int count, char** words) {
     const Arguments arguments = parse({words + 1, words + count});
     if (!kith::crypto::init()) return EXIT_FAILURE;
     std::uint64_t failed = 0;
-    for (std::uint64_t i = 0; i < arguments.seeds; ++i) failed += run_seed(arguments, arguments.seed + i) ? 0 : 1;
-    if (arguments.seeds > 1 && !is_repeatable(arguments)) {
+    std::uint64_t tried = 0;
+    while (tried < arguments.seeds && !(arguments.until_failure && failed > 0)) {
+      failed += run_seed(arguments, arguments.seed + tried++) ? 0 : 1;
+    }
+    if (arguments.seeds > 1 && failed == 0 && !is_repeatable(arguments)) {
       fmt::print("seed {} run twice gave two hashes\n", arguments.seed);
       return 3;
     }
-    fmt::print("{} seeds passed, {} failed\n", arguments.seeds - failed, failed);
+    fmt::print("{} seeds passed, {} failed\n", tried - failed, failed);
     return failed == 0 ? 0 : 1;
   } catch (const std::exception& error) {
     fmt::print(stderr, "sim: {}\n", error.what());

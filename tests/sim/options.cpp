@@ -31,13 +31,16 @@ int between(crypto::Rng& rng, int least, int most) {
 
 }  // namespace
 
-Options draw_options(std::uint64_t seed, int nodes, int operations) {
-  crypto::Rng rng = rng_of(seed);
+Options draw_options(const Wishes& wishes) {
+  crypto::Rng rng = rng_of(wishes.seed);
   Options options;
-  options.seed = seed;
-  const int drawn_nodes = rng.chance(0.7) ? between(rng, 1, 9) : between(rng, 10, 60);
-  options.nodes = nodes > 0 ? nodes : drawn_nodes;
-  options.operations = operations > 0 ? operations : between(rng, 100, 400);
+  options.seed = wishes.seed;
+  options.level = wishes.level;
+  const int nodes_max = wishes.level == Level::message ? 60 : 30;
+  const int drawn_nodes = rng.chance(0.7) ? between(rng, 1, 9) : between(rng, 10, nodes_max);
+  options.nodes = wishes.nodes > 0 ? wishes.nodes : drawn_nodes;
+  const int drawn_operations = between(rng, 100, 400);
+  options.operations = wishes.operations > 0 ? wishes.operations : drawn_operations;
   options.keys = between(rng, 4, 60);
   options.n = between(rng, 1, 5);
   options.w = between(rng, 1, options.n);
@@ -56,7 +59,13 @@ Options draw_options(std::uint64_t seed, int nodes, int operations) {
   options.clogs_per_minute = sometimes(rng, 4);
   options.has_asymmetric_partitions = rng.chance(0.3);
   options.has_wipe = rng.chance(0.15);
-  options.liars = (options.nodes > 4 && rng.chance(0.2)) ? 1 : 0;
+  const bool has_liar = options.nodes > 4 && rng.chance(0.2);
+  if (options.level == Level::message) {
+    options.liars = has_liar ? 1 : 0;
+  } else {
+    options.noise = sometimes(rng, 0.05);
+    options.stream_cut_chance = sometimes(rng, 0.05);
+  }
   return options;
 }
 
@@ -64,11 +73,17 @@ std::string to_text(const Options& o) {
   return fmt::format(
       "nodes={} operations={} keys={} N/R/W={}/{}/{} loss={:.2f} duplication={:.2f} delay={}..{}ms commit<={}ms "
       "clock<=±{}ms crashes={:.1f}/min sudden={:.3f} power-cuts={:.3f} partitions={:.1f}/min{} clogs={:.1f}/min "
-      "wipe={} liars={}",
+      "wipe={} liars={} noise={:.3f} stream-cuts={:.3f}",
       o.nodes, o.operations, o.keys, o.n, o.r, o.w, o.loss, o.duplication, o.delay_min.count() / 1000,
       o.delay_max.count() / 1000, o.commit_max.count() / 1000, o.clock_offset_max.count() / 1000, o.crashes_per_minute,
       o.sudden_crash_chance, o.power_cut_chance, o.partitions_per_minute,
-      o.has_asymmetric_partitions ? " (one-way)" : "", o.clogs_per_minute, o.has_wipe ? 1 : 0, o.liars);
+      o.has_asymmetric_partitions ? " (one-way)" : "", o.clogs_per_minute, o.has_wipe ? 1 : 0, o.liars, o.noise,
+      o.stream_cut_chance);
+}
+
+bool can_plant(const Options& options) {
+  return options.level == Level::message ||
+         (options.planted != Planted::store_before_own_commit && options.planted != Planted::unchecked_signatures);
 }
 
 Planted planted_from_text(const std::string& name) {
@@ -78,6 +93,12 @@ Planted planted_from_text(const std::string& name) {
   if (name == "unchecked-signatures") return Planted::unchecked_signatures;
   if (name == "forgotten-own-row") return Planted::forgotten_own_row;
   throw std::invalid_argument("unknown defect: " + name);
+}
+
+Level level_from_text(const std::string& name) {
+  if (name == "message") return Level::message;
+  if (name == "datagram") return Level::datagram;
+  throw std::invalid_argument("unknown level: " + name + "; it is message or datagram");
 }
 
 }  // namespace kith::sim

@@ -20,8 +20,13 @@ enum class Planted : std::uint8_t {
   forgotten_own_row,          // a restart loses the own rows and keeps the run
 };
 
+// Where the simulated network is cut in: between nodes that exchange messages as values, or between hosts that
+// exchange datagrams and streams, with wire format, sessions and cryptography in the run.
+enum class Level : std::uint8_t { message, datagram };
+
 struct Options {
   std::uint64_t seed = 1;
+  Level level = Level::message;
   int nodes = 5;
   int operations = 200;
   int keys = 30;
@@ -40,14 +45,26 @@ struct Options {
   double clogs_per_minute = 0;
   bool has_asymmetric_partitions = false;
   bool has_wipe = false;
-  int liars = 0;               // nodes that answer with forged records
-  bool starts_joined = false;  // all contacts are remembered: for large meshes
+  int liars = 0;                 // nodes that answer with forged records; at message level
+  double noise = 0;              // per datagram: a bit of it changes on its way; at datagram level
+  double stream_cut_chance = 0;  // per piece of a stream; at datagram level
+  bool starts_joined = false;    // all contacts are remembered: for large meshes
   Planted planted = Planted::nothing;
 };
 
-// `nodes` and `operations` of zero are drawn too.
-Options draw_options(std::uint64_t seed, int nodes, int operations);
+// What is zero here is drawn from the seed.
+struct Wishes {
+  std::uint64_t seed = 1;
+  Level level = Level::message;
+  int nodes = 0;
+  int operations = 0;
+};
+Options draw_options(const Wishes& wishes);
 std::string to_text(const Options& options);
+// Below the wire there is no telling a `store` from other packets, and nothing but the production signatures.
+bool can_plant(const Options& options);
+// These throw std::invalid_argument.
 Planted planted_from_text(const std::string& name);
+Level level_from_text(const std::string& name);
 
 }  // namespace kith::sim

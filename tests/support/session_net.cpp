@@ -28,7 +28,7 @@ SessionNode::SessionNode(std::uint8_t number, const crypto::Secret<32>& mesh_sec
       gate(rng_of(number, 1)),
       sessions(party, gate, rng_of(number, 2)) {}
 
-dht::PeerAddress SessionNode::address() const { return {id, party.identity(), {endpoint}}; }
+dht::PeerAddress SessionNode::address() const { return {id, party.identity(), {endpoint}, incarnation}; }
 
 SessionNode& SessionNet::add(std::uint8_t number, const crypto::Secret<32>& mesh_secret) {
   auto node = std::make_unique<SessionNode>(number, mesh_secret);

@@ -23,6 +23,7 @@ struct SessionNode {
   dht::Endpoint endpoint;
   crypto::LocalParty party;
   dht::NodeId id;
+  dht::Incarnation incarnation = 1;  // what the others know of it
   dht::SessionGate gate;
   dht::Sessions sessions;
   dht::HostCounters counters;

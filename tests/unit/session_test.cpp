@@ -354,6 +354,43 @@ TEST_CASE("a peer that restarted and lost its sessions is called anew", "[sessio
   CHECK(b->arrivals.size() >= 2);
 }
 
+TEST_CASE("a peer that restarted is called at the first word after its younger incarnation is known", "[session]") {
+  SessionNet net;
+  auto& a = net.add(1);
+  SessionNode* b = &net.add(2);
+  net.send(a, *b, "before");
+  net.run(100ms);
+  b = &net.add(2);
+  b->incarnation = 2;
+  net.send(a, *b, "lost with the session");
+  net.run(100ms);
+  net.send(a, *b, "after");
+  net.run(100ms);
+  CHECK(texts(*b) == Texts{"after"});
+  const auto inits = count_of(net, crypto::PacketType::init);
+  net.send(*b, a, "hello");
+  net.send(a, *b, "again");
+  net.run(100ms);
+  CHECK(count_of(net, crypto::PacketType::init) == inits);
+}
+
+TEST_CASE("calls that cross again and again lose nothing that is said meanwhile", "[session]") {
+  SessionNet net;
+  auto& a = net.add(1);
+  auto& b = net.add(2);
+  Texts said;
+  for (int i = 0; i < 60; ++i) {
+    if (i % 3 == 0) ++a.incarnation, ++b.incarnation;  // each calls the other anew
+    said.push_back(std::to_string(i));
+    net.send(a, b, said.back());
+    net.send(b, a, said.back());
+    net.run(5ms);
+  }
+  net.run(200ms);
+  CHECK(texts(a) == said);
+  CHECK(texts(b) == said);
+}
+
 TEST_CASE("a peer that moves is followed once it answers from where it is", "[session]") {
   SessionNet net;
   auto& a = net.add(1);

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/clients.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kith::sim {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr dht::Duration ticket_patience = seconds(10);
+
+// A large mesh bears more; its runs would last too long otherwise.
+dht::Duration operation_interval(const Options& options) { return milliseconds(options.nodes >= 500 ? 10 : 150); }
+
+}  // namespace
+
+Clients::Clients(const Options& options, Queue& queue, Mesh& mesh, Findings& findings, crypto::Rng rng)
+    : options_(options), queue_(queue), mesh_(mesh), findings_(findings), rng_(std::move(rng)), is_busy_(mesh.size()) {}
+
+dht::Instant Clients::schedule(dht::Instant start, std::function<void(std::size_t)> before_each) {
+  before_each_ = std::move(before_each);
+  const dht::Duration interval = operation_interval(options_);
+  for (int i = 0; i < options_.operations; ++i) {
+    const dht::Duration jitter(static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(interval.count()))));
+    queue_.at(start + i * interval + jitter, [this] { operate(); });
+  }
+  return start + (options_.operations + 1) * interval + seconds(5);
+}
+
+// ---- asking
+
+void Clients::operate() {
+  const std::size_t device = any_device();
+  if (!mesh_.at(device).is_up()) return;
+  before_each_(device);
+  const Choice choice = choose(device);
+  const bool must_read = choice.kind == KeyKind::careful && known_to(choice) == nullptr;
+  const bool must_wait = choice.kind == KeyKind::own && is_busy_[device];
+  if (must_read || must_wait || rng_.chance(0.35)) {
+    read(choice);
+  } else {
+    write(choice);
+  }
+}
+
+Clients::Choice Clients::choose(std::size_t device) {
+  const auto number = [this] { return rng_.below(static_cast<std::uint64_t>(options_.keys)); };
+  const std::size_t client = rng_.below(clients_per_device);
+  const std::uint64_t dice = rng_.below(100);
+  if (dice < 45) {
+    return {device, client, fmt::format("default/own-{}-{}", device, rng_.below(3)), KeyKind::own};
+  }
+  if (dice < 70) return {device, client, fmt::format("default/shared-{}", number()), KeyKind::shared};
+  return {device, client, fmt::format("default/careful-{}", number()), KeyKind::careful};
+}
+
+const Knowledge* Clients::known_to(const Choice& choice) const {
+  const auto found = knowledge_.find({choice.device, choice.client, choice.key});
+  return found == knowledge_.end() ? nullptr : &found->second;
+}
+
+void Clients::write(const Choice& choice) {
+  const Knowledge* known = known_to(choice);
+  const bool with_version = choice.kind == KeyKind::careful || (choice.kind == KeyKind::shared && rng_.chance(0.4));
+  Intent intent{.key = choice.key,
+                .kind = choice.kind,
+                .device = choice.device,
+                .is_delete = rng_.chance(0.15),
+                .began = queue_.now(),
+                .knowledge = std::nullopt};
+  dht::PutRequest request;
+  request.key = choice.key;
+  request.kind = intent.is_delete ? dht::EntryKind::tombstone : dht::EntryKind::value;
+  if (with_version && known != nullptr) {
+    intent.knowledge = *known;
+    request.token = known->version;
+  }
+  const bool is_delete = intent.is_delete;
+  const std::uint64_t number = history_.begin_write(std::move(intent));
+  if (!is_delete) request.value = History::value_of(number);
+  if (choice.kind == KeyKind::own) is_busy_[choice.device] = true;
+  const auto seq_before = own_seq(choice.device, choice.key);
+  const dht::Ticket ticket = mesh_.at(choice.device).put(std::move(request));
+  const auto seq = own_seq(choice.device, choice.key);
+  if (seq && seq != seq_before) history_.note_seq(number, *seq);
+  ask({.device = choice.device, .client = choice.client, .write = number, .key = choice.key, .kind = choice.kind},
+      ticket);
+}
+
+// The youngest seq that this device has given to a write of the key.
+std::optional<dht::Seq> Clients::own_seq(std::size_t device, const std::string& key) {
+  std::optional<dht::Seq> youngest;
+  for (const dht::Row& row : mesh_.at(device).store().read(dht::hash_key(key)).rows) {
+    if (row.is_own && (!youngest || *youngest < row.record.seq())) youngest = row.record.seq();
+  }
+  return youngest;
+}
+
+// Own keys are read by everybody.
+void Clients::read(const Choice& choice) {
+  dht::GetRequest request;
+  request.key = choice.kind == KeyKind::own ? any_own_key() : choice.key;
+  ask({.device = choice.device, .client = choice.client, .key = request.key, .kind = choice.kind},
+      mesh_.at(choice.device).get(request));
+}
+
+std::string Clients::any_own_key() { return fmt::format("default/own-{}-{}", any_device(), rng_.below(3)); }
+
+void Clients::read_everything() {
+  for (const std::string& key : history_.keys()) {
+    queue_.after(dht::Duration(static_cast<std::int64_t>(rng_.below(5'000'000))), [this, key] {
+      dht::GetRequest request;
+      request.key = key;
+      request.r = options_.n;
+      const std::size_t device = any_device();
+      ask({.device = device, .key = key, .kind = history_.kind_of(key), .is_final = true},
+          mesh_.at(device).get(request));
+    });
+  }
+}
+
+void Clients::ask(Asked asked, dht::Ticket ticket) {
+  asked.boot = mesh_.at(asked.device).boots();
+  asked.began = queue_.now();
+  asked_[{asked.device, ticket}] = std::move(asked);
+}
+
+// ---- hearing
+
+bool Clients::complete(std::size_t device, dht::Completion completion) {
+  const auto found = asked_.find({device, completion.ticket});
+  if (found == asked_.end() || found->second.boot != mesh_.at(device).boots()) {
+    findings_.add(fmt::format("device {} completed ticket {}, which it had not open", device, completion.ticket));
+    return false;
+  }
+  const Asked asked = std::move(found->second);
+  asked_.erase(found);
+  if (std::holds_alternative<dht::Error>(completion.outcome)) counts_.errors += 1;
+  if (asked.write != 0) return finish_write(asked, completion);
+  finish_read(asked, completion);
+  return false;
+}
+
+bool Clients::finish_write(const Asked& asked, const dht::Completion& completion) {
+  if (asked.kind == KeyKind::own) is_busy_[asked.device] = false;
+  const auto* receipt = std::get_if<dht::Receipt>(&completion.outcome);
+  if (receipt == nullptr || mesh_.is_liar(asked.device)) return false;  // a liar's clients have no promise from anybody
+  knowledge_[{asked.device, asked.client, asked.key}] =
+      history_.acknowledge(asked.write, *receipt, reader(asked.device), queue_.now());
+  return true;
+}
+
+void Clients::finish_read(const Asked& asked, const dht::Completion& completion) {
+  const auto* answer = std::get_if<dht::ReadAnswer>(&completion.outcome);
+  if (answer == nullptr) {
+    if (asked.is_final) findings_.add(asked.key + " could not be read after healing");
+    return;
+  }
+  counts_.reads += 1;
+  if (answer->degraded) counts_.reads_degraded += 1;
+  const Seen seen{reader(asked.device), asked.kind, asked.began, queue_.now(), *answer};
+  History::Violations violations;
+  knowledge_[{asked.device, asked.client, asked.key}] = history_.observe(seen, violations);
+  if (asked.is_final) {
+    if (answer->degraded) findings_.add(asked.key + " is read degraded after healing");
+    history_.check_final(seen, violations);
+  }
+  for (const std::string& violation : violations) findings_.add(violation);
+}
+
+std::string Clients::reader(std::size_t device) const {
+  return fmt::format("client {} boot {}", device, mesh_.at(device).boots());
+}
+
+void Clients::check_tickets() {
+  for (const auto& [id, asked] : asked_) {
+    Device& device = mesh_.at(asked.device);
+    const bool daemon_lives = device.is_up() && device.boots() == asked.boot;
+    if (!daemon_lives || asked.began + ticket_patience > queue_.now()) continue;
+    findings_.add(fmt::format("ticket {} of device {} for {} never completed", id.second, asked.device, asked.key));
+  }
+}
+
+}  // namespace kith::sim

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// The devices of a run and what lies between them: the network at message level, or the roads at datagram level.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "tests/sim/device.h"
+#include "tests/sim/network.h"
+#include "tests/sim/options.h"
+#include "tests/sim/queue.h"
+#include "tests/sim/trace.h"
+
+namespace kith::sim {
+
+class Roads;
+
+// Who looks on.
+class Onlooker {
+ public:
+  virtual ~Onlooker() = default;
+  // A message leaves a device for another one; at message level only.
+  virtual void on_message(std::size_t from, const dht::Message& message) = 0;
+  virtual void on_completed(std::size_t device, dht::Completion completion) = 0;
+  virtual void on_event(std::size_t device, const dht::Event& event) = 0;
+};
+
+class Mesh final : public Surroundings {
+ public:
+  // All references outlive the mesh.
+  Mesh(const Options& options, Queue& queue, Trace& trace, Onlooker& onlooker, crypto::Rng rng);
+  ~Mesh() override;
+
+  // Schedules the start of every device, from now on.
+  void boot_all();
+  // When all have been started.
+  dht::Duration boot_time() const;
+
+  std::size_t size() const { return devices_.size(); }
+  Device& at(std::size_t index) { return *devices_[index]; }
+  std::optional<std::size_t> find(const dht::NodeId& node) const;
+  bool is_liar(std::size_t device) const { return options_.liars > 0 && device + 1 == devices_.size(); }
+  Network& network() { return network_; }
+
+  // Requires: it is up.
+  void crash(std::size_t device);
+  // Faults end: everybody is up, and what is sent arrives.
+  void heal();
+
+ private:
+  void send(std::size_t from, const dht::NodeId& to, dht::Message message) override;
+  void carry(std::size_t from, dht::HostOutputs& bytes) override;
+  void completed(std::size_t device, dht::Completion completion) override;
+  void happened(std::size_t device, const dht::Event& event) override;
+
+  void make_devices();
+  void remember_all(Device& device);
+  void deliver(std::size_t from, std::size_t to, const dht::Message& message);
+  void tell_lies(dht::Message& message);
+
+  const Options& options_;
+  Queue& queue_;
+  Trace& trace_;
+  Onlooker& onlooker_;
+  crypto::Rng rng_;
+  Network network_;
+  std::unique_ptr<Roads> roads_;  // at datagram level
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::unordered_map<dht::NodeId, std::size_t> index_of_;
+  bool is_healed_ = false;
+};
+
+}  // namespace kith::sim
