@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -56,10 +55,16 @@ class CommitGate {
 
   template <typename T>
   static void take_marked(std::vector<T>& from, std::vector<T>& to) {
-    const auto first = std::stable_partition(from.begin(), from.end(),
-                                             [](const T& output) { return output.release == Release::at_once; });
-    to.insert(to.end(), std::make_move_iterator(first), std::make_move_iterator(from.end()));
-    from.erase(first, from.end());
+    const auto is_marked = [](const T& output) { return output.release == Release::after_commit; };
+    auto kept = std::find_if(from.begin(), from.end(), is_marked);
+    for (auto at = kept; at != from.end(); ++at) {
+      if (is_marked(*at)) {
+        to.push_back(std::move(*at));
+      } else {
+        *kept++ = std::move(*at);
+      }
+    }
+    from.erase(kept, from.end());
   }
 
   template <typename T>

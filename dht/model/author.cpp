@@ -97,7 +97,7 @@ Result<Authored> Author::write(const WriteIntent& intent, std::span<const Row> r
     return Error{ErrorCode::internal, "the key's version names a write that this node does not remember"};
   }
   const Seq seq = clock_.next(wall_ms);
-  std::vector<Entry> entries = past.kept;
+  std::vector<Entry> entries = std::move(past.kept);
   entries.push_back({seq, intent.kind, intent.expires_ms, intent.op_id, intent.value});
   Record record = Record::sign(
       {.key = intent.key, .actor = actor_, .seq = seq, .context = &past.context, .entries = entries}, signatures_);
