@@ -111,7 +111,10 @@ dht::Result<std::uint64_t> adopt_records(dht::RecordStore& store, const dht::Sig
   return count;
 }
 
-bool spread_records(dht::RecordStore& store, const dht::NodeId& self, const ReplicasOf& replicas_of) {
+void Spreading::on_event(const dht::Event& event) { has_work_ |= event.kind == dht::EventKind::joined_mesh; }
+
+bool Spreading::step(dht::RecordStore& store, const dht::NodeId& self, const ReplicasOf& replicas_of) {
+  if (!has_work_) return false;
   const auto keys = store.outbox_for(self, keys_per_spread);
   for (const dht::KeyHash& key : keys) {
     for (const dht::NodeId& replica : replicas_of(dht::partition_of(key))) {
@@ -119,7 +122,8 @@ bool spread_records(dht::RecordStore& store, const dht::NodeId& self, const Repl
     }
     store.outbox_remove(key, self);
   }
-  return !keys.empty();
+  has_work_ = !keys.empty();
+  return has_work_;
 }
 
 }  // namespace kith::daemon

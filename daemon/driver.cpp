@@ -6,7 +6,6 @@
 #include <csignal>
 #include <utility>
 
-#include "daemon/adoption.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 
@@ -228,7 +227,7 @@ void Driver::turn() {
   service_->on_deadline(now);
   host_->committed(now, committed_, out_);
   service_->settle(now, out_);
-  if (has_spread_work_) spread();
+  spread();
 
   hand_over();
   // A turn that wrote nothing may have asked for what is durable already.
@@ -250,13 +249,11 @@ void Driver::hand_over() {
   pace_.submitted(submitted_, read_clocks().instant);
 }
 
-// What a mesh of one brought along is handed to its replicas, some of it each turn.
+// What a mesh of one brought along is handed to its replicas.
 void Driver::spread() {
   dht::Node& node = host_->node();
-  if (node.members().empty()) return;
   const auto replicas_of = [&](dht::Partition partition) { return node.replicas_of(partition); };
-  has_spread_work_ = spread_records(home_->database(), node.id(), replicas_of);
-  is_dirty_ = is_dirty_ || has_spread_work_;
+  is_dirty_ = spreading_.step(home_->database(), node.id(), replicas_of) || is_dirty_;
 }
 
 void Driver::arm_timer() {

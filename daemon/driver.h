@@ -19,6 +19,7 @@
 #include <uv.h>
 
 #include "crypto/rng.h"
+#include "daemon/adoption.h"
 #include "daemon/commit_pace.h"
 #include "daemon/config.h"
 #include "daemon/discovery.h"
@@ -140,7 +141,7 @@ class Driver : private SocketServer::Handler,
   CommitPace pace_;
   std::optional<dht::Instant> armed_for_;
   std::optional<dht::Instant> stop_by_;
-  bool has_spread_work_ = true;  // until the outbox says otherwise
+  Spreading spreading_;
   int exit_code_ = 0;
 };
 

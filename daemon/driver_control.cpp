@@ -56,7 +56,7 @@ void Driver::make_host() {
 void Driver::start_host() {
   own_endpoints_ = reachable_endpoints(network_.listening(), interface_addresses());
   host_->start(turn_now(), own_endpoints_, out_);
-  has_spread_work_ = true;
+  spreading_ = {};
   log_info("listening", {{"node", dht::to_short_text(host_->node().id())},
                          {"name", options_.config.node.name},
                          {"mesh", mesh_text(home_->mesh().id).substr(0, 8)},
@@ -175,6 +175,7 @@ void Driver::on_round() {
 void Driver::on_event(const dht::Event& event) {
   using Kind = dht::EventKind;
   const std::string node = dht::to_short_text(event.node);
+  spreading_.on_event(event);
   switch (event.kind) {
     case Kind::member_alive:
       return log_info("member is back", {{"node", node}});
@@ -191,7 +192,6 @@ void Driver::on_event(const dht::Event& event) {
     case Kind::record_damaged:
       return log_warn("a record on disk is damaged", {{"key", event.detail}});
     case Kind::joined_mesh:
-      has_spread_work_ = true;
       return log_info("joined", {{"members", host_->node().members().size() + 1}});
     case Kind::join_failed:
       return log_info("no member answered yet", {{"detail", event.detail}});
