@@ -80,6 +80,7 @@ class Driver : private SocketServer::Handler,
   void on_round() override;
   // Control
   dht::Host& host() override { return *host_; }
+  std::uint64_t host_number() const override { return host_number_; }
   dht::StoreTotals totals() const override { return home_->database().totals(); }
   ProcessFacts facts() const override;
   dht::Status accepts_writes() override;
@@ -90,6 +91,7 @@ class Driver : private SocketServer::Handler,
 
   dht::Now turn_now();
   void make_host();
+  void drop_host();
   void start_host();
   dht::Status enter_configured();
   dht::Result<std::uint64_t> enter(const dht::MeshKeys& mesh);
@@ -118,6 +120,8 @@ class Driver : private SocketServer::Handler,
   Network network_;
   std::unique_ptr<Discovery> discovery_;
   std::unique_ptr<dht::Host> host_;
+  std::uint64_t host_number_ = 0;
+  dht::StreamId next_stream_ = 2;  // of the next host: no connection of this process has had it
 
   uv_prepare_t before_poll_{};
   uv_check_t after_poll_{};

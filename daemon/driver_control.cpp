@@ -51,6 +51,15 @@ void Driver::make_host() {
   node.value_bytes_max = static_cast<std::size_t>(config.replication.value_bytes_max);
   host_ =
       std::make_unique<dht::Host>(std::move(node), home_->keys(), home_->mesh(), home_->database(), rng_.bytes<32>());
+  host_->number_streams_from(next_stream_);
+  host_number_ += 1;
+}
+
+// Its connections end with it: what they still bring is for nobody.
+void Driver::drop_host() {
+  next_stream_ = host_->next_stream();
+  host_.reset();
+  network_.close_streams();
 }
 
 void Driver::start_host() {
@@ -121,7 +130,7 @@ dht::Result<Joined> Driver::join(dht::Now now, const std::string& text, dht::Hos
   }
   if (!host_->node().members().empty()) return has_members(mesh);
   // What the host before meant for its mesh goes nowhere.
-  host_.reset();
+  drop_host();
   out = {};
   const auto count = enter(invite->mesh);
   make_host();

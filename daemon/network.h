@@ -29,6 +29,9 @@ class Network {
   void carry_out(const dht::HostOutputs& out);
   std::uint64_t datagrams_unsent() const { return udp_.unsent(); }
 
+  // Ends all streams at once; no word of them comes afterwards.
+  void close_streams() { tcp_.close_streams(); }
+
   // The loop must run once more before this object goes.
   void close();
 

@@ -133,10 +133,13 @@ void Service::join(dht::Now now, const Call& call, dht::HostOutputs& out) {
   if (joining_) {
     return responder_.fail(call.from, {dht::ErrorCode::denied, "another client's join is under way; wait for it"});
   }
+  const std::uint64_t host_before = control_.host_number();
   const auto joined = control_.join(now, request->invite, out);
+  if (control_.host_number() != host_before) {
+    fail_all({dht::ErrorCode::indeterminate,
+              "the daemon began to join another mesh meanwhile; whether this was written is unknown: ask again"});
+  }
   if (!joined) return responder_.fail(call.from, joined.error());
-  // The host is another one. What its clients had in flight may have been written, or not.
-  fail_all({dht::ErrorCode::indeterminate, "the daemon joined another mesh meanwhile; ask again"});
   client_states_[call.from.client].requests += 1;
   joining_ = Joining{call.from, now.instant, now.instant + request->deadline, *joined};
 }

@@ -36,6 +36,8 @@ class Control {
   virtual ~Control() = default;
 
   virtual dht::Host& host() = 0;
+  // Another number: another host, in which the tickets of the one before mean nothing.
+  virtual std::uint64_t host_number() const = 0;
   virtual dht::StoreTotals totals() const = 0;
   virtual ProcessFacts facts() const = 0;
 
@@ -45,7 +47,7 @@ class Control {
   virtual InviteText invite() const = 0;
 
   // Takes this node into the mesh of the invite; that a member answered is told later, by an event. host() may be
-  // another one afterwards: tickets of before complete nowhere.
+  // another one afterwards, even where the join failed.
   virtual dht::Result<Joined> join(dht::Now now, const std::string& invite, dht::HostOutputs& out) = 0;
 
   virtual void on_event(const dht::Event& event) = 0;

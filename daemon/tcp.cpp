@@ -194,9 +194,13 @@ void TcpStreams::end(Stream& stream) {
   });
 }
 
+void TcpStreams::close_streams() {
+  for (auto& [pointer, stream] : streams_) end(*stream);
+}
+
 void TcpStreams::close_all() {
   while (!listeners_.empty()) drop_last_listener();
-  for (auto& [pointer, stream] : streams_) end(*stream);
+  close_streams();
 }
 
 }  // namespace kith::daemon

@@ -43,6 +43,9 @@ class TcpStreams {
   // The turn ended: what was written leaves.
   void flush();
 
+  // Ends all streams at once, without on_closed().
+  void close_streams();
+
   // Closes everything; the loop must run once more before this object goes.
   void close_all();
   void drop_last_listener();

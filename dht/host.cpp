@@ -204,6 +204,9 @@ void Host::receive_datagram(Now now, const Endpoint& from, crypto::ByteSpan byte
   turn.finish();
 }
 
+StreamId Host::next_stream() const { return state_->streams.next_id(); }
+void Host::number_streams_from(StreamId first) { state_->streams.number_from(first); }
+
 void Host::stream_accepted(Now now, StreamId stream, const Endpoint& from, HostOutputs& out) {
   Turn turn(*state_, now, out);
   state_->streams.accepted(now.instant, stream, from, turn.roads());

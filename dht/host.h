@@ -29,6 +29,11 @@ class Host {
 
   // The driver names the connections it accepts with odd ids, the host those it wants opened with even ones; none is
   // used twice. An id that is not known, or not any more, is ignored.
+  // A host that follows another one in its process goes on from that one's next_stream(), so that no late word of a
+  // connection of before meets one of its own. Requires: called before start().
+  StreamId next_stream() const;
+  void number_streams_from(StreamId first);
+
   void stream_accepted(Now now, StreamId stream, const Endpoint& from, HostOutputs& out);
   void stream_connected(Now now, StreamId stream, HostOutputs& out);
   void stream_received(Now now, StreamId stream, crypto::ByteSpan bytes, HostOutputs& out);

@@ -25,6 +25,10 @@ class Streams {
   // `self` and `gate` must outlive this.
   Streams(const crypto::LocalParty& self, SessionGate& gate, crypto::Rng rng);
 
+  // The number of the next connection that is opened here; they rise by two. To begin elsewhere, call it before any.
+  StreamId next_id() const { return next_id_; }
+  void number_from(StreamId first) { next_id_ = first; }
+
   // Queues the message; flush() sends it. When the peer's queue is full it is dropped and counted: what has waited
   // longest is closest to being sent, and whoever asked asks again.
   void send(Instant now, const PeerAddress& to, crypto::Bytes message, RoadOutputs& out);

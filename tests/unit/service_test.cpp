@@ -33,6 +33,7 @@ class Desk : public Clients, public Control {
 
   // Control
   dht::Host& host() override { return host_; }
+  std::uint64_t host_number() const override { return host_number_; }
   dht::StoreTotals totals() const override { return store_.totals(); }
   ProcessFacts facts() const override {
     ProcessFacts facts;
@@ -44,6 +45,9 @@ class Desk : public Clients, public Control {
   InviteText invite() const override { return {"kith1x", {"127.0.0.1:1"}}; }
   dht::Result<Joined> join(dht::Now, const std::string& text, dht::HostOutputs&) override {
     if (text == "bad") return dht::Error{dht::ErrorCode::invalid, "no invite"};
+    if (text == "of this mesh") return Joined{"mesh", 0};
+    host_number_ += 1;
+    if (text == "of a mesh that the disk refuses") return dht::Error{dht::ErrorCode::storage, "the disk refused"};
     return Joined{"other", 3};
   }
   void on_event(const dht::Event& event) override { events.push_back(event.kind); }
@@ -98,6 +102,7 @@ class Desk : public Clients, public Control {
  private:
   dht::MemoryStore store_;
   dht::Host host_{{}, crypto::NodeKeys::from_seed(crypto::Secret<32>()), {}, store_, {}};
+  std::uint64_t host_number_ = 1;
   std::map<ClientId, crypto::Bytes> outputs_;
   ClientId gone_ = 0;
   dht::HostOutputs out_;
@@ -338,6 +343,27 @@ TEST_CASE("what a join interrupts is answered as indeterminate", "[service]") {
     CHECK(message.id == 1);
     CHECK(code_of(message) == "indeterminate");
   }) == 1);
+}
+
+TEST_CASE("a join that failed when the host was another already interrupts as well", "[service]") {
+  Desk desk;
+  desk.ask(1, "put", item("k", "v"));
+  desk.ask(2, "join", [](RpcWriter& w) { w.map(1).text("invite").text("of a mesh that the disk refuses"); });
+  std::map<std::uint32_t, std::string> codes;
+  CHECK(desk.receive([&](const RpcMessage& message) { codes[message.id] = code_of(message); }) == 2);
+  CHECK(codes[1] == "indeterminate");
+  CHECK(codes[2] == "storage");
+  desk.turn();
+  CHECK(desk.receive() == 0);
+}
+
+TEST_CASE("seeds of this mesh interrupt nothing", "[service]") {
+  Desk desk;
+  desk.ask(1, "put", item("k", "v"));
+  desk.ask(2, "join", [](RpcWriter& w) { w.map(1).text("invite").text("of this mesh"); });
+  CHECK(desk.receive() == 0);
+  desk.turn();
+  CHECK(desk.receive([](const RpcMessage& message) { CHECK(message.id == 1); }) == 1);
 }
 
 TEST_CASE("a failed disk answers everything that is open", "[service]") {

@@ -277,4 +277,24 @@ TEST_CASE("no more streams are kept than the limit: the one idle longest goes", 
   for (const auto* peer : peers) CHECK(peer->arrivals.size() == 1);
 }
 
+TEST_CASE("the streams of a second host in a process go on from the numbers of the first", "[stream]") {
+  StreamNet net;
+  auto& a = net.add(1);
+  auto& b = net.add(2);
+  auto& c = net.add(3);
+  net.send(a, b, "x");
+  net.send(a, c, "x");
+  net.settle();
+  const StreamId next = a.streams.next_id();
+  CHECK(next == 6);
+  Streams second(a.party, a.gate, crypto::Rng({}));
+  second.number_from(next);
+  HostOutputs host;
+  RoadOutputs out{host, a.counters, {}, {}};
+  second.send(net.now, b.address(), {1}, out);
+  REQUIRE(host.opens.size() == 1);
+  CHECK(host.opens.front().stream == next);
+  CHECK(second.next_id() == next + 2);
+}
+
 }  // namespace kith::dht
