@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/tcp.h"
 
+#include <chrono>
+#include <optional>
 #include <utility>
 
 #include "daemon/addresses.h"
+#include "daemon/stream_account.h"
 #include "dht/model/limits.h"
 
 namespace kith::daemon {
@@ -13,6 +16,8 @@ constexpr int backlog = 128;
 constexpr std::size_t streams_max = dht::limits::streams_max + dht::limits::streams_unauthenticated_max;
 // The core stops writing long before; beyond this the other side has stopped reading.
 constexpr std::size_t unsent_bytes_max = 2 * dht::limits::queued_bytes_per_peer;
+constexpr std::uint64_t linger_ms =
+    std::chrono::duration_cast<std::chrono::milliseconds>(dht::limits::stream_linger_life).count();
 
 }  // namespace
 
@@ -31,12 +36,17 @@ struct TcpStreams::Stream : StreamWriter::Listener {
   uv_tcp_t handle{};
   uv_connect_t connecting{};
   StreamWriter writer;
+  StreamAccount account;
+  std::optional<std::uint64_t> lingers_until;  // of the loop's milliseconds
   bool is_open = false;
   bool is_listed = false;
   bool is_closing = false;
 };
 
-TcpStreams::TcpStreams(uv_loop_t& loop, Handler& handler) : loop_(loop), handler_(handler) {}
+TcpStreams::TcpStreams(uv_loop_t& loop, Handler& handler) : loop_(loop), handler_(handler) {
+  uv_timer_init(&loop_, &linger_timer_);
+  linger_timer_.data = this;
+}
 
 TcpStreams::~TcpStreams() = default;
 
@@ -145,6 +155,7 @@ void TcpStreams::write(dht::StreamId id, crypto::ByteSpan bytes) {
   if (stream == nullptr) return;
   auto& output = stream->writer.output();
   output.insert(output.end(), bytes.begin(), bytes.end());
+  stream->account.wrote(bytes.size());
   if (!std::exchange(stream->is_listed, true)) to_flush_.push_back(id);
 }
 
@@ -157,16 +168,26 @@ void TcpStreams::flush() {
     if (!stream->is_open) continue;  // gathers until it is connected
     if (stream->writer.flush() < 0 || stream->writer.unsent_bytes() > unsent_bytes_max) {
       fail(*stream);
-    } else if (!stream->writer.is_writing()) {
-      handler_.on_drained(id, 0);
+    } else {
+      tell_drained(*stream);
     }
   }
 }
 
+void TcpStreams::tell_drained(Stream& stream) {
+  const std::size_t unsent = stream.writer.unsent_bytes();
+  if (stream.account.must_tell(unsent)) handler_.on_drained(stream.id, unsent);
+}
+
 void TcpStreams::Stream::on_written(StreamWriter& written, int status) {
   if (is_closing) return;
-  if (status < 0 || written.flush() < 0) return owner.fail(*this);
-  owner.handler_.on_drained(id, written.unsent_bytes());
+  const bool is_broken = status < 0 || written.flush() < 0;
+  if (lingers_until) {
+    if (is_broken || !written.is_writing()) owner.end(*this);
+    return;
+  }
+  if (is_broken) return owner.fail(*this);
+  owner.tell_drained(*this);
 }
 
 // ---- the end
@@ -174,8 +195,32 @@ void TcpStreams::Stream::on_written(StreamWriter& written, int status) {
 void TcpStreams::close(dht::StreamId id) {
   Stream* stream = find(id);
   if (stream == nullptr) return;
-  if (stream->is_open) stream->writer.flush();  // last words, as far as the system takes them at once
-  end(*stream);
+  const bool has_last_words = stream->is_open && stream->writer.flush() >= 0 && stream->writer.is_writing();
+  if (!has_last_words || stream->writer.unsent_bytes() > dht::limits::stream_linger_bytes_max) return end(*stream);
+  linger(*stream);
+}
+
+// Its number is nobody's from here on.
+void TcpStreams::linger(Stream& stream) {
+  by_id_.erase(stream.id);
+  uv_read_stop(reinterpret_cast<uv_stream_t*>(&stream.handle));
+  stream.lingers_until = uv_now(&loop_) + linger_ms;
+  if (uv_is_active(reinterpret_cast<uv_handle_t*>(&linger_timer_)) != 0) return;
+  const auto end_late = [](uv_timer_t* timer) { static_cast<TcpStreams*>(timer->data)->end_lingering(); };
+  uv_timer_start(&linger_timer_, end_late, linger_ms, linger_ms);
+}
+
+void TcpStreams::end_lingering() {
+  bool any_lingers = false;
+  for (auto& [pointer, stream] : streams_) {
+    if (!stream->lingers_until || stream->is_closing) continue;
+    if (*stream->lingers_until <= uv_now(&loop_)) {
+      end(*stream);
+    } else {
+      any_lingers = true;
+    }
+  }
+  if (!any_lingers) uv_timer_stop(&linger_timer_);
 }
 
 void TcpStreams::fail(Stream& stream) {
@@ -187,7 +232,7 @@ void TcpStreams::fail(Stream& stream) {
 
 void TcpStreams::end(Stream& stream) {
   if (std::exchange(stream.is_closing, true)) return;
-  by_id_.erase(stream.id);
+  if (!stream.lingers_until) by_id_.erase(stream.id);
   uv_close(reinterpret_cast<uv_handle_t*>(&stream.handle), [](uv_handle_t* handle) {
     auto* closed = static_cast<Stream*>(handle->data);
     closed->owner.streams_.erase(closed);
@@ -201,6 +246,8 @@ void TcpStreams::close_streams() {
 void TcpStreams::close_all() {
   while (!listeners_.empty()) drop_last_listener();
   close_streams();
+  auto* timer = reinterpret_cast<uv_handle_t*>(&linger_timer_);
+  if (uv_is_closing(timer) == 0) uv_close(timer, nullptr);
 }
 
 }  // namespace kith::daemon

@@ -38,6 +38,8 @@ class TcpStreams {
 
   void open(dht::StreamId stream, const dht::Endpoint& to);
   void write(dht::StreamId stream, crypto::ByteSpan bytes);
+  // Nothing comes from it any more. What was written before leaves, within limits::stream_linger_life and as long as it
+  // is no more than limits::stream_linger_bytes_max.
   void close(dht::StreamId stream);
 
   // The turn ended: what was written leaves.
@@ -65,6 +67,9 @@ class TcpStreams {
   void start(Stream& stream);
   void fail(Stream& stream);
   void end(Stream& stream);
+  void tell_drained(Stream& stream);
+  void linger(Stream& stream);
+  void end_lingering();
 
   uv_loop_t& loop_;
   Handler& handler_;
@@ -75,6 +80,7 @@ class TcpStreams {
   std::unordered_map<dht::StreamId, Stream*> by_id_;
   std::unordered_map<Stream*, std::unique_ptr<Stream>> streams_;
   std::vector<dht::StreamId> to_flush_;
+  uv_timer_t linger_timer_{};
   dht::StreamId last_accepted_ = 1;
 };
 

@@ -54,6 +54,16 @@ class Host::Turn {
   RoadOutputs& roads() { return out_; }
   Outputs& node_outputs() { return produced_; }
 
+  // What waited for a commit that is durable now.
+  void release() {
+    const auto first = produced_.sends.size();
+    state_.commits.release(produced_);
+    for (auto i = first; i < produced_.sends.size(); ++i) {
+      const Message& message = produced_.sends[i].message;
+      if (message.request_id != 0 && !is_reply(message.body)) state_.node.left(instant(), message.request_id);
+    }
+  }
+
   // Requires: the last call.
   void finish() {
     do {
@@ -270,13 +280,13 @@ void Host::end_turn(std::uint64_t batch) { state_->commits.end_turn(batch); }
 void Host::committed(Now now, std::uint64_t batch, HostOutputs& out) {
   Turn turn(*state_, now, out);
   state_->commits.committed(batch);
-  state_->commits.release(turn.node_outputs());
+  turn.release();
   turn.finish();
 }
 
 void Host::on_deadline(Now now, HostOutputs& out) {
   Turn turn(*state_, now, out);
-  state_->commits.release(turn.node_outputs());
+  turn.release();
   state_->sessions.on_deadline(now.instant, turn.roads());
   state_->streams.on_deadline(now.instant, turn.roads());
   state_->node.on_deadline(now, turn.node_outputs());

@@ -37,8 +37,8 @@ class Host {
   void stream_accepted(Now now, StreamId stream, const Endpoint& from, HostOutputs& out);
   void stream_connected(Now now, StreamId stream, HostOutputs& out);
   void stream_received(Now now, StreamId stream, crypto::ByteSpan bytes, HostOutputs& out);
-  // Of what was written to the stream, so much has not left yet. To be told whenever it shrinks: above
-  // limits::stream_unsent_bytes_max the host waits.
+  // Of what was written to the stream, so much has not left yet. To be told when it shrinks while the host waits, which
+  // it does with limits::stream_unsent_bytes_max and more that it was not told of.
   void stream_drained(Now now, StreamId stream, std::size_t unsent_bytes, HostOutputs& out);
   // It could not be opened, or has ended other than by the host's StreamClose.
   void stream_closed(Now now, StreamId stream, HostOutputs& out);

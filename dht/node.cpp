@@ -143,6 +143,8 @@ void Node::receive(Now now, const NodeId& from, const Message& message, Outputs&
   state_->finish(now, out, first_send);
 }
 
+void Node::left(Instant now, std::uint64_t request_id) { state_->requests.left(now, request_id); }
+
 void Node::unreachable(Now now, const NodeId& node, Outputs& out) {
   const std::size_t first_send = out.sends.size();
   Turn turn = state_->turn(now, out);

@@ -75,6 +75,9 @@ class Node {
   // `from` is authenticated (or this node itself).
   void receive(Now now, const NodeId& from, const Message& message, Outputs& out);
 
+  // A request that waited for its commit leaves now. Optional: without it the round trip is not measured on it.
+  void left(Instant now, std::uint64_t request_id);
+
   // The driver could not deliver to this node; what waits for it need not wait longer.
   void unreachable(Now now, const NodeId& node, Outputs& out);
 

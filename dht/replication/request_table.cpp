@@ -27,13 +27,9 @@ std::uint64_t RequestTable::insert(Waiting waiting) {
 }
 
 std::uint64_t RequestTable::ask(Now now, const RequestTerms& terms, Send first, Outputs& out) {
-  Waiting waiting{.terms = terms,
-                  .message = {},
-                  .release = first.release,
-                  .sent = now.instant,
-                  .again = {},
-                  .timeout = {},
-                  .sends = 1};
+  Waiting waiting{
+      .terms = terms, .message = {}, .release = first.release, .left = {}, .again = {}, .timeout = {}, .sends = 1};
+  if (first.release == Release::at_once) waiting.left = now.instant;
   waiting.timeout = first_timeout(terms.round_trip);
   waiting.again = now.instant + waiting.timeout;
   waiting.message.body = first.message.body;
@@ -46,11 +42,18 @@ std::uint64_t RequestTable::ask(Now now, const RequestTerms& terms, Send first, 
   return id;
 }
 
+void RequestTable::left(Instant now, std::uint64_t request_id) {
+  const auto found = waiting_.find(request_id);
+  if (found == waiting_.end() || found->second.left) return;
+  found->second.left = now;
+  found->second.again = now + found->second.timeout;
+}
+
 std::uint64_t RequestTable::expect(const NodeId& self, const RequestOwner& owner) {
   return insert({.terms = {.to = self, .owner = owner, .round_trip = {}, .deadline = {}},
                  .message = {},
                  .release = Release::at_once,
-                 .sent = {},
+                 .left = {},
                  .again = {},
                  .timeout = {},
                  .sends = 0});
@@ -60,7 +63,7 @@ std::optional<RequestTable::Answered> RequestTable::answer(Instant now, const No
   const auto found = waiting_.find(request_id);
   if (found == waiting_.end() || found->second.terms.to != from) return std::nullopt;
   Answered answered{.owner = found->second.terms.owner, .round_trip = std::nullopt};
-  if (found->second.sends == 1) answered.round_trip = now - found->second.sent;
+  if (found->second.sends == 1 && found->second.left) answered.round_trip = now - *found->second.left;
   waiting_.erase(found);
   return answered;
 }

@@ -39,13 +39,18 @@ class RequestTable {
   // Sends and keeps sending until answered or too late. Returns the request id.
   std::uint64_t ask(Now now, const RequestTerms& terms, Send first, Outputs& out);
 
+  // The request has left: its round trip, and the wait until it is sent again, are counted from here. What is released
+  // at once has left when it was asked.
+  void left(Instant now, std::uint64_t request_id);
+
   // Waits for this node's own commit, which comes or ends the process: there is no deadline and no retransmission.
   // Returns the request id.
   std::uint64_t expect(const NodeId& self, const RequestOwner& owner);
 
   struct Answered {
     RequestOwner owner;
-    std::optional<Duration> round_trip;  // absent after a retransmission (Karn's rule)
+    // Absent after a retransmission (Karn's rule), and where nobody said when the request left.
+    std::optional<Duration> round_trip;
   };
   // Empty for an answer nobody waits for, or from somebody who was not asked.
   std::optional<Answered> answer(Instant now, const NodeId& from, std::uint64_t request_id);
@@ -75,7 +80,7 @@ class RequestTable {
     RequestTerms terms;
     Message message;                     // kept for retransmission; empty for expect()
     Release release = Release::at_once;  // of every sending: a commit that waits must not be overtaken by a retry
-    Instant sent;
+    std::optional<Instant> left;
     Instant again;
     Duration timeout{};
     int sends = 0;

@@ -113,4 +113,25 @@ TEST_CASE("a cancelled request is neither sent again nor answered", "[requests]"
   CHECK_FALSE(requests.answer(start.instant, node(2), id));
 }
 
+TEST_CASE("a round trip is counted from when the request left, not from when its commit began", "[requests]") {
+  RequestTable requests = table();
+  Outputs out;
+  const Send send{.to = node(2), .message = {.body = Fetch{}}, .release = Release::after_commit};
+  const std::uint64_t id = requests.ask(start, terms, send, out);
+  requests.left(start.instant + 90ms, id);
+  CHECK(requests.on_deadline(at(100ms), out).empty());
+  CHECK(requests.retransmissions() == 0);
+  const auto answered = requests.answer(start.instant + 95ms, node(2), id);
+  REQUIRE(answered);
+  CHECK(answered->round_trip == 5ms);
+}
+
+TEST_CASE("a request of which nobody said when it left measures nothing", "[requests]") {
+  RequestTable requests = table();
+  Outputs out;
+  const Send send{.to = node(2), .message = {.body = Fetch{}}, .release = Release::after_commit};
+  const std::uint64_t id = requests.ask(start, terms, send, out);
+  CHECK_FALSE(requests.answer(start.instant + 95ms, node(2), id)->round_trip);
+}
+
 }  // namespace kith::dht

@@ -287,7 +287,7 @@ TEST_CASE("the streams of a second host in a process go on from the numbers of t
   net.settle();
   const StreamId next = a.streams.next_id();
   CHECK(next == 6);
-  Streams second(a.party, a.gate, crypto::Rng({}));
+  Streams second(a.party, a.gate, crypto::Rng(crypto::ByteArray<32>{}));
   second.number_from(next);
   HostOutputs host;
   RoadOutputs out{host, a.counters, {}, {}};
