@@ -64,6 +64,7 @@ struct Node::State final : Neighbours {
   void finish(Now now, Outputs& out, std::size_t first_send);
   void tell_of_damage(Outputs& out);
   void apply(Now now, const MemberChange& change, Outputs& out);
+  void rejoin_when_alone(Now now, Outputs& out);
   void refresh_contact(const NodeId& node);
   void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
   void answer_request(Now now, const NodeId& from, const Message& message, Outputs& out);
@@ -148,6 +149,7 @@ void Node::left(Instant now, std::uint64_t request_id) { state_->requests.left(n
 void Node::unreachable(Now now, const NodeId& node, Outputs& out) {
   const std::size_t first_send = out.sends.size();
   Turn turn = state_->turn(now, out);
+  state_->joining.on_unreachable(now, node, out);
   state_->coordinator.on_away(turn, node);
   state_->finish(now, out, first_send);
 }
@@ -208,10 +210,21 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
     case Kind::dead:
       out.events.push_back({EventKind::member_dead, change.node, {}});
       coordinator.on_away(turn_now, change.node);
+      rejoin_when_alone(now, out);
       break;
     case Kind::contact:
       break;
   }
+}
+
+// The last member is gone. Seeds may know where the others are now: they are asked again, and all who were members.
+void Node::State::rejoin_when_alone(Now now, Outputs& out) {
+  std::vector<NodeId> lost;
+  for (const Member* member : liveness.members()) {
+    if (member->state != MemberState::dead) return;
+    lost.push_back(member->contact.id);
+  }
+  if (!joining.next_deadline()) joining.start(now, lost, table.self().bytes, out);
 }
 
 void Node::State::refresh_contact(const NodeId& node) {

@@ -48,6 +48,13 @@ void Joining::on_deadline(Now now, Outputs& out) {
   if (question_ && question_->deadline <= now.instant) on_silence(now, out);
 }
 
+void Joining::on_unreachable(Now now, const NodeId& node, Outputs& out) {
+  if (!question_ || question_->to != node || passed_over_ + 1 >= candidates_.size()) return;
+  spare_ = std::max(question_->deadline - now.instant, Duration::zero());
+  turn_to_next(out);
+  ask(now, out);
+}
+
 std::optional<Instant> Joining::next_deadline() const {
   if (!question_) return std::nullopt;
   return question_->deadline;
@@ -69,7 +76,7 @@ void Joining::remember(std::span<const NodeId> candidates) {
 }
 
 void Joining::ask(Now now, Outputs& out) {
-  question_ = Question{candidates_.front(), rng_.u64(), now.instant + patience()};
+  question_ = Question{candidates_.front(), rng_.u64(), now.instant + patience() + std::exchange(spare_, {})};
   Message message;
   message.request_id = question_->request_id;
   if (is_presented_) {

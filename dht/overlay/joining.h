@@ -37,6 +37,10 @@ class Joining {
   // that counts as silence.
   void on_reply(Now now, const NodeId& from, std::uint64_t request_id, const MembersReply& reply, Outputs& out);
 
+  // No road leads to the node: no use to wait for its answer. The time that it had goes to those after it, so that a
+  // round takes no less; the last one of a round keeps its own.
+  void on_unreachable(Now now, const NodeId& node, Outputs& out);
+
   // Call when next_deadline() has passed. The first round without an answer is told as an event.
   void on_deadline(Now now, Outputs& out);
 
@@ -74,6 +78,7 @@ class Joining {
   int silences_ = 0;             // of the one in turn, in a row
   std::size_t passed_over_ = 0;  // candidates that were silent in this round
   int rounds_ = 0;
+  Duration spare_{};  // what the unreachable left of their time
 };
 
 }  // namespace kith::dht

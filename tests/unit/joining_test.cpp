@@ -232,4 +232,19 @@ TEST_CASE("of too many candidates the first are kept", "[joining]") {
   CHECK(node.last().to == numbered_node(1));
 }
 
+TEST_CASE("a candidate to whom no road leads is not waited for, and a round takes no less time", "[joining]") {
+  Newcomer node;
+  const Instant began = node.now.instant;
+  node.start({numbered_node(1), numbered_node(2)});
+  node.joining.on_unreachable(node.now, numbered_node(2), node.out);
+  CHECK(node.last().to == numbered_node(1));
+  node.joining.on_unreachable(node.now, numbered_node(1), node.out);
+  CHECK(node.last().to == numbered_node(2));
+  CHECK(node.joining.next_deadline().value() - began >= 1600ms);
+  node.joining.on_unreachable(node.now, numbered_node(2), node.out);
+  CHECK(node.out.sends.size() == 2);
+  node.wait();
+  CHECK(node.last().to == numbered_node(1));
+}
+
 }  // namespace kith::dht

@@ -27,6 +27,19 @@ struct Device {
   tests::HashSignatures signatures{0};
   MemoryStore store;
   Node node{NodeOptions{}, signatures, store, {}};
+  // Lets so much time pass, in which nobody answers.
+  void wait(Duration duration) {
+    for (const Instant end = now.instant + duration; node.next_deadline().value() <= end;) {
+      now.instant = std::max(now.instant, node.next_deadline().value());
+      node.on_deadline(now, out);
+    }
+  }
+
+  std::size_t joins_to(const NodeId& to) const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        out.sends, [&](const Send& send) { return send.to == to && std::holds_alternative<Join>(send.message.body); }));
+  }
+
   Outputs out;
 };
 
@@ -57,6 +70,28 @@ TEST_CASE("a record whose signature does not hold is refused and counted as such
   device.node.receive(device.now, numbered_node(1), {.request_id = 1, .body = store, .gossip = {}}, device.out);
   CHECK(device.node.counters().signatures_bad == 1);
   CHECK(device.node.counters().records_refused == 1);
+}
+
+TEST_CASE("a node that lost its last member asks its seeds and those who were members again, ever later", "[node]") {
+  Device device;
+  const NodeId seed = numbered_node(1);
+  const Contact member = tests::signed_contact(2);
+  device.node.join(device.now, {&seed, 1}, device.out);
+  MembersReply page;
+  page.members.push_back(
+      {.node = member.id, .state = MemberState::alive, .incarnation = 1, .accuser = {}, .contact = member.bytes});
+  const auto question = device.out.sends.back().message.request_id;
+  device.node.receive(device.now, seed, {.request_id = question, .body = page, .gossip = {}}, device.out);
+  REQUIRE(device.node.members().size() == 1);
+  device.out = {};
+  device.wait(5s);
+  CHECK(device.joins_to(seed) == 0);
+  device.wait(1min);
+  const std::size_t to_seed = device.joins_to(seed);
+  CHECK(to_seed >= 3);
+  CHECK(device.joins_to(member.id) >= 3);
+  device.wait(1min);
+  CHECK(device.joins_to(seed) - to_seed <= 3);
 }
 
 }  // namespace kith::dht
