@@ -195,9 +195,9 @@ void Driver::collect() {
 // Whether what was written last is on the disk is unknown, so nothing more is acknowledged. The next start finds out.
 void Driver::fail(const dht::Error& error) {
   if (exit_code_ != 0) return;
-  log_error("the disk refused a write; stopping, nothing that was acknowledged is lost", {{"cause", error.message}});
+  log_error("stopping: a commit failed, and nothing after it was acknowledged", {{"cause", error.message}});
   exit_code_ = exit_io_error;
-  service_->fail_all({dht::ErrorCode::storage, "the disk refused: " + error.message + "; the daemon exits"});
+  service_->fail_all({dht::ErrorCode::storage, "the daemon stops: " + error.message});
   server_->flush();
   uv_stop(&loop_);
 }

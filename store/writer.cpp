@@ -19,6 +19,22 @@ constexpr std::size_t transaction_writes_max = 4096;
 constexpr std::uint64_t idle_log_pages = 256;
 constexpr std::chrono::milliseconds idle_pause{250};
 
+// What happened, and what to do before the daemon is started again.
+Error refusal(const Connection& connection) {
+  switch (connection.fault()) {
+    case Fault::damaged:
+      return connection.error(
+          "kith.db is damaged where a write had to read it; start kithd again: it keeps every row that is whole, sets "
+          "the file aside and says where; then look at the disk");
+    case Fault::full:
+      return connection.error("the disk is full; make room, then start kithd again");
+    case Fault::none:
+    case Fault::other:
+      break;
+  }
+  return connection.error("the disk refused a write; see the system's log for its cause, then start kithd again");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Writer>> Writer::start(OpenedFile file, SideFiles side_files, const Sealer& sealer,
@@ -120,7 +136,7 @@ Status Writer::commit(const std::vector<Batch>& batches) {
 }
 
 Status Writer::write(const std::vector<Batch>& batches) {
-  const auto refused = [this] { return connection_.error("cannot write to the database"); };
+  const auto refused = [this] { return refusal(connection_); };
   if (!connection_.execute("begin immediate")) return refused();
   bool has_new_author = false;
   for (const Batch& batch : batches) {

@@ -219,3 +219,28 @@ TEST_CASE("a database begun anew holds what the damaged one still tells", "[stor
   CHECK(node->report().damaged_path.empty());
   CHECK(missing_keys(node.database()) == missing);
 }
+
+TEST_CASE("a write that meets damage says so, and the next start keeps what is whole", "[store]") {
+  StoredNode node;
+  const auto row = [](std::size_t number, dht::Seq seq) {
+    const std::string value(100'000, 'x');  // more in all than SQLite keeps in memory
+    return dht::Rows{replica_row({.key = tests::numbered_name(number), .seq = seq, .value = value})};
+  };
+  for (std::size_t i = 0; i < key_count; ++i) node->replace(key_of(i), row(i, 1));
+  REQUIRE(node->flush());
+  node.reopen();
+  const std::uint64_t page_count = fs::file_size(node.file("kith.db")) / 4096;
+  for (std::uint64_t page = 40; page < page_count; page += 40) flip_bit(node.file("kith.db"), page * 4096 * 8 + 3);
+  dht::Status written = dht::Done{};
+  for (std::size_t i = 0; i < key_count && written; ++i) {
+    node->replace(key_of(i), row(i, 2));
+    written = node->flush();
+  }
+  REQUIRE_FALSE(written.has_value());
+  CHECK(written.error().code == dht::ErrorCode::storage);
+  CHECK(written.error().message.find("kith.db is damaged") != std::string::npos);
+  CHECK(written.error().message.find("start kithd again") != std::string::npos);
+  node.crash_and_reopen();
+  CHECK_FALSE(node->report().damaged_path.empty());
+  CHECK(node->report().rows_recovered > 0);
+}
