@@ -70,6 +70,8 @@ std::vector<Counter> counters_of(const StatusReport& report) {
           {"replayed", host.replayed},
           {"unknown_session", host.unknown_session},
           {"rate_limited", host.rate_limited},
+          {"over_budget", host.over_budget},
+          {"dials_held_back", host.dials_held_back},
           {"undecodable", host.undecodable},
           {"queue_full", host.queue_full},
           {"handshakes_done", host.handshakes_done},

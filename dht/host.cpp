@@ -10,6 +10,7 @@
 #include "dht/commit_gate.h"
 #include "dht/model/crypto_signatures.h"
 #include "dht/model/deadlines.h"
+#include "dht/peer_budget.h"
 #include "dht/sessions.h"
 #include "dht/streams.h"
 #include "dht/wire.h"
@@ -36,6 +37,7 @@ struct Host::State {
   Node node;
   AddressBook addresses;
   BulkMeter meter;
+  PeerBudget budget;
   CommitGate commits;
   HostCounters counters;
 };
@@ -143,6 +145,10 @@ class Host::Turn {
   void read(const Arrival& arrival) {
     const auto result = read_message(arrival.payload);
     if (const auto* message = std::get_if<Message>(&result)) {
+      if (!state_.budget.admit(instant(), arrival.from, *message)) {
+        ++state_.counters.over_budget;
+        return;
+      }
       state_.node.receive(now_, arrival.from, *message, produced_);
     } else if (const auto* unknown = std::get_if<UnknownMethod>(&result); unknown && unknown->request_id != 0) {
       transmit(arrival.from, {.request_id = unknown->request_id, .body = Unsupported{}, .gossip = {}});

@@ -48,7 +48,9 @@ struct HostCounters {
   std::uint64_t replayed = 0;
   std::uint64_t unknown_session = 0;
   std::uint64_t rate_limited = 0;
-  std::uint64_t undecodable = 0;  // authenticated but not a message
+  std::uint64_t over_budget = 0;      // a peer's requests beyond what it may cost (peer_budget.h)
+  std::uint64_t dials_held_back = 0;  // INITs not sent to places that have proven nothing (sessions.h)
+  std::uint64_t undecodable = 0;      // authenticated but not a message
   std::uint64_t queue_full = 0;
   std::uint64_t handshakes_done = 0;
   std::uint64_t sessions = 0;  // now

@@ -22,9 +22,16 @@ bool is_ipv4(const Endpoint& endpoint) {
 
 }  // namespace
 
+AddressPrefix prefix_of(const Endpoint& endpoint) {
+  auto prefix = endpoint.address;
+  if (!is_ipv4(endpoint)) std::fill(prefix.begin() + 8, prefix.end(), std::uint8_t{0});
+  return prefix;
+}
+
 crypto::SourceAddress to_source(const Endpoint& endpoint) { return {endpoint.address, endpoint.port}; }
 
-SessionGate::SessionGate(crypto::Rng rng) : rng_(std::move(rng)), cookies_(rng_) {}
+SessionGate::SessionGate(crypto::Rng rng)
+    : rng_(std::move(rng)), cookies_(rng_), sources_(source_rate, limits::handshake_sources_max) {}
 
 Admission SessionGate::admit(Instant now, const crypto::CheckedInit& init, const Endpoint& from,
                              const std::function<bool()>& is_known) {
@@ -35,7 +42,7 @@ Admission SessionGate::admit(Instant now, const crypto::CheckedInit& init, const
   const auto mac2 = cookies_.check_mac2(init.bytes(), to_source(from));
   if (mac2 == crypto::Mac2::wrong) return Admission::needs_cookie;
   if (under_load && mac2 == crypto::Mac2::absent) return Admission::needs_cookie;
-  if (under_load && !take_from_source(now, from)) return Admission::limited;
+  if (under_load && !sources_.take(now, prefix_of(from))) return Admission::limited;
   if (!take_from_all(now, is_known)) return Admission::limited;
   remember(now, init);
   return Admission::admitted;
@@ -44,7 +51,7 @@ Admission SessionGate::admit(Instant now, const crypto::CheckedInit& init, const
 Admission SessionGate::admit_from_stream(Instant now, const crypto::CheckedInit& init, const Endpoint& from) {
   forget_old(now);
   if (is_duplicate(init)) return Admission::duplicate;
-  if (is_under_load(now) && !take_from_source(now, from)) return Admission::limited;
+  if (is_under_load(now) && !sources_.take(now, prefix_of(from))) return Admission::limited;
   if (!take_from_all(now, [] { return false; })) return Admission::limited;
   remember(now, init);
   return Admission::admitted;
@@ -53,12 +60,6 @@ Admission SessionGate::admit_from_stream(Instant now, const crypto::CheckedInit&
 crypto::Bytes SessionGate::cookie_reply(const crypto::LocalParty& self, const crypto::CheckedInit& init,
                                         const Endpoint& from) {
   return self.mac_keys().seal_cookie(init.bytes(), cookies_.cookie_for(to_source(from)), rng_);
-}
-
-SessionGate::Prefix SessionGate::prefix_of(const Endpoint& endpoint) {
-  auto prefix = endpoint.address;
-  if (!is_ipv4(endpoint)) std::fill(prefix.begin() + 8, prefix.end(), std::uint8_t{0});
-  return prefix;
 }
 
 void SessionGate::rotate_cookies(Instant now) {
@@ -90,19 +91,6 @@ bool SessionGate::is_under_load(Instant now) {
   }
   if (++inits_this_second_ > limits::handshakes_under_load) load_until_ = now + 1s;
   return load_until_ && now < *load_until_;
-}
-
-bool SessionGate::take_from_source(Instant now, const Endpoint& from) {
-  const auto prefix = prefix_of(from);
-  auto source = sources_.find(prefix);
-  if (source == sources_.end()) {
-    if (sources_.size() >= limits::handshake_sources_max) {
-      std::erase_if(sources_, [&](const auto& entry) { return entry.second.is_full(now); });
-    }
-    if (sources_.size() >= limits::handshake_sources_max) return false;
-    source = sources_.emplace(prefix, TokenBucket(source_rate, now)).first;
-  }
-  return source->second.take(now);
 }
 
 bool SessionGate::take_from_all(Instant now, const std::function<bool()>& is_known) {

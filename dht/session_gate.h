@@ -11,7 +11,6 @@
 #include <array>
 #include <deque>
 #include <functional>
-#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -25,6 +24,10 @@
 namespace kith::dht {
 
 enum class Admission : std::uint8_t { admitted, duplicate, needs_cookie, limited };
+
+// Whose place it is. IPv4: the address; IPv6: its /64, which one device can have whole.
+using AddressPrefix = std::array<std::uint8_t, 16>;
+AddressPrefix prefix_of(const Endpoint& endpoint);
 
 crypto::SourceAddress to_source(const Endpoint& endpoint);
 
@@ -44,16 +47,11 @@ class SessionGate {
   crypto::Bytes cookie_reply(const crypto::LocalParty& self, const crypto::CheckedInit& init, const Endpoint& from);
 
  private:
-  // IPv4: the address; IPv6: its /64, which one device can have whole.
-  using Prefix = std::array<std::uint8_t, 16>;
-  static Prefix prefix_of(const Endpoint& endpoint);
-
   void rotate_cookies(Instant now);
   void forget_old(Instant now);
   bool is_duplicate(const crypto::CheckedInit& init) const { return recent_.contains(init.mac1()); }
   void remember(Instant now, const crypto::CheckedInit& init);
   bool is_under_load(Instant now);
-  bool take_from_source(Instant now, const Endpoint& from);
   bool take_from_all(Instant now, const std::function<bool()>& is_known);
 
   crypto::Rng rng_;
@@ -67,7 +65,7 @@ class SessionGate {
   std::size_t inits_this_second_ = 0;
   std::optional<Instant> load_until_;
 
-  std::map<Prefix, TokenBucket> sources_;
+  TokenBuckets<AddressPrefix> sources_;
   std::optional<TokenBucket> common_;
   std::optional<TokenBucket> reserve_;  // for the sources of authenticated peers, once the common rate is used up
 };

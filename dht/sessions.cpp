@@ -135,7 +135,16 @@ void Sessions::try_dial(Instant now, Links::value_type& peer, RoadOutputs& out) 
   // To all places at once: the first that answers is the path, and for the others it is a duplicate.
   if (link.path) out.host.datagrams.push_back({*link.path, link.dial->packet()});
   for (const auto& endpoint : link.endpoints) {
-    if (endpoint != link.path) out.host.datagrams.push_back({endpoint, link.dial->packet()});
+    if (endpoint != link.path) call_unproven(now, endpoint, link.dial->packet(), out);
+  }
+}
+
+// What is held back now may leave at the next try.
+void Sessions::call_unproven(Instant now, const Endpoint& to, ByteSpan init, RoadOutputs& out) {
+  if (unproven_.take(now, prefix_of(to))) {
+    out.host.datagrams.push_back({to, Bytes(init.begin(), init.end())});
+  } else {
+    ++out.counters.dials_held_back;
   }
 }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "crypto/rng.h"
+#include "dht/model/limits.h"
 #include "dht/road.h"
 #include "dht/session_dial.h"
 #include "dht/session_gate.h"
@@ -72,6 +73,7 @@ class Sessions {
   Session* usable_session(Instant now, const Links::value_type& peer);
 
   void dial(Instant now, Links::value_type& peer, RoadOutputs& out);
+  void call_unproven(Instant now, const Endpoint& to, crypto::ByteSpan init, RoadOutputs& out);
   void try_dial(Instant now, Links::value_type& peer, RoadOutputs& out);
   void end_dial(Link& link);
   void fail(const NodeId& node, RoadOutputs& out);
@@ -98,6 +100,10 @@ class Sessions {
   Links links_;
   std::unordered_map<SessionIndex, NodeId> dials_;  // by the index of the INIT under way
   Deadlines<SessionIndex> tries_;
+  // To places that nobody has answered from: whoever writes a stranger's address into contacts must not make us flood
+  // it.
+  TokenBuckets<AddressPrefix> unproven_{{limits::dials_unproven_per_second, limits::dials_unproven_burst},
+                                        limits::dial_addresses_max};
 };
 
 // Payloads that the road itself says and hears; messages begin with other numbers (wire_codes.h, Kind).

@@ -2,6 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <optional>
 
 #include "dht/model/time.h"
 
@@ -40,6 +44,37 @@ class TokenBucket {
   Rate rate_;
   double tokens_;
   Instant filled_at_;
+};
+
+// A bucket for each of up to `keys_max` keys. Who finds no place gets nothing, until those that take nothing made room.
+template <typename Key>
+class TokenBuckets {
+ public:
+  TokenBuckets(TokenBucket::Rate rate, std::size_t keys_max) : rate_(rate), keys_max_(keys_max) {}
+
+  bool take(Instant now, const Key& key, double tokens = 1) {
+    auto found = buckets_.find(key);
+    if (found == buckets_.end()) {
+      if (!has_room(now)) return false;
+      found = buckets_.emplace(key, TokenBucket(rate_, now)).first;
+    }
+    return found->second.take(now, tokens);
+  }
+
+ private:
+  // Looks through all of them at most once a second.
+  bool has_room(Instant now) {
+    if (buckets_.size() < keys_max_) return true;
+    if (swept_ && now - *swept_ < std::chrono::seconds(1)) return false;
+    swept_ = now;
+    std::erase_if(buckets_, [&](const auto& entry) { return entry.second.is_full(now); });
+    return buckets_.size() < keys_max_;
+  }
+
+  TokenBucket::Rate rate_;
+  std::size_t keys_max_;
+  std::map<Key, TokenBucket> buckets_;
+  std::optional<Instant> swept_;
 };
 
 }  // namespace kith::dht

@@ -91,6 +91,16 @@ inline constexpr std::size_t bulk_burst_bytes = 16 * datagram_bytes_max;  // mor
 inline constexpr std::size_t bulk_bytes_per_second = 65536;
 inline constexpr std::size_t seeds_max = 256;
 
+// What a peer may cost, in microseconds of work (peer_budget.cpp): all that one core can do, and four seconds at once.
+inline constexpr std::size_t peer_work_us_per_second = 1'000'000;
+inline constexpr std::size_t peer_work_us_burst = 4'000'000;
+inline constexpr std::size_t peer_budgets_max = 8192;
+
+// INITs to one address of which only others say that a peer is there.
+inline constexpr std::size_t dials_unproven_per_second = 32;
+inline constexpr std::size_t dials_unproven_burst = 512;  // a listing calls all members, who may share one address
+inline constexpr std::size_t dial_addresses_max = 4096;
+
 // Requests.
 inline constexpr std::size_t requests_in_flight_max = 65536;  // above it no new operation begins
 inline constexpr std::size_t tickets_max = 16384;

@@ -242,4 +242,24 @@ TEST_CASE("the host counts what goes in and out", "[host]") {
   CHECK(counters.malformed + counters.not_authentic + counters.undecodable == 0);
 }
 
+TEST_CASE("requests beyond what a peer may cost are dropped and counted, and it is served again later", "[host]") {
+  HostNet net;
+  auto& a = net.add(1);
+  auto& b = net.add(2);
+  net.join(b, a);
+  net.run(3s);
+  net.call(b, [&](Now now, HostOutputs& out) {
+    for (int i = 0; i < 3000; ++i) b.host.scan(now, {}, out);
+  });
+  net.run(1s);
+  CHECK(a.host.counters().over_budget > 0);
+  CHECK(b.host.counters().over_budget == 0);
+  net.run(20s);
+  const auto before = a.host.counters().over_budget;
+  const auto written = net.put(b, put_of("key", {1}));
+  REQUIRE(receipt_in(written) != nullptr);
+  CHECK(receipt_in(written)->copies == 2);
+  CHECK(a.host.counters().over_budget == before);
+}
+
 }  // namespace kith::dht

@@ -471,4 +471,22 @@ TEST_CASE("calls under way are bounded, and those beyond fail nobody", "[session
   CHECK(a.counters.queue_full == 10);
 }
 
+TEST_CASE("a stranger whose address stands in many contacts is not flooded with INITs", "[session]") {
+  SessionNet net;
+  auto& a = net.add(1);
+  HostOutputs host;
+  RoadOutputs out{host, a.counters, {}, {}};
+  for (std::uint8_t number = 2; number < 200; ++number) {
+    const auto identity = tests::party(number, {.net_id = {1}, .secret = {}}).identity();
+    PeerAddress made_up{.node = node_id_of(identity.signing_public), .identity = identity, .endpoints = {}};
+    for (std::uint16_t port = 1; port <= 8; ++port) made_up.endpoints.push_back(endpoint_of(250, port));
+    a.sessions.send(net.now, made_up, {1}, out);
+  }
+  CHECK(host.datagrams.size() == limits::dials_unproven_burst);
+  CHECK(a.counters.dials_held_back == 198 * 8 - limits::dials_unproven_burst);
+  const auto b = tests::party(201, {.net_id = {1}, .secret = {}}).identity();
+  a.sessions.send(net.now, {node_id_of(b.signing_public), b, {endpoint_of(251)}}, {1}, out);
+  CHECK(host.datagrams.back().to == endpoint_of(251));
+}
+
 }  // namespace kith::dht

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// What an authenticated peer may have this node do: a budget of work, of which each request and each piece of gossip
+// takes what it costs. Answers take nothing: they were asked for, and who asks for nothing hears that it is unasked.
+//
+// The limits leave an honest peer all that one core can serve; they hold whoever repeats the dearest requests.
+#pragma once
+
+#include "dht/model/limits.h"
+#include "dht/model/message.h"
+#include "dht/token_bucket.h"
+
+namespace kith::dht {
+
+// In microseconds, about: what the message costs a small device at worst. Nothing for an answer.
+std::size_t work_of(const Message& message);
+
+class PeerBudget {
+ public:
+  // False when the peer has used up what it has: the message is to be dropped. An honest asker asks again.
+  bool admit(Instant now, const NodeId& peer, const Message& message) {
+    const std::size_t work = work_of(message);
+    return work == 0 || budgets_.take(now, peer, static_cast<double>(work));
+  }
+
+ private:
+  TokenBuckets<NodeId> budgets_{{limits::peer_work_us_per_second, limits::peer_work_us_burst},
+                                limits::peer_budgets_max};
+};
+
+}  // namespace kith::dht

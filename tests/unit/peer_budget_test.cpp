@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#include "dht/peer_budget.h"
+
+#include <catch2/catch.hpp>
+
+namespace kith::dht {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Instant start{1000s};
+const NodeId peer{{1}};
+const NodeId other{{2}};
+
+Message of(Body body) { return {.request_id = 1, .body = std::move(body), .gossip = {}}; }
+
+// How many of these, sent at once, are let through.
+std::size_t admitted(PeerBudget& budget, Instant now, const Message& message, std::size_t count) {
+  std::size_t admitted = 0;
+  for (std::size_t i = 0; i < count; ++i) admitted += budget.admit(now, peer, message) ? 1 : 0;
+  return admitted;
+}
+
+}  // namespace
+
+TEST_CASE("who repeats the dearest requests is held to a rate, and nobody else", "[budget]") {
+  PeerBudget budget;
+  const std::size_t at_once = limits::peer_work_us_burst / work_of(of(Scan{}));
+  CHECK(admitted(budget, start, of(Scan{}), 100'000) == at_once);
+  CHECK(budget.admit(start, other, of(Scan{})));
+  const std::size_t a_second = limits::peer_work_us_per_second / work_of(of(Scan{}));
+  CHECK(admitted(budget, start + 1s, of(Scan{}), 100'000) == a_second);
+}
+
+TEST_CASE("answers cost nothing, however many a peer was asked for", "[budget]") {
+  PeerBudget budget;
+  admitted(budget, start, of(Scan{}), 100'000);
+  CHECK(admitted(budget, start, of(MembersReply{}), 1000) == 1000);
+  CHECK(admitted(budget, start, of(StoreReply{}), 1000) == 1000);
+}
+
+TEST_CASE("an import is never held up: a hundred thousand records at once are within the budget", "[budget]") {
+  PeerBudget budget;
+  Store store;
+  store.records.resize(1);
+  CHECK(admitted(budget, start, of(store), 100'000) == 100'000);
+}
+
+TEST_CASE("a request costs what it names, and the signatures that its gossip makes us check", "[budget]") {
+  Fetch one;
+  one.keys.resize(1);
+  Fetch many;
+  many.keys.resize(100);
+  CHECK(work_of(of(many)) > 20 * work_of(of(one)));
+  Message with_gossip = of(Ping{});
+  with_gossip.gossip.resize(8);
+  CHECK(work_of(with_gossip) == work_of(of(Ping{})));
+  for (MemberUpdate& claim : with_gossip.gossip) claim.contact = {1};
+  CHECK(work_of(with_gossip) > 10 * work_of(of(Ping{})));
+}
+
+}  // namespace kith::dht
