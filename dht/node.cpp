@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "dht/overlay/joining.h"
+#include "dht/overlay/missing_seeds.h"
 #include "dht/overlay/table.h"
 #include "dht/replication/coordinator.h"
 #include "dht/replication/placement.h"
@@ -39,6 +40,7 @@ struct Node::State final : Neighbours {
         placement(table.view()),
         liveness(options.liveness, table.self(), signatures, rng.fork()),
         joining(table.self().id, rng.fork()),
+        missing_seeds(rng.fork()),
         author(signatures, author_state_of(store)),
         replica(signatures, store, options.data_key),
         requests(rng.fork()),
@@ -66,6 +68,7 @@ struct Node::State final : Neighbours {
   void apply(Now now, const MemberChange& change, Outputs& out);
   void rejoin_when_alone(Now now, Outputs& out);
   void refresh_contact(const NodeId& node);
+  void ask_missing_seeds(Now now, Outputs& out);
   void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
   void answer_request(Now now, const NodeId& from, const Message& message, Outputs& out);
   void answer_join(Now now, const NodeId& from, const Join& join, std::uint64_t request_id, Outputs& out);
@@ -83,6 +86,7 @@ struct Node::State final : Neighbours {
   Placement placement;
   Liveness liveness;
   Joining joining;
+  MissingSeeds missing_seeds;
   Author author;
   Replica replica;
   RequestTable requests;
@@ -114,8 +118,8 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
     s.liveness.add(now, *contact, MemberState::alive);
     remembered.push_back(contact->id);
   }
+  s.joining.start(now, remembered, s.table.self().bytes, out);
   s.finish(now, out, first_send);
-  if (!remembered.empty()) join(now, remembered, out);
 }
 
 void Node::set_endpoints(Now now, std::span<const Endpoint> own_endpoints, Outputs& out) {
@@ -130,6 +134,7 @@ void Node::set_endpoints(Now now, std::span<const Endpoint> own_endpoints, Outpu
 void Node::join(Now now, std::span<const NodeId> seeds, Outputs& out) {
   const std::size_t first_send = out.sends.size();
   state_->joining.start(now, seeds, state_->table.self().bytes, out);
+  state_->missing_seeds.add(now.instant, seeds);
   state_->finish(now, out, first_send);
 }
 
@@ -159,6 +164,7 @@ void Node::on_deadline(Now now, Outputs& out) {
   const std::size_t first_send = out.sends.size();
   if (const auto due = s.liveness.next_deadline(); due && *due <= now.instant) s.liveness.on_deadline(now, out);
   if (const auto due = s.joining.next_deadline(); due && *due <= now.instant) s.joining.on_deadline(now, out);
+  if (const auto due = s.missing_seeds.next_deadline(); due && *due <= now.instant) s.ask_missing_seeds(now, out);
   Turn turn = s.turn(now, out);
   for (const auto& silent : s.requests.on_deadline(now, out)) s.coordinator.on_silence(turn, silent.node, silent.owner);
   s.coordinator.on_deadline(turn);
@@ -167,8 +173,17 @@ void Node::on_deadline(Now now, Outputs& out) {
 
 std::optional<Instant> Node::next_deadline() const {
   const State& s = *state_;
-  return earlier(earlier(s.liveness.next_deadline(), s.joining.next_deadline()),
+  const auto overlay = earlier(s.joining.next_deadline(), s.missing_seeds.next_deadline());
+  return earlier(earlier(s.liveness.next_deadline(), overlay),
                  earlier(s.requests.next_deadline(), s.coordinator.next_deadline()));
+}
+
+void Node::State::ask_missing_seeds(Now now, Outputs& out) {
+  const auto is_alive = [this](const NodeId& node) {
+    return node == self() || (liveness.find(node) != nullptr && liveness.is_usable(node));
+  };
+  const auto missing = missing_seeds.still_missing(now.instant, is_alive);
+  if (!missing.empty() && !joining.next_deadline()) joining.start(now, missing, table.self().bytes, out);
 }
 
 // What every input ends with: the members' changes take effect, and what leaves carries gossip.

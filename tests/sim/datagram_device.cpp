@@ -60,7 +60,7 @@ void DatagramDevice::start(const dht::NodeOptions& options) {
   });
 }
 
-void DatagramDevice::join(std::span<const dht::Seed> seeds) {
+void DatagramDevice::join_through(std::span<const dht::Seed> seeds) {
   turn([&](dht::Now when, dht::HostOutputs& out) { host_->join(when, seeds, out); });
 }
 

@@ -18,7 +18,6 @@ class DatagramDevice final : public Device {
   bool is_up() const override { return host_ != nullptr; }
   dht::Node& node() override { return host_->node(); }
 
-  void join(std::span<const dht::Seed> seeds) override;
   dht::Ticket put(dht::PutRequest request) override;
   dht::Ticket get(const dht::GetRequest& request) override;
 
@@ -33,6 +32,7 @@ class DatagramDevice final : public Device {
 
  private:
   void start(const dht::NodeOptions& options) override;
+  void join_through(std::span<const dht::Seed> seeds) override;
   void stop() override { host_.reset(); }
   std::optional<dht::Instant> next_deadline() const override { return host_->next_deadline(); }
   void on_deadline() override;

@@ -49,6 +49,12 @@ void Device::boot() {
   boots_ += 1;
   up_since_ = place_.queue.now();
   start(node_options);
+  if (!seeds_.empty()) join_through(seeds_);
+}
+
+void Device::join(std::vector<dht::Seed> seeds) {
+  seeds_ = std::move(seeds);
+  join_through(seeds_);
 }
 
 void Device::crash() {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "dht/host_outputs.h"
 #include "dht/model/memory_store.h"
@@ -54,8 +55,10 @@ class Device {
   void crash();
   void wipe() { store_.wipe(); }
 
-  // Requires of all of these: is_up().
-  virtual void join(std::span<const dht::Seed> seeds) = 0;
+  // Now, and again whenever it boots: as a daemon whose command line names them. Requires: is_up().
+  void join(std::vector<dht::Seed> seeds);
+
+  // Requires of both: is_up().
   virtual dht::Ticket put(dht::PutRequest request) = 0;
   virtual dht::Ticket get(const dht::GetRequest& request) = 0;
 
@@ -65,6 +68,7 @@ class Device {
 
  protected:
   virtual void start(const dht::NodeOptions& options) = 0;
+  virtual void join_through(std::span<const dht::Seed> seeds) = 0;
   virtual void stop() = 0;
   virtual std::optional<dht::Instant> next_deadline() const = 0;
   virtual void on_deadline() = 0;
@@ -91,6 +95,7 @@ class Device {
   crypto::Rng rng_;
   dht::MemoryStore store_;
   std::int64_t clock_offset_ms_ = 0;
+  std::vector<dht::Seed> seeds_;
   dht::Instant up_since_{};
   std::uint64_t boots_ = 0;
   bool commit_scheduled_ = false;

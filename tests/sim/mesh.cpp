@@ -53,7 +53,7 @@ void Mesh::boot_all() {
     queue_.at(queue_.now() + interval * static_cast<int>(i), [this, i] {
       devices_[i]->boot();
       if (i == 0 || options_.starts_joined) return;
-      devices_[i]->join(std::array{devices_[rng_.below(i)]->as_seed(), devices_[0]->as_seed()});
+      devices_[i]->join({devices_[rng_.below(i)]->as_seed(), devices_[0]->as_seed()});
     });
   }
 }

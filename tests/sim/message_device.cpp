@@ -19,7 +19,7 @@ void MessageDevice::stop() {
   held_ = {};
 }
 
-void MessageDevice::join(std::span<const dht::Seed> seeds) {
+void MessageDevice::join_through(std::span<const dht::Seed> seeds) {
   std::vector<dht::NodeId> nodes;
   for (const dht::Seed& seed : seeds) nodes.push_back(dht::node_id_of(seed.signing_key));
   dht::Outputs out;

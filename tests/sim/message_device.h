@@ -18,13 +18,13 @@ class MessageDevice final : public Device {
   bool is_up() const override { return node_ != nullptr; }
   dht::Node& node() override { return *node_; }
 
-  void join(std::span<const dht::Seed> seeds) override;
   dht::Ticket put(dht::PutRequest request) override;
   dht::Ticket get(const dht::GetRequest& request) override;
   void receive(const dht::NodeId& from, const dht::Message& message);
 
  private:
   void start(const dht::NodeOptions& options) override;
+  void join_through(std::span<const dht::Seed> seeds) override;
   void stop() override;
   std::optional<dht::Instant> next_deadline() const override { return node_->next_deadline(); }
   void on_deadline() override;

@@ -41,6 +41,7 @@ Report World::run() {
   is_healed_ = true;
   mesh_.heal();
   queue_.run_until(queue_.now() + healing_time, stop);
+  check_views();
   clients_.read_everything();
   queue_.run_until(queue_.now() + seconds(20), stop);
   check_replicas_equal();
@@ -139,8 +140,7 @@ void World::wipe_one() {
   queue_.after(seconds(1), [this, victim] {
     Device& wiped = mesh_.at(victim);
     if (!wiped.is_up()) wiped.boot();
-    wiped.join(
-        std::array{mesh_.at((victim + 1) % mesh_.size()).as_seed(), mesh_.at((victim + 2) % mesh_.size()).as_seed()});
+    wiped.join({mesh_.at((victim + 1) % mesh_.size()).as_seed(), mesh_.at((victim + 2) % mesh_.size()).as_seed()});
   });
 }
 
@@ -187,6 +187,17 @@ void World::check_limits() {
   const dht::Node& node = device.node();
   if (node.tickets_open() > dht::limits::tickets_max) findings_.add("more tickets are open than the limit allows");
   if (node.members().size() >= mesh_.size()) findings_.add("a node knows more members than there are");
+}
+
+// Everybody has been up for a while, and reachable: everybody takes everybody for alive.
+void World::check_views() {
+  for (std::size_t i = 0; i < mesh_.size(); ++i) {
+    const auto members = mesh_.at(i).node().members();
+    const auto is_alive = [](const dht::Member* member) { return member->state == dht::MemberState::alive; };
+    const auto alive = std::ranges::count_if(members, is_alive);
+    if (static_cast<std::size_t>(alive) + 1 == mesh_.size()) continue;
+    findings_.add(fmt::format("after healing device {} takes {} of {} others for alive", i, alive, mesh_.size() - 1));
+  }
 }
 
 // Checker 4, for keys that were read after healing: all replicas hold the same rows.

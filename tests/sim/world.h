@@ -48,6 +48,7 @@ class World final : public Onlooker {
   // Checkers.
   void check_author_remembers(std::size_t author);
   void check_limits();
+  void check_views();
   void check_replicas_equal();
 
   Report report() const;
