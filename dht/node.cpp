@@ -239,7 +239,7 @@ void Node::State::rejoin_when_alone(Now now, Outputs& out) {
     if (member->state != MemberState::dead) return;
     lost.push_back(member->contact.id);
   }
-  if (!joining.next_deadline()) joining.start(now, lost, table.self().bytes, out);
+  joining.start(now, lost, table.self().bytes, out);
 }
 
 void Node::State::refresh_contact(const NodeId& node) {
