@@ -233,11 +233,7 @@ void Driver::turn() {
   // A turn that wrote nothing may have asked for what is durable already.
   if (submitted_ <= committed_) host_->committed(now, committed_, out_);
   is_dirty_ = is_dirty_ || !out_.completions.empty() || !out_.events.empty();
-  network_.carry_out(out_);
-  out_.datagrams.clear();
-  out_.opens.clear();
-  out_.writes.clear();
-  out_.closes.clear();
+  carry_out();
   server_->flush();
   is_dirty_ = is_dirty_ || has_outputs(out_);
 }
@@ -247,6 +243,20 @@ void Driver::hand_over() {
   submitted_ = home_->database().submit();
   host_->end_turn(submitted_);
   pace_.submitted(submitted_, read_clocks().instant);
+}
+
+// Carrying out is input too: a connection that fails at once, or took all it was given, makes the host say more. That
+// gathers in out_ for the next round.
+void Driver::carry_out() {
+  leaving_.datagrams.swap(out_.datagrams);
+  leaving_.opens.swap(out_.opens);
+  leaving_.writes.swap(out_.writes);
+  leaving_.closes.swap(out_.closes);
+  network_.carry_out(leaving_);
+  leaving_.datagrams.clear();
+  leaving_.opens.clear();
+  leaving_.writes.clear();
+  leaving_.closes.clear();
 }
 
 // What a mesh of one brought along is handed to its replicas.

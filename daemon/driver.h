@@ -103,6 +103,7 @@ class Driver : private SocketServer::Handler,
   void finish_turn();
   void turn();
   void hand_over();
+  void carry_out();
   void spread();
   void collect();
   void fail(const dht::Error& error);
@@ -136,6 +137,7 @@ class Driver : private SocketServer::Handler,
   std::optional<dht::Now> now_;
   std::optional<dht::Status> accepts_writes_;
   dht::HostOutputs out_;
+  dht::HostOutputs leaving_;  // empty but for its memory, outside carry_out()
   bool is_dirty_ = false;
 
   dht::Instant started_{};
