@@ -49,6 +49,20 @@ def two_of_five_daemons_die_and_every_value_is_still_read():
                 check(answer["found"] and answer["values"][0]["value"] == item["value"], f"{answer}")
 
 
+def a_large_import_cuts_no_stream():
+    with mesh(3) as daemons:
+        with contextlib.closing(daemons[0].client()) as client:
+            for part in range(8):
+                items = [{"key": f"k{part}/{i}", "value": b"x" * 2000} for i in range(1000)]
+                result = client.ok("mput", items=items, wait="all", timeout_ms=10000)
+                check(result["failed"] == 0, f"{result}")
+        for daemon in daemons:
+            with contextlib.closing(daemon.client()) as client:
+                counters = client.ok("status")["counters"]
+            check(counters["handshakes_done"] <= 12, f"streams were cut and made anew: {counters}")
+            check(counters["over_budget"] == 0 and counters["dials_held_back"] == 0, f"{counters}")
+
+
 def a_dead_daemon_is_routed_around_within_seconds_and_welcomed_back():
     with mesh(3) as daemons:
         daemons[2].kill()
@@ -198,6 +212,7 @@ run_tests(
     a_value_put_on_one_daemon_is_read_on_another,
     a_daemon_started_with_an_invite_joins,
     two_of_five_daemons_die_and_every_value_is_still_read,
+    a_large_import_cuts_no_stream,
     a_dead_daemon_is_routed_around_within_seconds_and_welcomed_back,
     a_restarted_daemon_has_its_values_and_its_identity,
     a_joining_daemon_brings_its_own_records,
