@@ -162,8 +162,9 @@ build/debug/tidy/%.ok: build/debug/obj/%.o .clang-tidy | build/deps/tools
 
 .PHONY: install
 install: all  ## Install below PREFIX=/usr/local (and DESTDIR).
-	install -d $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install $(programs) $(DESTDIR)$(PREFIX)/bin
+	sed 's|/usr/local|$(PREFIX)|' packaging/kithd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/kithd.service
 	for page in $(wildcard docs/man/*.[158]); do \
 	  install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 
