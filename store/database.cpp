@@ -102,6 +102,12 @@ DatabaseCounters Database::counters() const {
           .reads_failed = reader_->counters().reads_failed};
 }
 
+const KeyRows& Database::peek(const KeyHash& key) {
+  if (const RowCache::Entry* held = cache_.peek(key)) return held->content;
+  peeked_ = reader_->rows(key);
+  return peeked_;
+}
+
 void Database::replace(const KeyHash& key, Rows rows) {
   RowCache::Entry& read = entry(key);
   RowCache::Entry& held = read.content.is_unread ? cache_.insert(key, read.content) : read;
@@ -165,6 +171,17 @@ dht::ScanPage Database::scan(const std::optional<KeyHash>& after, std::string_vi
 std::vector<KeyHash> Database::keys_after(const std::optional<KeyHash>& after) {
   std::vector<KeyHash> keys;
   for (const Reader::Named& named : names_after(after)) keys.push_back(named.key);
+  return keys;
+}
+
+std::vector<KeyHash> Database::keys_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) {
+  const std::vector<KeyHash> stored = reader_->keys_between(first, last, count_max);
+  const std::vector<KeyHash> pinned = cache_.pinned_keys();
+  const auto begin = std::ranges::lower_bound(pinned, first);
+  std::vector<KeyHash> keys;
+  std::set_union(stored.begin(), stored.end(), begin, std::upper_bound(begin, pinned.end(), last),
+                 std::back_inserter(keys));
+  keys.resize(std::min(keys.size(), count_max));
   return keys;
 }
 

@@ -68,6 +68,7 @@ class Database : public dht::RecordStore {
   std::size_t cached_bytes() const { return cache_.bytes(); }
 
   const dht::KeyRows& read(const dht::KeyHash& key) override { return entry(key).content; }
+  const dht::KeyRows& peek(const dht::KeyHash& key) override;
   void replace(const dht::KeyHash& key, dht::Rows rows) override;
 
   void outbox_add(const dht::KeyHash& key, const dht::NodeId& target) override;
@@ -78,6 +79,8 @@ class Database : public dht::RecordStore {
   dht::ScanPage scan(const std::optional<dht::KeyHash>& after, std::string_view prefix, std::size_t count_max) override;
 
   std::vector<dht::KeyHash> keys_after(const std::optional<dht::KeyHash>& after) override;
+  std::vector<dht::KeyHash> keys_between(const dht::KeyHash& first, const dht::KeyHash& last,
+                                         std::size_t count_max) override;
 
   std::optional<dht::Operation> find_operation(const dht::OpId& op_id) override;
   void remember_operation(const dht::OpId& op_id, const dht::Operation& operation) override;
@@ -124,6 +127,7 @@ class Database : public dht::RecordStore {
   std::optional<dht::AuthorState> author_;
   dht::StoreTotals totals_;
   RowCache cache_;
+  dht::KeyRows peeked_;     // what peek() gave last
   RowCache::Entry unread_;  // the key that the disk did not give last: it is not cached, so that it is asked again
   Uncommitted<OutboxKey, Present> outbox_;
   Uncommitted<dht::OpId, dht::Operation> operations_;

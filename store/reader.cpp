@@ -27,12 +27,14 @@ dht::Result<Reader> Reader::open(const Connection::Options& options, const Seale
   dht::Result<Connection> connection = Connection::open(options);
   if (!connection) return connection.error();
   reader.connection_ = std::move(*connection);
-  const std::array<std::pair<Statement*, const char*>, 9> wanted{{
+  const std::array<std::pair<Statement*, const char*>, 10> wanted{{
       {&reader.begin_, "begin"},
       {&reader.commit_, "commit"},
       {&reader.rows_,
        "select actor_tag, variant, roles, seal, record from records where key_hash = ? order by actor_tag, variant"},
       {&reader.names_, "select key_hash, rowid from records where key_hash > ? order by key_hash, actor_tag, variant"},
+      {&reader.keys_,
+       "select distinct key_hash from records where key_hash >= ? and key_hash <= ? order by key_hash limit ?"},
       {&reader.outbox_for_, "select key_hash, seal from outbox where target = ? order by key_hash"},
       {&reader.outbox_, "select seal from outbox where target = ? and key_hash = ?"},
       {&reader.operation_, "select key_hash, seq, expires_ms, seal from operations where op_id = ?"},
@@ -77,6 +79,17 @@ std::vector<Reader::Named> Reader::names(const std::optional<dht::KeyHash>& afte
   }
   names_.reset();
   head_.close();
+  return result;
+}
+
+std::vector<dht::KeyHash> Reader::keys_between(const dht::KeyHash& first, const dht::KeyHash& last,
+                                               std::size_t count_max) {
+  std::vector<dht::KeyHash> result;
+  begin(keys_).bind(1, first.bytes).bind(2, last.bytes).bind(3, static_cast<std::int64_t>(count_max));
+  while (next(keys_)) {
+    dht::KeyHash key;
+    if (copy_exactly(keys_.blob(0), key.bytes)) result.push_back(key);
+  }
   return result;
 }
 

@@ -34,6 +34,9 @@ class Reader {
   };
   std::vector<Named> names(const std::optional<dht::KeyHash>& after, std::size_t count_max);
 
+  // The first keys from `first` on, up to and with `last`; the index holds all that this needs.
+  std::vector<dht::KeyHash> keys_between(const dht::KeyHash& first, const dht::KeyHash& last, std::size_t count_max);
+
   std::vector<dht::KeyHash> outbox_for(const dht::NodeId& target, std::size_t count_max);
   bool has_outbox(const dht::NodeId& target, const dht::KeyHash& key);
   std::optional<dht::Operation> operation(const dht::OpId& id);
@@ -63,6 +66,7 @@ class Reader {
   Statement commit_;
   Statement rows_;
   Statement names_;
+  Statement keys_;
   Statement outbox_for_;
   Statement outbox_;
   Statement operation_;

@@ -128,26 +128,35 @@ std::vector<KeyHash> MemoryStore::outbox_for(const NodeId& target, std::size_t c
 }
 
 ScanPage MemoryStore::scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) {
-  std::vector<std::pair<KeyHash, std::string_view>> found;
-  for (const auto& [hash, held] : tables_.keys) {
-    if (held.rows.empty() || (after && hash <= *after)) continue;
-    const std::string_view name = held.rows.front().record.key();
-    if (name.starts_with(prefix) && is_listed(held.rows)) found.emplace_back(hash, name);
-  }
   ScanPage page;
-  const std::size_t count = std::min(count_max, found.size());
-  std::ranges::partial_sort(found, found.begin() + static_cast<std::ptrdiff_t>(count));
-  for (std::size_t i = 0; i < count; ++i) page.keys.emplace_back(found[i].second);
-  if (count > 0 && count < found.size()) page.next = found[count - 1].first;
+  std::optional<KeyHash> last;
+  for (auto at = after ? tables_.keys.upper_bound(*after) : tables_.keys.begin(); at != tables_.keys.end(); ++at) {
+    const Rows& rows = at->second.rows;
+    if (rows.empty() || !rows.front().record.key().starts_with(prefix) || !is_listed(rows)) continue;
+    if (page.keys.size() == count_max) {
+      page.next = last;
+      break;
+    }
+    page.keys.emplace_back(rows.front().record.key());
+    last = at->first;
+  }
   return page;
 }
 
 std::vector<KeyHash> MemoryStore::keys_after(const std::optional<KeyHash>& after) {
   std::vector<KeyHash> keys;
-  for (const auto& [hash, held] : tables_.keys) {
-    if (!after || hash > *after) keys.push_back(hash);
+  for (auto at = after ? tables_.keys.upper_bound(*after) : tables_.keys.begin(); at != tables_.keys.end(); ++at) {
+    keys.push_back(at->first);
   }
-  std::ranges::sort(keys);
+  return keys;
+}
+
+std::vector<KeyHash> MemoryStore::keys_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) {
+  std::vector<KeyHash> keys;
+  for (auto at = tables_.keys.lower_bound(first); at != tables_.keys.end() && at->first <= last; ++at) {
+    if (keys.size() == count_max) break;
+    keys.push_back(at->first);
+  }
   return keys;
 }
 

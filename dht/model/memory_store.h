@@ -6,7 +6,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -23,7 +22,7 @@ class MemoryStore : public RecordStore {
  public:
   // What the database holds.
   struct Tables {
-    std::unordered_map<KeyHash, KeyRows> keys;
+    std::map<KeyHash, KeyRows> keys;
     std::set<std::pair<NodeId, KeyHash>> outbox;
     std::map<OpId, Operation> operations;
     std::map<NodeId, crypto::Bytes> contacts;
@@ -67,6 +66,7 @@ class MemoryStore : public RecordStore {
   ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) override;
 
   std::vector<KeyHash> keys_after(const std::optional<KeyHash>& after) override;
+  std::vector<KeyHash> keys_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) override;
 
   std::optional<Operation> find_operation(const OpId& op_id) override;
   void remember_operation(const OpId& op_id, const Operation& operation) override;

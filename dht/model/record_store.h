@@ -61,6 +61,9 @@ class RecordStore {
   // Valid until the next call on this store. What is unread must not be taken for absent, nor replaced.
   virtual const KeyRows& read(const KeyHash& key) = 0;
 
+  // As read(), for whoever looks at many keys once: they must not push out what is asked for again and again.
+  virtual const KeyRows& peek(const KeyHash& key) { return read(key); }
+
   // The key's rows as they are to be from now on; empty erases. The store finds out what changed.
   virtual void replace(const KeyHash& key, Rows rows) = 0;
 
@@ -75,6 +78,9 @@ class RecordStore {
 
   // The next keys after `after` in hash order, listed or not, a page of them; empty at the end. Some may have no rows.
   virtual std::vector<KeyHash> keys_after(const std::optional<KeyHash>& after) = 0;
+
+  // The first keys from `first` on, up to and with `last`, in hash order. Some may have no rows.
+  virtual std::vector<KeyHash> keys_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) = 0;
 
   virtual std::optional<Operation> find_operation(const OpId& op_id) = 0;
   virtual void remember_operation(const OpId& op_id, const Operation& operation) = 0;

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "dht/repair/digest_trie.h"
+
+namespace kith::dht {
+
+// The store as all of a node sees it: each change passes by the digest trie on its way, so that none can be forgotten.
+class TrackedStore final : public RecordStore {
+ public:
+  // Both outlive this object.
+  TrackedStore(RecordStore& store, DigestTrie& trie) : store_(store), trie_(trie) {}
+
+  void replace(const KeyHash& key, Rows rows) override {
+    const KeyRows& held = store_.read(key);
+    if (held.is_damaged) trie_.doubt(partition_of(key));
+    trie_.change(key, held.rows, rows);
+    store_.replace(key, std::move(rows));
+  }
+
+  // A damaged row was counted while it was whole.
+  const KeyRows& read(const KeyHash& key) override {
+    const KeyRows& held = store_.read(key);
+    if (held.is_damaged) trie_.doubt(partition_of(key));
+    return held;
+  }
+
+  const KeyRows& peek(const KeyHash& key) override { return store_.peek(key); }
+  Status accepts_writes() override { return store_.accepts_writes(); }
+  void outbox_add(const KeyHash& key, const NodeId& target) override { store_.outbox_add(key, target); }
+  void outbox_remove(const KeyHash& key, const NodeId& target) override { store_.outbox_remove(key, target); }
+  std::vector<KeyHash> outbox_for(const NodeId& target, std::size_t count_max) override {
+    return store_.outbox_for(target, count_max);
+  }
+  ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) override {
+    return store_.scan(after, prefix, count_max);
+  }
+  std::vector<KeyHash> keys_after(const std::optional<KeyHash>& after) override { return store_.keys_after(after); }
+  std::vector<KeyHash> keys_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) override {
+    return store_.keys_between(first, last, count_max);
+  }
+  std::optional<Operation> find_operation(const OpId& op_id) override { return store_.find_operation(op_id); }
+  void remember_operation(const OpId& op_id, const Operation& operation) override {
+    store_.remember_operation(op_id, operation);
+  }
+  std::optional<AuthorState> author_state() const override { return store_.author_state(); }
+  void reserve(const AuthorState& state) override { store_.reserve(state); }
+  std::vector<crypto::Bytes> contacts() override { return store_.contacts(); }
+  void remember_contact(const NodeId& id, crypto::ByteSpan contact) override { store_.remember_contact(id, contact); }
+  void forget_contact(const NodeId& id) override { store_.forget_contact(id); }
+  StoreTotals totals() const override { return store_.totals(); }
+
+ private:
+  RecordStore& store_;
+  DigestTrie& trie_;
+};
+
+}  // namespace kith::dht

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <rapidcheck.h>
+#include <catch2/catch.hpp>
+
+#include "dht/model/memory_store.h"
+#include "dht/repair/tracked_store.h"
+#include "tests/support/records.h"
+
+namespace kith::dht {
+namespace {
+
+constexpr DataKey data_key{1, 2, 3};
+
+Record numbered(std::uint64_t number, Seq seq = 1, std::uint64_t author = 1) {
+  return tests::record_of({.author = author, .seq = seq, .key = "default/" + std::to_string(number)});
+}
+
+Rows rows_of(const Record& record) { return {{.record = record, .is_own = false, .is_replica = true}}; }
+
+struct Node {
+  MemoryStore disk;
+  DigestTrie trie{data_key};
+  TrackedStore store{disk, trie};
+
+  void count() {
+    for (const std::uint64_t rounds = trie.rounds(); trie.rounds() == rounds;) trie.count_some(disk, 8);
+  }
+  void put(const Record& record) { store.replace(record.key_hash(), rows_of(record)); }
+};
+
+bool are_equal(const DigestTrie& a, const DigestTrie& b) {
+  for (Partition partition = 0; partition < 65536; ++partition) {
+    if (a.tally(partition) != b.tally(partition)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("a sum and its parts cancel exactly", "[repair]") {
+  rc::check([](const std::vector<std::array<std::uint64_t, 4>>& sums) {
+    Tally total;
+    for (const auto& sum : sums) total += Tally{1, sum};
+    for (const auto& sum : sums) total -= Tally{1, sum};
+    RC_ASSERT(total == Tally{});
+  });
+  Tally most{1, {~0ULL, ~0ULL, ~0ULL, ~0ULL}};
+  CHECK((most += Tally{0, {1, 0, 0, 0}}) == Tally{1, {}});
+  CHECK((most -= Tally{0, {1, 0, 0, 0}}) == Tally{1, {~0ULL, ~0ULL, ~0ULL, ~0ULL}});
+}
+
+TEST_CASE("two records that are there twice do not cancel, as they would by XOR", "[repair]") {
+  const RecordHasher hasher(data_key);
+  const Tally once = hasher.of(numbered(1));
+  Tally twice = once;
+  twice += once;
+  CHECK(twice.sum != Tally{}.sum);
+  CHECK(twice != once);
+}
+
+TEST_CASE("a record's hash depends on its key, actor, seq and signature, and on the mesh", "[repair]") {
+  const RecordHasher hasher(data_key);
+  const std::vector<Tally> tallies{hasher.of(numbered(1)), hasher.of(numbered(2)), hasher.of(numbered(1, 2)),
+                                   hasher.of(numbered(1, 1, 2)), RecordHasher(DataKey{9}).of(numbered(1))};
+  for (std::size_t i = 0; i < tallies.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) CHECK(tallies[i] != tallies[j]);
+  }
+}
+
+TEST_CASE("the order of writes does not matter to the trie", "[repair]") {
+  rc::check([] {
+    const auto numbers = *rc::gen::unique<std::vector<std::uint16_t>>(rc::gen::arbitrary<std::uint16_t>());
+    auto shuffled = numbers;
+    std::ranges::reverse(shuffled);
+    Node one;
+    Node other;
+    one.count();
+    other.count();
+    for (const auto number : numbers) one.put(numbered(number));
+    for (const auto number : shuffled) {
+      other.put(numbered(number, 7, 2));
+      other.put(numbered(number));
+    }
+    RC_ASSERT(are_equal(one.trie, other.trie));
+  });
+}
+
+TEST_CASE("a trie counted anew equals the one kept with every write, also of writes made while it was counted",
+          "[repair]") {
+  rc::check([](const std::vector<std::uint8_t>& before, const std::vector<std::uint8_t>& during) {
+    Node node;
+    for (const auto number : before) node.put(numbered(number));
+    Seq seq = 2;
+    for (const auto number : during) {
+      node.trie.count_some(node.disk, 1);
+      number % 3 == 0 ? node.store.replace(hash_key("default/" + std::to_string(number)), {})
+                      : node.put(numbered(number, ++seq));
+    }
+    node.count();
+    const std::uint64_t corrections = node.trie.corrections();
+    DigestTrie anew(data_key);
+    while (!anew.is_counted()) anew.count_some(node.disk, 3);
+    RC_ASSERT(are_equal(node.trie, anew));
+    node.count();
+    RC_ASSERT(node.trie.corrections() == corrections);
+  });
+}
+
+TEST_CASE("an author's own row that is no replica's is in no digest", "[repair]") {
+  Node node;
+  node.count();
+  const Record record = numbered(1);
+  node.store.replace(record.key_hash(), {{.record = record, .is_own = true, .is_replica = false}});
+  CHECK(node.trie.tally(partition_of(record.key_hash())) == Tally{});
+}
+
+TEST_CASE("a row that the disk lost leaves the tally when it is counted again, or at once when it was noticed",
+          "[repair]") {
+  Node node;
+  node.count();
+  const Record record = numbered(1);
+  const Partition partition = partition_of(record.key_hash());
+  node.put(record);
+  node.disk.commit();
+  node.disk.damage(record.key_hash());
+  CHECK(node.trie.tally(partition).count == 1);
+  SECTION("in the next round") { node.count(); }
+  SECTION("at a read") {
+    node.store.read(record.key_hash());
+    REQUIRE(node.trie.has_doubts());
+    node.trie.count_some(node.disk, 1);
+  }
+  SECTION("at a write") {
+    node.put(numbered(1, 2));
+    node.trie.count_some(node.disk, 1);
+    CHECK(node.trie.tally(partition) == node.trie.hasher().of(numbered(1, 2)));
+    return;
+  }
+  CHECK(node.trie.tally(partition) == Tally{});
+  CHECK(node.trie.corrections() == 1);
+}
+
+TEST_CASE("a partition that comes to hold something is named once", "[repair]") {
+  Node node;
+  node.count();
+  node.put(numbered(1));
+  CHECK(node.trie.take_arrivals() == std::vector{partition_of(numbered(1).key_hash())});
+  node.put(numbered(1, 2));
+  CHECK(node.trie.take_arrivals().empty());
+}
+
+}  // namespace kith::dht
