@@ -61,6 +61,7 @@ struct Node::State final : Neighbours {
     return liveness.member_count() == 0 || (settled_since && *settled_since + settle_time <= now);
   }
   std::vector<NodeId> usable_members() const override;
+  bool is_everywhere() override { return table.size() <= static_cast<std::size_t>(options.n); }
 
   Turn turn(Now now, Outputs& out) { return {now, out, requests, *this, store}; }
   void finish(Now now, Outputs& out, std::size_t first_send);
@@ -73,6 +74,7 @@ struct Node::State final : Neighbours {
   void answer_request(Now now, const NodeId& from, const Message& message, Outputs& out);
   void answer_join(Now now, const NodeId& from, const Join& join, std::uint64_t request_id, Outputs& out);
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
+  void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
   void take_members(Now now, const NodeId& from, const Message& message, Outputs& out);
   MembersReply members_after(const NodeId& after) const;
@@ -209,6 +211,7 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   if (change.kind == Kind::joined || change.kind == Kind::contact) refresh_contact(change.node);
   if (change.kind == Kind::contact) return;
   settled_since = now.instant;
+  if (change.kind != Kind::suspect) coordinator.on_members_changed(now.instant);
   switch (change.kind) {
     case Kind::joined:
       out.events.push_back({EventKind::member_joined, change.node, {}});
@@ -288,10 +291,27 @@ void Node::State::answer_join(Now now, const NodeId& from, const Join& join, std
 
 void Node::State::answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id,
                                Outputs& out) {
+  if (store_request.hint && store.totals().outbox >= limits::outbox_entries_max) {
+    const StoreAnswer refused{.status = StoreStatus::refused, .reason = ErrorCode::quota, .seen = {}};
+    return reply(from, request_id, {.body = StoreReply{std::vector(store_request.records.size(), refused)}}, out);
+  }
   Replica::StoreOutcome outcome = replica.store(now.wall_ms, store_request, author);
+  if (store_request.hint) note_hint(now, store_request, outcome.reply);
   Turn turn_now = turn(now, out);
   if (outcome.author_forgot) coordinator.begin_run(turn_now);
   reply(from, request_id, {.body = std::move(outcome.reply), .release = Release::after_commit}, out);
+}
+
+// Only for a replica of the key: nobody can make this node note more than it stores.
+void Node::State::note_hint(Now now, const Store& stored, const StoreReply& reply) {
+  coordinator.on_copy_taken(now.instant);
+  for (std::size_t i = 0; i < reply.answers.size(); ++i) {
+    if (reply.answers[i].status == StoreStatus::refused) continue;
+    const KeyHash key = Record::parse(stored.records[i])->key_hash();
+    const auto& replicas = replica_set(partition_of(key)).replicas;
+    const bool is_replica = std::find(replicas.begin(), replicas.end(), *stored.hint) != replicas.end();
+    if (is_replica && *stored.hint != self()) store.outbox_add(key, *stored.hint);
+  }
 }
 
 MembersReply Node::State::members_after(const NodeId& after) const {

@@ -51,7 +51,7 @@ bool read_body(const Fields& in, FetchReply& out) { return in.take_list("a", out
 
 bool read_body(const Fields& in, Store& out) {
   return in.take_enum("p", out.purpose, StorePurpose::repair) &&
-         in.take_list("r", out.records, limits::batch_items_max);
+         in.take_list("r", out.records, limits::batch_items_max) && in.take_if_there("h", out.hint);
 }
 
 bool read_body(const Fields& in, StoreReply& out) { return in.take_list("a", out.answers, limits::batch_items_max); }

@@ -129,7 +129,9 @@ void write_body(const Find& find, Map& map) { map.field("t", find.target).field(
 void write_body(const FindReply& reply, Map& map) { map.field("c", reply.contacts); }
 void write_body(const Fetch& fetch, Map& map) { map.field("f", code(fetch.form)).field("k", fetch.keys); }
 void write_body(const FetchReply& reply, Map& map) { map.field("a", reply.answers); }
-void write_body(const Store& store, Map& map) { map.field("p", code(store.purpose)).field("r", store.records); }
+void write_body(const Store& store, Map& map) {
+  map.field("p", code(store.purpose)).field("r", store.records).field("h", store.hint);
+}
 void write_body(const StoreReply& reply, Map& map) { map.field("a", reply.answers); }
 
 void write_body(const Scan& scan, Map& map) {

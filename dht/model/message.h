@@ -97,6 +97,7 @@ enum class StorePurpose : std::uint8_t { write = 0, repair = 1 };
 struct Store {
   StorePurpose purpose = StorePurpose::write;
   std::vector<crypto::Bytes> records;
+  std::optional<NodeId> hint{};  // the replica that the receiver stands in for: it is to hand the records on
 };
 enum class StoreStatus : std::uint8_t { stored = 0, stale = 1, refused = 2 };
 struct StoreAnswer {

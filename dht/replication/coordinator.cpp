@@ -41,7 +41,12 @@ Duration bounded(Duration deadline) {
 }  // namespace
 
 Coordinator::Coordinator(QuorumDefaults defaults, DataKey data_key, Author& author, Replica& replica, crypto::Rng rng)
-    : defaults_(defaults), data_key_(data_key), author_(author), replica_(replica), rng_(std::move(rng)) {}
+    : defaults_(defaults),
+      data_key_(data_key),
+      author_(author),
+      replica_(replica),
+      rng_(std::move(rng)),
+      handoff_(data_key) {}
 
 // ---- writing
 
@@ -273,6 +278,7 @@ void Coordinator::on_reply(Turn& turn, const NodeId& from, const RequestOwner& o
     if (const auto* stored = std::get_if<StoreReply>(&reply)) outbox_.on_answer(turn, from, *stored);
     return;
   }
+  if (owner.kind == RequestOwner::Kind::handoff) return handoff_.on_reply(turn, owner, reply);
   if (owner.kind == RequestOwner::Kind::write) return on_write_reply(turn, from, owner, reply);
   if (owner.kind == RequestOwner::Kind::read) return on_read_reply(turn, owner, reply);
   const auto listing = listings_.find(owner.ticket);
@@ -363,6 +369,7 @@ void Coordinator::on_read_reply(Turn& turn, const RequestOwner& owner, const Bod
 
 void Coordinator::on_silence(Turn& turn, const NodeId& node, const RequestOwner& owner) {
   if (owner.kind == RequestOwner::Kind::outbox) return outbox_.on_silence(node);
+  if (owner.kind == RequestOwner::Kind::handoff) return handoff_.on_silence(turn, owner);
   if (const auto write = writes_.find(owner.ticket); write != writes_.end()) {
     write->second.on_silence(turn, owner.slot);
     settle(turn, owner.ticket, write->second);
@@ -389,6 +396,7 @@ void Coordinator::on_away(Turn& turn, const NodeId& node) {
 
 void Coordinator::on_deadline(Turn& turn) {
   outbox_.on_deadline(turn);
+  handoff_.on_deadline(turn);
   while (const auto ticket = wakeups_.pop_due(turn.now.instant)) {
     if (const auto write = writes_.find(*ticket); write != writes_.end()) {
       write->second.on_deadline(turn);

@@ -11,6 +11,7 @@
 #include "dht/model/author.h"
 #include "dht/model/requests.h"
 #include "dht/model/token.h"
+#include "dht/replication/handoff.h"
 #include "dht/replication/listing.h"
 #include "dht/replication/outbox.h"
 #include "dht/replication/read.h"
@@ -43,16 +44,22 @@ class Coordinator {
   // The mesh suspects the node, or no road leads there.
   void on_away(Turn& turn, const NodeId& node);
   void on_back(Turn& turn, const NodeId& node) { outbox_.on_member_back(turn, node); }
+  // The members are others than before: keys may belong elsewhere.
+  void on_members_changed(Instant now) { handoff_.on_change(now); }
+  void on_copy_taken(Instant now) { handoff_.on_copy_taken(now); }
 
   void start(Instant now) { outbox_.start(now); }
   void on_deadline(Turn& turn);
-  std::optional<Instant> next_deadline() const { return earlier(wakeups_.next(), outbox_.next_deadline()); }
+  std::optional<Instant> next_deadline() const {
+    return earlier(wakeups_.next(), earlier(outbox_.next_deadline(), handoff_.next_deadline()));
+  }
 
   // A new run: what the author knows of its past no longer binds it.
   void begin_run(Turn& turn);
 
   std::size_t tickets_open() const { return writes_.size() + reads_.size() + listings_.size(); }
   std::uint64_t read_repairs() const { return read_repairs_; }
+  const Handoff::Counters& handoff_counters() const { return handoff_.counters(); }
 
  private:
   Result<WriteTerms> author_write(Turn& turn, const PutRequest& request, Ticket ticket);
@@ -85,6 +92,7 @@ class Coordinator {
   Replica& replica_;
   crypto::Rng rng_;
   Outbox outbox_;
+  Handoff handoff_;
   Ticket last_ticket_ = 0;
   std::unordered_map<Ticket, Write> writes_;
   std::unordered_map<Ticket, Read> reads_;

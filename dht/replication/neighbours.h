@@ -27,6 +27,8 @@ class Neighbours {
   // No member came, went or was doubted for a while: the nodes asked are the nodes that were written to.
   virtual bool is_settled(Instant now) const = 0;
   virtual std::vector<NodeId> usable_members() const = 0;  // this node included
+  // No more members than replicas: this node holds every partition.
+  virtual bool is_everywhere() = 0;
 };
 
 struct Turn {

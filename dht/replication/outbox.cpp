@@ -2,15 +2,46 @@
 #include "dht/replication/outbox.h"
 
 #include <algorithm>
+#include <functional>
+#include <span>
+
+#include "dht/model/limits.h"
 
 namespace kith::dht {
 
 namespace {
 
-constexpr std::size_t batch_records = 64;
+constexpr std::size_t batch_keys = 64;
+constexpr std::size_t batch_records = limits::batch_items_max;
 constexpr std::size_t batch_bytes = 256U << 10U;
 constexpr Duration round_interval = std::chrono::seconds(15);
 constexpr Duration delivery_deadline = std::chrono::seconds(10);
+
+// Room may be found, and a clock that is behind catches up; a record that breaks a rule breaks it for ever.
+bool may_be_taken_later(const StoreAnswer& answer) {
+  return answer.status == StoreStatus::refused &&
+         (answer.reason == ErrorCode::quota || answer.reason == ErrorCode::storage ||
+          answer.reason == ErrorCode::clock_skew);
+}
+
+std::size_t bytes_of(const Rows& rows) {
+  std::size_t bytes = 0;
+  for (const Row& row : rows) bytes += row.record.bytes().size();
+  return bytes;
+}
+
+// As many as a message holds, the newest first; what is left out, if siblings are that large, is repaired otherwise.
+void append_records(const Rows& rows, std::vector<crypto::Bytes>& records) {
+  std::vector<const Record*> newest;
+  for (const Row& row : rows) newest.push_back(&row.record);
+  std::ranges::sort(newest, std::greater{}, &Record::seq);
+  std::size_t bytes = 0;
+  for (const Record* record : newest) {
+    bytes += record->bytes().size();
+    if (bytes > limits::record_bytes_max || records.size() == batch_records) return;
+    records.push_back(record->bytes());
+  }
+}
 
 }  // namespace
 
@@ -32,18 +63,18 @@ void Outbox::deliver(Turn& turn, const NodeId& node) {
   Store store{.purpose = StorePurpose::repair, .records = {}};
   std::vector<Delivered> delivered;
   std::size_t bytes = 0;
-  for (const KeyHash& key : turn.store.outbox_for(node, batch_records)) {
-    if (bytes > batch_bytes) break;
-    const std::size_t before = delivered.size();
+  for (const KeyHash& key : turn.store.outbox_for(node, batch_keys)) {
     const KeyRows& held = turn.store.read(key);
     if (held.is_unread) continue;  // a later round finds it again
-    for (const Row& row : held.rows) {
-      if (!row.is_own) continue;
-      delivered.push_back({key, row.record.seq()});
-      store.records.push_back(row.record.bytes());
-      bytes += row.record.bytes().size();
-    }
-    if (delivered.size() == before) turn.store.outbox_remove(key, node);
+    if (held.rows.empty() && !held.is_damaged) turn.store.outbox_remove(key, node);
+    const std::size_t total = bytes_of(held.rows);
+    const bool has_room = bytes + total <= batch_bytes && store.records.size() + held.rows.size() <= batch_records;
+    if (!delivered.empty() && !has_room) break;
+    bytes += total;
+    const std::size_t before = store.records.size();
+    append_records(held.rows, store.records);
+    const std::size_t records = store.records.size() - before;
+    if (records > 0) delivered.push_back({.key = key, .seen = joined_context(held.rows), .records = records});
   }
   if (delivered.empty()) return;
   in_flight_[node] = std::move(delivered);
@@ -56,10 +87,9 @@ void Outbox::deliver(Turn& turn, const NodeId& node) {
 }
 
 // Written again since the batch left, or who knows: the answer says nothing of that.
-bool Outbox::may_have_newer_own_row(Turn& turn, const Delivered& delivered) {
+bool Outbox::may_have_more(Turn& turn, const Delivered& delivered) {
   const KeyRows& held = turn.store.read(delivered.key);
-  return held.is_unread || std::any_of(held.rows.begin(), held.rows.end(),
-                                       [&](const Row& row) { return row.is_own && row.record.seq() > delivered.seq; });
+  return held.is_unread || joined_context(held.rows) != delivered.seen;
 }
 
 void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) {
@@ -67,16 +97,16 @@ void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) 
   if (found == in_flight_.end()) return;
   const std::vector<Delivered> delivered = std::move(found->second);
   in_flight_.erase(found);
-  if (reply.answers.size() != delivered.size()) return;  // no answer at all: the next round asks again
+  std::size_t records = 0;
+  for (const Delivered& each : delivered) records += each.records;
+  if (reply.answers.size() != records) return;  // no answer at all: the next round asks again
   bool any_kept = false;
-  for (std::size_t i = 0; i < delivered.size(); ++i) {
-    const StoreAnswer& answer = reply.answers[i];
-    // Room may be found later; a record that breaks a rule breaks it for ever.
-    const bool is_kept = answer.status == StoreStatus::refused &&
-                         (answer.reason == ErrorCode::quota || answer.reason == ErrorCode::storage ||
-                          answer.reason == ErrorCode::clock_skew);
+  auto answers = std::span(reply.answers);
+  for (const Delivered& each : delivered) {
+    const bool is_kept = std::ranges::any_of(answers.first(each.records), may_be_taken_later);
+    answers = answers.subspan(each.records);
     any_kept |= is_kept;
-    if (!is_kept && !may_have_newer_own_row(turn, delivered[i])) turn.store.outbox_remove(delivered[i].key, node);
+    if (!is_kept && !may_have_more(turn, each)) turn.store.outbox_remove(each.key, node);
   }
   if (!any_kept) deliver(turn, node);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The outbox: what this node wrote as an author and some replica, away at the time, has not confirmed. It is delivered
-// in paced batches when the replica is back; one batch at a time to each.
+// The outbox: what some replica, away at the time, has not confirmed. As an author this node notes its own writes, as a
+// stand-in what it took for a replica (hinted handoff, Dynamo §4.6). All that it holds of such a key is delivered in
+// paced batches when the replica is back; one batch at a time to each.
 #pragma once
 
 #include <deque>
@@ -28,11 +29,12 @@ class Outbox {
  private:
   struct Delivered {
     KeyHash key;
-    Seq seq = 0;
+    VersionVector seen;  // of what left
+    std::size_t records = 0;
   };
 
   void deliver(Turn& turn, const NodeId& node);
-  static bool may_have_newer_own_row(Turn& turn, const Delivered& delivered);
+  static bool may_have_more(Turn& turn, const Delivered& delivered);
 
   std::unordered_map<NodeId, std::vector<Delivered>> in_flight_;  // one for each record of the batch
   std::optional<Instant> next_round_;

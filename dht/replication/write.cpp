@@ -62,7 +62,7 @@ void Write::ask(Turn& turn, std::size_t slot) {
                            .owner = {RequestOwner::Kind::write, terms_.ticket, slot},
                            .round_trip = turn.neighbours.round_trip(node),
                            .deadline = terms_.deadline};
-  Store store{.purpose = StorePurpose::write, .records = {terms_.record.bytes()}};
+  Store store{.purpose = StorePurpose::write, .records = {terms_.record.bytes()}, .hint = targets_[slot].stands_in_for};
   turn.requests.ask(turn.now, terms,
                     {.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit}, turn.out);
 }
@@ -85,7 +85,7 @@ void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
 void Write::on_refusal(Turn& turn, std::size_t slot, ErrorCode reason) {
   refusal_ = reason;
   Target& target = targets_[slot];
-  if (is_about_space(reason) || target.is_stand_in) return give_up_on(turn, slot, State::refused);
+  if (is_about_space(reason) || target.stands_in_for) return give_up_on(turn, slot, State::refused);
   target.state = State::refused;
   if (may_pass(reason)) note_in_outbox(turn, target);
 }
@@ -99,13 +99,11 @@ void Write::on_away(Turn& turn, std::size_t slot) {
 }
 
 void Write::give_up_on(Turn& turn, std::size_t slot, State state) {
-  targets_[slot].state = state;
-  if (targets_[slot].is_stand_in || targets_[slot].is_author_only) {
-    add_stand_in(turn);
-    return;
-  }
-  note_in_outbox(turn, targets_[slot]);
-  if (!terms_.is_strict) add_stand_in(turn);
+  Target& target = targets_[slot];
+  target.state = state;
+  if (target.is_author_only) return;
+  if (!target.stands_in_for) note_in_outbox(turn, target);
+  if (!terms_.is_strict) add_stand_in(turn, NodeId(target.stands_in_for.value_or(target.node)));
 }
 
 // Written in the turn that asks the stand-in, whose copy may acknowledge the write: the author must not forget who
@@ -116,9 +114,9 @@ void Write::note_in_outbox(Turn& turn, Target& target) {
   turn.store.outbox_add(terms_.record.key_hash(), target.node);
 }
 
-void Write::add_stand_in(Turn& turn) {
+void Write::add_stand_in(Turn& turn, const NodeId& replica) {
   if (deadline_passed_ || candidates_.empty()) return;
-  targets_.push_back({.node = candidates_.back(), .is_stand_in = true});
+  targets_.push_back({.node = candidates_.back(), .stands_in_for = replica});
   candidates_.pop_back();
   ask(turn, targets_.size() - 1);
 }
@@ -128,10 +126,10 @@ void Write::on_deadline(Turn& turn) {
     patience_spent_ = true;
     if (terms_.is_strict || is_enough()) return;
     for (std::size_t slot = 0, known = targets_.size(); slot < known; ++slot) {
-      const bool is_late = targets_[slot].state == State::waiting && !targets_[slot].is_stand_in;
+      const bool is_late = targets_[slot].state == State::waiting && !targets_[slot].stands_in_for;
       if (!is_late || targets_[slot].node == turn.neighbours.self()) continue;
       note_in_outbox(turn, targets_[slot]);
-      add_stand_in(turn);
+      add_stand_in(turn, NodeId(targets_[slot].node));
     }
   }
   if (deadline_passed_ || terms_.deadline > turn.now.instant) return;
@@ -148,7 +146,7 @@ std::optional<Instant> Write::next_deadline() const {
 
 std::size_t Write::count(State state, bool stand_ins) const {
   return static_cast<std::size_t>(std::count_if(targets_.begin(), targets_.end(), [&](const Target& target) {
-    return !target.is_author_only && target.state == state && target.is_stand_in == stand_ins;
+    return !target.is_author_only && target.state == state && target.stands_in_for.has_value() == stand_ins;
   }));
 }
 

@@ -56,7 +56,7 @@ class Write {
   struct Target {
     NodeId node;
     State state = State::waiting;
-    bool is_stand_in = false;
+    std::optional<NodeId> stands_in_for{};
     bool is_in_outbox = false;
     bool is_author_only = false;  // this node's own row where it is no replica
   };
@@ -64,7 +64,7 @@ class Write {
   void ask(Turn& turn, std::size_t slot);
   void expect_own_commit(Turn& turn, std::size_t slot);
   void note_in_outbox(Turn& turn, Target& target);
-  void add_stand_in(Turn& turn);
+  void add_stand_in(Turn& turn, const NodeId& replica);
   void on_refusal(Turn& turn, std::size_t slot, ErrorCode reason);
   void give_up_on(Turn& turn, std::size_t slot, State state);
   std::size_t count(State state, bool stand_ins) const;

@@ -42,6 +42,7 @@ Report World::run() {
   mesh_.heal();
   queue_.run_until(queue_.now() + healing_time, stop);
   check_views();
+  check_handed_off();
   clients_.read_everything();
   queue_.run_until(queue_.now() + seconds(20), stop);
   check_replicas_equal();
@@ -197,6 +198,23 @@ void World::check_views() {
     const auto alive = std::ranges::count_if(members, is_alive);
     if (static_cast<std::size_t>(alive) + 1 == mesh_.size()) continue;
     findings_.add(fmt::format("after healing device {} takes {} of {} others for alive", i, alive, mesh_.size() - 1));
+  }
+}
+
+// What was noted for replicas that were away has been delivered, and nobody holds what belongs elsewhere.
+void World::check_handed_off() {
+  for (std::size_t i = 0; i < mesh_.size(); ++i) {
+    Device& device = mesh_.at(i);
+    const std::uint64_t waiting = device.store().totals().outbox;
+    if (waiting > 0) findings_.add(fmt::format("after healing {} deliveries wait at device {}", waiting, i));
+    for (const dht::KeyHash& key : device.store().keys_after(std::nullopt)) {
+      const auto replicas = device.node().replicas_of(dht::partition_of(key));
+      if (std::ranges::find(replicas, device.id()) != replicas.end()) continue;
+      const auto rows = device.store().read(key).rows;
+      if (!std::ranges::any_of(rows, &dht::Row::is_replica)) continue;
+      findings_.add(
+          fmt::format("after healing device {} still holds {}, which belongs elsewhere", i, rows.front().record.key()));
+    }
   }
 }
 

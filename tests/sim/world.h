@@ -49,6 +49,7 @@ class World final : public Onlooker {
   void check_author_remembers(std::size_t author);
   void check_limits();
   void check_views();
+  void check_handed_off();
   void check_replicas_equal();
 
   Report report() const;

@@ -50,6 +50,7 @@ std::vector<Sample> data_samples() {
       {"fetch", request(Fetch{FetchForm::digest, {id_of(1), id_of(2)}})},
       {"fetch reply", request(FetchReply{{found, FetchAnswer{}}})},
       {"store", request(Store{StorePurpose::repair, {Bytes{0xde, 0xad}}})},
+      {"hint", request(Store{StorePurpose::write, {Bytes{0xde, 0xad}}, id_of(3)})},
       {"store reply", request(StoreReply{{stored, StoreAnswer{StoreStatus::stale, {}, {}}, refused}})},
       {"scan", request(Scan{"default/a", id_of(4), 1000})},
       {"scan reply", request(ScanReply{{"default/a", std::string("default/\0\xff", 10)}, id_of(5)})},
@@ -132,7 +133,7 @@ Body arbitrary_body() {
     case 11:
       return FetchReply{few(arbitrary_fetch_answer())};
     case 12:
-      return Store{purpose, few(arbitrary_bytes())};
+      return Store{purpose, few(arbitrary_bytes()), maybe_id()};
     case 13:
       return StoreReply{few(arbitrary_store_answer())};
     case 14:

@@ -43,6 +43,25 @@ TEST_CASE("a confirmation says nothing of what was written after its batch left"
   CHECK(bench.sent_to(node(2)).size() == 2);
 }
 
+TEST_CASE("a stand-in delivers the copies that it took for a replica", "[outbox]") {
+  Bench bench;
+  Bench author(9);
+  Rows rows;
+  merge_record(rows, author.write_own(key, "teal"));
+  bench.store.replace(hash_key(key), rows);
+  bench.store.outbox_add(hash_key(key), node(2));
+  Outbox outbox;
+  Turn turn = bench.turn();
+  outbox.on_member_back(turn, node(2));
+  REQUIRE(bench.sent_to(node(2)).size() == 1);
+  const auto store = std::get<Store>(bench.sent_to(node(2)).front().message.body);
+  REQUIRE(store.records.size() == 1);
+  CHECK(store.records.front() == rows.front().record.bytes());
+  CHECK_FALSE(bench.store.outbox_for(node(2), 10).empty());
+  outbox.on_answer(turn, node(2), {.answers = {stored}});
+  CHECK(bench.store.outbox_for(node(2), 10).empty());
+}
+
 TEST_CASE("an answer for another number of records confirms none", "[outbox]") {
   Bench bench;
   bench.write_own(key, "teal");

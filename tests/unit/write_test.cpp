@@ -78,7 +78,8 @@ TEST_CASE("a replica known to be away is stood in for at once and noted in the o
   Turn turn = bench.turn();
   write.start(turn, bench.neighbours.set);
   CHECK(bench.sent_to(node(2)).empty());
-  CHECK(bench.sent_to(node(4)).size() == 1);
+  REQUIRE(bench.sent_to(node(4)).size() == 1);
+  CHECK(std::get<Store>(bench.sent_to(node(4)).front().message.body).hint == node(2));
   CHECK(bench.store.outbox_for(node(2), 10).size() == 1);
 }
 

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+#include "dht/replication/handoff.h"
+
+#include <algorithm>
+#include <span>
+
+#include "dht/model/limits.h"
+
+namespace kith::dht {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Members seldom come alone; whoever was doubted for a moment shall not move data.
+constexpr Duration quiet_time = 10s;
+constexpr Duration sweep_interval = 10min;
+constexpr Duration retry_interval = 30s;
+constexpr Duration answer_deadline = 10s;
+constexpr Duration step_pause = 20ms;
+constexpr std::size_t batch_keys = 64;
+constexpr std::size_t batch_bytes = 256U << 10U;
+constexpr std::size_t keys_looked_at = 2048;  // in one step
+constexpr double bytes_per_second = 1 << 20;
+
+bool holds(const std::vector<NodeId>& nodes, const NodeId& node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+std::vector<const Record*> replica_records(const Rows& rows) {
+  std::vector<const Record*> records;
+  for (const Row& row : rows) {
+    if (row.is_replica) records.push_back(&row.record);
+  }
+  return records;
+}
+
+}  // namespace
+
+void Handoff::on_change(Instant now) {
+  if (items_.empty()) after_.reset();
+  is_complete_ = false;
+  next_step_ = now + quiet_time;
+}
+
+void Handoff::on_copy_taken(Instant now) {
+  is_complete_ = false;
+  const bool is_sweeping = after_ || !items_.empty();
+  if (!is_sweeping) next_step_ = std::min(next_step_.value_or(now + quiet_time), now + quiet_time);
+}
+
+void Handoff::on_deadline(Turn& turn) {
+  if (!next_step_ || *next_step_ > turn.now.instant || !items_.empty()) return;
+  next_step_.reset();
+  if (turn.neighbours.is_everywhere()) return finish_sweep(turn.now.instant);
+  take_batch(turn);
+}
+
+// The keys of the next partition that is held here and not owned. Those on the way that belong here are passed over.
+void Handoff::take_batch(Turn& turn) {
+  std::optional<Partition> partition;
+  const std::vector<KeyHash> keys = turn.store.keys_after(after_);
+  if (keys.empty()) return finish_sweep(turn.now.instant);
+  for (std::size_t i = 0; i < std::min(keys.size(), keys_looked_at); ++i) {
+    const KeyHash& key = keys[i];
+    const bool is_next = partition && partition_of(key) != *partition;
+    if (is_next || items_.size() == batch_keys) break;
+    const auto& replicas = turn.neighbours.replica_set(partition_of(key)).replicas;
+    after_ = key;
+    if (holds(replicas, turn.neighbours.self())) continue;
+    take_key(turn, key);
+    if (!items_.empty()) partition = partition_of(key);
+  }
+  if (items_.empty()) {
+    next_step_ = turn.now.instant + step_pause;
+  } else {
+    ask_for_digests(turn);
+  }
+}
+
+void Handoff::take_key(Turn& turn, const KeyHash& key) {
+  const KeyRows& held = turn.store.read(key);
+  if (held.is_damaged || held.is_unread) return;
+  if (!replica_records(held.rows).empty()) items_.push_back({.key = key, .digest = digest_of(held.rows, data_key_)});
+}
+
+RequestTerms Handoff::terms_for(const Turn& turn, std::size_t slot) const {
+  return {.to = targets_[slot].node,
+          .owner = {RequestOwner::Kind::handoff, batch_number_, slot},
+          .round_trip = turn.neighbours.round_trip(targets_[slot].node),
+          .deadline = turn.now.instant + answer_deadline};
+}
+
+void Handoff::ask_for_digests(Turn& turn) {
+  batch_number_ += 1;
+  bytes_sent_ = 0;
+  const auto& replicas = turn.neighbours.replica_set(partition_of(items_.front().key)).replicas;
+  const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
+  if (std::any_of(replicas.begin(), replicas.end(), is_away)) {
+    is_complete_ = false;
+    items_.clear();
+    next_step_ = turn.now.instant + step_pause;
+    return;
+  }
+  Fetch fetch{.form = FetchForm::digest, .keys = {}};
+  for (const Item& item : items_) fetch.keys.push_back(item.key);
+  for (const NodeId& node : replicas) targets_.push_back({.node = node, .sent = {}, .records = {}});
+  for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
+    turn.requests.ask(turn.now, terms_for(turn, slot), {.to = targets_[slot].node, .message = {.body = fetch}},
+                      turn.out);
+  }
+}
+
+void Handoff::on_reply(Turn& turn, const RequestOwner& owner, const Body& reply) {
+  if (owner.ticket != batch_number_ || owner.slot >= targets_.size()) return;
+  if (const auto* digests = std::get_if<FetchReply>(&reply)) return take_digests(turn, owner.slot, *digests);
+  if (const auto* verdicts = std::get_if<StoreReply>(&reply)) return take_verdicts(turn, owner.slot, *verdicts);
+  finish_target(turn, owner.slot);
+}
+
+void Handoff::on_silence(Turn& turn, const RequestOwner& owner) {
+  if (owner.ticket == batch_number_ && owner.slot < targets_.size()) finish_target(turn, owner.slot);
+}
+
+void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply) {
+  if (reply.answers.size() != items_.size()) return finish_target(turn, slot);
+  std::vector<std::size_t> differing;
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    const bool is_equal = reply.answers[i].status == FetchStatus::found && reply.answers[i].digest == items_[i].digest;
+    if (is_equal) {
+      items_[i].confirmations += 1;
+    } else {
+      differing.push_back(i);
+    }
+  }
+  send_records(turn, slot, differing);
+}
+
+// What does not fit in the batch is left for the next sweep, and so is what changed since the digests were asked for.
+void Handoff::send_records(Turn& turn, std::size_t slot, const std::vector<std::size_t>& differing) {
+  Target& target = targets_[slot];
+  Store store{.purpose = StorePurpose::repair, .records = {}};
+  std::size_t bytes = 0;
+  for (const std::size_t i : differing) {
+    const KeyRows& held = turn.store.read(items_[i].key);
+    if (digest_of(held.rows, data_key_) != items_[i].digest) continue;
+    const auto records = replica_records(held.rows);
+    std::size_t size = 0;
+    for (const Record* record : records) size += record->bytes().size();
+    const bool is_too_many = store.records.size() + records.size() > limits::batch_items_max;
+    if (is_too_many || bytes + size > (bytes == 0 ? limits::record_bytes_max : batch_bytes)) continue;
+    bytes += size;
+    for (const Record* record : records) store.records.push_back(record->bytes());
+    target.sent.push_back(i);
+    target.records.push_back(records.size());
+  }
+  if (store.records.empty()) return finish_target(turn, slot);
+  bytes_sent_ += bytes;
+  counters_.records_sent += store.records.size();
+  turn.requests.ask(turn.now, terms_for(turn, slot),
+                    {.to = target.node, .message = {.body = std::move(store)}, .release = Release::after_commit},
+                    turn.out);
+}
+
+void Handoff::take_verdicts(Turn& turn, std::size_t slot, const StoreReply& reply) {
+  const Target& target = targets_[slot];
+  auto verdicts = std::span(reply.answers);
+  for (std::size_t i = 0; i < target.sent.size() && verdicts.size() >= target.records[i]; ++i) {
+    const auto of_key = verdicts.first(target.records[i]);
+    verdicts = verdicts.subspan(target.records[i]);
+    const auto is_refused = [](const StoreAnswer& answer) { return answer.status == StoreStatus::refused; };
+    if (std::none_of(of_key.begin(), of_key.end(), is_refused)) items_[target.sent[i]].confirmations += 1;
+  }
+  finish_target(turn, slot);
+}
+
+void Handoff::finish_target(Turn& turn, std::size_t slot) {
+  targets_[slot].is_done = true;
+  if (!std::all_of(targets_.begin(), targets_.end(), [](const Target& target) { return target.is_done; })) return;
+  drop_confirmed(turn);
+  items_.clear();
+  targets_.clear();
+  const auto pause = std::chrono::duration<double>(static_cast<double>(bytes_sent_) / bytes_per_second);
+  const Instant next = turn.now.instant + std::max(step_pause, std::chrono::duration_cast<Duration>(pause));
+  next_step_ = std::max(next_step_.value_or(next), next);
+}
+
+// The author's own row stays: it is kept as its author's, not as a copy.
+void Handoff::drop_confirmed(Turn& turn) {
+  for (const Item& item : items_) {
+    const KeyRows& held = turn.store.read(item.key);
+    const bool is_as_it_was = !held.is_unread && !held.is_damaged && digest_of(held.rows, data_key_) == item.digest;
+    const auto& replicas = turn.neighbours.replica_set(partition_of(item.key)).replicas;
+    const bool is_owned = holds(replicas, turn.neighbours.self());
+    const bool are_the_same = std::ranges::equal(replicas, targets_, {}, {}, &Target::node);
+    if (item.confirmations < targets_.size() || !is_as_it_was || is_owned || !are_the_same) {
+      is_complete_ = false;
+      continue;
+    }
+    Rows own;
+    for (const Row& row : held.rows) {
+      if (row.is_own) own.push_back({.record = row.record, .is_own = true, .is_replica = false});
+    }
+    turn.store.replace(item.key, std::move(own));
+    counters_.keys_dropped += 1;
+  }
+}
+
+void Handoff::finish_sweep(Instant now) {
+  after_.reset();
+  next_step_ = now + (is_complete_ ? sweep_interval : retry_interval);
+  is_complete_ = true;
+}
+
+}  // namespace kith::dht

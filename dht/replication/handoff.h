@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Handoff: rows kept here of keys that belong elsewhere, because this node stood in for a replica or members came
+// between. They go to the N replicas of today, and none is dropped before each of these has confirmed, record by
+// record, that it holds it or one that supersedes it (overlay design; Riak calls it ownership handoff).
+//
+//   idle ──members changed, or 10 min──► sweeping: next partition held but not owned ──► asking its N replicas for
+//   digests
+//                                            ▲                                              │ equal: confirmed
+//                                            │                                              ▼ else: records sent,
+//                                            confirmed └── all N confirmed: dropped here; else kept for the next sweep
+//                                            ──┘
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "dht/model/message.h"
+#include "dht/model/outputs.h"
+#include "dht/model/token.h"
+#include "dht/replication/neighbours.h"
+#include "dht/replication/request_table.h"
+
+namespace kith::dht {
+
+class Handoff {
+ public:
+  explicit Handoff(DataKey data_key) : data_key_(data_key) {}
+
+  // Members came or went: what belongs here may be different now.
+  void on_change(Instant now);
+
+  // A copy was taken for somebody else.
+  void on_copy_taken(Instant now);
+
+  void on_reply(Turn& turn, const RequestOwner& owner, const Body& reply);
+  void on_silence(Turn& turn, const RequestOwner& owner);
+  void on_deadline(Turn& turn);
+  std::optional<Instant> next_deadline() const { return items_.empty() ? next_step_ : std::nullopt; }
+
+  struct Counters {
+    std::uint64_t keys_dropped = 0;  // every replica had confirmed
+    std::uint64_t records_sent = 0;
+  };
+  const Counters& counters() const { return counters_; }
+
+ private:
+  struct Item {
+    KeyHash key;
+    RowsDigest digest{};  // of the rows that the confirmations are about
+    std::size_t confirmations = 0;
+  };
+  // One replica's part of the batch: first all keys are open, and after its digests those that differ.
+  struct Target {
+    NodeId node;
+    std::vector<std::size_t> sent;     // items whose records are on the way
+    std::vector<std::size_t> records;  // how many for each
+    bool is_done = false;
+  };
+
+  void take_batch(Turn& turn);
+  void take_key(Turn& turn, const KeyHash& key);
+  void ask_for_digests(Turn& turn);
+  void take_digests(Turn& turn, std::size_t slot, const FetchReply& reply);
+  void send_records(Turn& turn, std::size_t slot, const std::vector<std::size_t>& differing);
+  void take_verdicts(Turn& turn, std::size_t slot, const StoreReply& reply);
+  void finish_target(Turn& turn, std::size_t slot);
+  void drop_confirmed(Turn& turn);
+  void finish_sweep(Instant now);
+  RequestTerms terms_for(const Turn& turn, std::size_t slot) const;
+
+  DataKey data_key_;
+  std::optional<Instant> next_step_;
+  std::optional<KeyHash> after_;  // how far the sweep is
+  bool is_complete_ = true;       // nothing that this sweep met had to be left for the next
+  std::uint64_t batch_number_ = 0;
+  std::vector<Item> items_;
+  std::vector<Target> targets_;
+  std::size_t bytes_sent_ = 0;  // in this batch
+  Counters counters_;
+};
+
+}  // namespace kith::dht

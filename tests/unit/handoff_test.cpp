@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#include "dht/replication/handoff.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/replication.h"
+
+namespace kith::dht {
+
+using test::Bench;
+using test::node;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* key = "default/color";
+const StoreAnswer stored{.status = StoreStatus::stored, .reason = {}, .seen = {}};
+const StoreAnswer refused{.status = StoreStatus::refused, .reason = ErrorCode::quota, .seen = {}};
+
+// A node that holds a record of somebody else's and is not among its replicas, 2 and 3; at the start of its sweep.
+struct Holder {
+  Holder() {
+    bench.neighbours.set = {{node(2), node(3)}, {}};
+    Bench author(9);
+    Rows rows;
+    merge_record(rows, author.write_own(key, "teal"));
+    bench.store.replace(hash_key(key), rows);
+    digest = digest_of(rows, bench.data_key);
+    handoff.on_change(bench.now.instant);
+    wait();
+  }
+
+  // Lets pass what the sweep waits for.
+  void wait() {
+    bench.out.sends.clear();
+    if (const auto next = handoff.next_deadline()) bench.now.instant = std::max(bench.now.instant, *next);
+    Turn turn = bench.turn();
+    handoff.on_deadline(turn);
+  }
+
+  void sweep_again() {
+    do wait();
+    while (bench.out.sends.empty());
+  }
+
+  void reply(std::uint8_t from, Body body) {
+    Turn turn = bench.turn();
+    const auto sent = bench.sent_to(node(from));
+    const auto answered = bench.requests.answer(bench.now.instant, node(from), sent.back().message.request_id);
+    REQUIRE(answered);
+    handoff.on_reply(turn, answered->owner, body);
+  }
+  void confirm(std::uint8_t from) {
+    reply(from, FetchReply{{{.status = FetchStatus::found, .digest = digest, .records = {}}}});
+  }
+  void lack(std::uint8_t from) {
+    reply(from, FetchReply{{{.status = FetchStatus::absent, .digest = {}, .records = {}}}});
+  }
+
+  std::vector<crypto::Bytes> records_sent_to(std::uint8_t to) const {
+    const auto sent = bench.sent_to(node(to));
+    const auto* store = sent.empty() ? nullptr : std::get_if<Store>(&sent.back().message.body);
+    return store == nullptr ? std::vector<crypto::Bytes>{} : store->records;
+  }
+  bool holds_copy() { return !bench.store.read(hash_key(key)).rows.empty(); }
+
+  Bench bench;
+  Handoff handoff{bench.data_key};
+  RowsDigest digest{};
+};
+
+}  // namespace
+
+TEST_CASE("a copy that belongs elsewhere goes when each of its replicas has confirmed it", "[handoff]") {
+  Holder holder;
+  holder.confirm(2);
+  CHECK(holder.holds_copy());
+  holder.confirm(3);
+  CHECK_FALSE(holder.holds_copy());
+  CHECK(holder.handoff.counters().keys_dropped == 1);
+}
+
+TEST_CASE("a replica that lacks the records is sent them, and confirms by storing", "[handoff]") {
+  Holder holder;
+  holder.confirm(2);
+  holder.lack(3);
+  REQUIRE(holder.records_sent_to(3).size() == 1);
+  CHECK(holder.records_sent_to(2).empty());
+  CHECK(holder.holds_copy());
+  holder.reply(3, StoreReply{{stored}});
+  CHECK_FALSE(holder.holds_copy());
+}
+
+TEST_CASE("a replica that refuses the records, or is silent, keeps the copy here for another sweep", "[handoff]") {
+  Holder holder;
+  holder.confirm(2);
+  SECTION("refuses") {
+    holder.lack(3);
+    holder.reply(3, StoreReply{{refused}});
+  }
+  SECTION("is silent") {
+    Turn turn = holder.bench.turn();
+    for (const RequestOwner& owner : holder.bench.requests.abandon(node(3))) holder.handoff.on_silence(turn, owner);
+  }
+  CHECK(holder.holds_copy());
+  holder.sweep_again();
+  holder.confirm(2);
+  holder.confirm(3);
+  CHECK_FALSE(holder.holds_copy());
+}
+
+TEST_CASE("what was written while the replicas were asked is not dropped", "[handoff]") {
+  Holder holder;
+  holder.confirm(2);
+  Bench other(8);
+  Rows rows = holder.bench.store.read(hash_key(key)).rows;
+  merge_record(rows, other.write_own(key, "blue"));
+  holder.bench.store.replace(hash_key(key), rows);
+  holder.confirm(3);
+  CHECK(holder.holds_copy());
+}
+
+TEST_CASE("a copy is kept while one of its replicas is away", "[handoff]") {
+  Holder holder;
+  holder.bench.neighbours.away.insert(node(3));
+  holder.confirm(2);
+  Turn turn = holder.bench.turn();
+  for (const RequestOwner& owner : holder.bench.requests.abandon(node(3))) holder.handoff.on_silence(turn, owner);
+  for (int i = 0; i < 10; ++i) holder.wait();
+  CHECK(holder.holds_copy());
+}
+
+TEST_CASE("an author keeps its own row when its copy has gone", "[handoff]") {
+  Holder holder;
+  holder.bench.write_own("default/mine", "teal");
+  holder.confirm(2);
+  holder.confirm(3);
+  holder.digest = digest_of(holder.bench.store.read(hash_key("default/mine")).rows, holder.bench.data_key);
+  holder.sweep_again();
+  holder.confirm(2);
+  holder.confirm(3);
+  const Rows rows = holder.bench.store.read(hash_key("default/mine")).rows;
+  REQUIRE(rows.size() == 1);
+  CHECK(rows.front().is_own);
+  CHECK_FALSE(rows.front().is_replica);
+}
+
+TEST_CASE("where every node holds everything nobody is asked", "[handoff]") {
+  Holder holder;
+  holder.bench.neighbours.everywhere = true;
+  holder.confirm(2);
+  holder.lack(3);
+  holder.reply(3, StoreReply{{refused}});
+  for (int i = 0; i < 10; ++i) {
+    holder.wait();
+    CHECK(holder.bench.out.sends.empty());
+  }
+}
+
+}  // namespace kith::dht
