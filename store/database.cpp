@@ -95,6 +95,18 @@ Status Database::close() {
   return flushed ? stopped : flushed;
 }
 
+Status Database::begin_snapshot(SnapshotRequest request) {
+  using State = SnapshotProgress::State;
+  const State state = writer_->snapshot().state;
+  if (state == State::copying || state == State::finishing) {
+    return Error{ErrorCode::unavailable, "another snapshot is being made; wait until it is done"};
+  }
+  Result<std::unique_ptr<SnapshotCopy>> copy = SnapshotCopy::create(std::move(request));
+  if (!copy) return copy.error();
+  writer_->begin_snapshot(std::move(*copy));
+  return Done{};
+}
+
 DatabaseCounters Database::counters() const {
   return {.cache_hits = cache_hits_,
           .cache_misses = cache_misses_,

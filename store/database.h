@@ -64,6 +64,13 @@ class Database : public dht::RecordStore {
   // Commits what waits and closes in order, so that the next start need not check the file. No other call may follow.
   dht::Status close();
 
+  // Begins to copy all that is committed, and what will be until the copy is done, into a new file; writes go on
+  // meanwhile (snapshot_copy.h). Errors: what create() says; unavailable while another is being made. Later ones, as
+  // no room, are in snapshot(), which tells of the one that was begun last.
+  dht::Status begin_snapshot(SnapshotRequest request);
+  SnapshotProgress snapshot() const { return writer_->snapshot(); }
+  void abandon_snapshot() { writer_->abandon_snapshot(); }
+
   DatabaseCounters counters() const;
   std::size_t cached_bytes() const { return cache_.bytes(); }
 

@@ -14,6 +14,11 @@
 
 namespace kith::store {
 
+// The file's bytes, and back. Empty where they are not whole.
+inline constexpr std::size_t mesh_key_bytes = 96;
+crypto::Secret<mesh_key_bytes> encode_mesh_keys(const dht::MeshKeys& keys);
+std::optional<dht::MeshKeys> decode_mesh_keys(crypto::ByteSpan bytes);
+
 // Empty where there is no mesh.key yet. Errors: as read_private_file; invalid when the file is damaged.
 dht::Result<std::optional<dht::MeshKeys>> load_mesh_keys(const DataFolder& folder);
 

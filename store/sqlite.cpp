@@ -76,6 +76,7 @@ int keep_log_pages(void* pages, sqlite3* /*handle*/, const char* /*database*/, i
 void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 void Connection::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
 void RecordHead::Close::operator()(sqlite3_blob* blob) const { sqlite3_blob_close(blob); }
+void PageCopy::Finish::operator()(sqlite3_backup* backup) const { sqlite3_backup_finish(backup); }
 
 Statement& Statement::bind(int position, std::int64_t value) {
   sqlite3_bind_int64(statement_.get(), position, value);
@@ -212,6 +213,29 @@ crypto::ByteSpan RecordHead::read(const Connection& connection, std::int64_t row
   }
   blob_.reset();  // a handle that failed once is of no more use
   return {};
+}
+
+Result<PageCopy> PageCopy::begin(Connection& source, Connection& target) {
+  PageCopy copy;
+  copy.target_ = &target;
+  copy.backup_.reset(sqlite3_backup_init(target.handle(), "main", source.handle(), "main"));
+  if (copy.backup_ == nullptr) return target.error("cannot begin a copy of the database");
+  return copy;
+}
+
+dht::Status PageCopy::step(int pages) {
+  const int code = sqlite3_backup_step(backup_.get(), pages);
+  is_done_ = code == SQLITE_DONE;
+  if (is_done_ || code == SQLITE_OK) return dht::Done{};
+  return Error{ErrorCode::storage, std::string("cannot copy the database: ") + sqlite3_errstr(code)};
+}
+
+std::uint64_t PageCopy::pages_done() const {
+  return pages_total() - static_cast<std::uint64_t>(sqlite3_backup_remaining(backup_.get()));
+}
+
+std::uint64_t PageCopy::pages_total() const {
+  return static_cast<std::uint64_t>(sqlite3_backup_pagecount(backup_.get()));
 }
 
 }  // namespace kith::store

@@ -14,6 +14,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 struct sqlite3_blob;
+struct sqlite3_backup;
 
 namespace kith::store {
 
@@ -123,6 +124,30 @@ class RecordHead {
     void operator()(sqlite3_blob* blob) const;
   };
   std::unique_ptr<sqlite3_blob, Close> blob_;
+};
+
+// Copies one database into another, some pages at a time (sqlite.org/backup.html). What `source` itself commits between
+// two steps goes into the copy, too, so that it is never begun anew; what another connection commits would begin it
+// anew.
+class PageCopy {
+ public:
+  // Both must outlive this. `target` must be empty, and used for nothing else before is_done().
+  static dht::Result<PageCopy> begin(Connection& source, Connection& target);
+
+  // Copies up to so many pages more. Requires: neither connection is in a transaction.
+  dht::Status step(int pages);
+
+  bool is_done() const { return is_done_; }
+  std::uint64_t pages_done() const;  // as of the last step
+  std::uint64_t pages_total() const;
+
+ private:
+  struct Finish {
+    void operator()(sqlite3_backup* backup) const;
+  };
+  Connection* target_ = nullptr;
+  bool is_done_ = false;
+  std::unique_ptr<sqlite3_backup, Finish> backup_;
 };
 
 }  // namespace kith::store

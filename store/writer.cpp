@@ -18,6 +18,8 @@ constexpr std::size_t transaction_writes_max = 4096;
 // A log this long is copied as soon as nothing else is to be done for a moment.
 constexpr std::uint64_t idle_log_pages = 256;
 constexpr std::chrono::milliseconds idle_pause{250};
+// How often to look whether the disk has taken a part of a snapshot.
+constexpr std::chrono::milliseconds snapshot_pause{1};
 
 // What happened, and what to do before the daemon is started again.
 Error refusal(const Connection& connection) {
@@ -83,6 +85,27 @@ Progress Writer::wait_for(std::uint64_t number) {
   return progress_;
 }
 
+void Writer::begin_snapshot(std::unique_ptr<SnapshotCopy> copy) {
+  {
+    const std::lock_guard lock(mutex_);
+    snapshot_progress_ = copy->progress();
+    arriving_snapshot_ = std::move(copy);
+  }
+  work_.notify_one();
+}
+
+void Writer::abandon_snapshot() {
+  const std::lock_guard lock(mutex_);
+  arriving_snapshot_.reset();
+  snapshot_progress_ = {};
+  is_snapshot_abandoned_ = true;
+}
+
+SnapshotProgress Writer::snapshot() const {
+  const std::lock_guard lock(mutex_);
+  return snapshot_progress_;
+}
+
 Status Writer::stop(Ending ending) {
   {
     const std::lock_guard lock(mutex_);
@@ -100,25 +123,53 @@ void Writer::run() {
     if (is_idle()) {
       if (Status copied = copy_log(Connection::Checkpoint::passive); !copied) return fail(copied.error());
     }
-    const std::vector<Batch> batches = take();
-    if (batches.empty()) return;
-    if (Status committed = commit(batches); !committed) return fail(committed.error());
-    report(batches.back().number);
-    if (Status copied = copy_log_when_due(); !copied) return fail(copied.error());
+    const std::optional<std::vector<Batch>> batches = take();
+    if (!batches) return snapshot_.reset();
+    if (Status stored = store(*batches); !stored) return fail(stored.error());
+    go_on_with_snapshot();
   }
+}
+
+Status Writer::store(const std::vector<Batch>& batches) {
+  if (batches.empty()) return Done{};
+  if (Status committed = commit(batches); !committed) return committed;
+  report(batches.back().number);
+  return copy_log_when_due();
+}
+
+// One step after each commit; where there is nothing to commit, one after another.
+void Writer::go_on_with_snapshot() {
+  if (!snapshot_) return;
+  snapshot_->step(connection_);
+  const bool is_over = snapshot_->is_over();
+  const SnapshotProgress progress = snapshot_->progress();
+  if (is_over) snapshot_.reset();
+  const std::lock_guard lock(mutex_);
+  if (!is_snapshot_abandoned_) snapshot_progress_ = progress;
 }
 
 // True when the log is worth copying and nothing came for a moment. Asked once after each commit.
 bool Writer::is_idle() {
-  if (connection_.log_pages() < idle_log_pages) return false;
+  if (snapshot_ || connection_.log_pages() < idle_log_pages) return false;
   std::unique_lock lock(mutex_);
-  return !work_.wait_for(lock, idle_pause, [this] { return !queue_.empty() || is_stopping_; });
+  return !work_.wait_for(lock, idle_pause, [this] { return has_work(); });
 }
 
-// Waits for work. Empty when the writer is to stop and nothing waits any more.
-std::vector<Batch> Writer::take() {
+bool Writer::has_work() const {
+  return !queue_.empty() || arriving_snapshot_ || is_snapshot_abandoned_ || is_stopping_;
+}
+
+// Waits for work. Absent when the writer is to stop and nothing waits any more; empty when only a snapshot goes on.
+std::optional<std::vector<Batch>> Writer::take() {
   std::unique_lock lock(mutex_);
-  work_.wait(lock, [this] { return !queue_.empty() || is_stopping_; });
+  if (!snapshot_) {
+    work_.wait(lock, [this] { return has_work(); });
+  } else if (!snapshot_->may_step()) {
+    work_.wait_for(lock, snapshot_pause, [this] { return has_work(); });
+  }
+  if (std::exchange(is_snapshot_abandoned_, false)) snapshot_.reset();
+  if (arriving_snapshot_) snapshot_ = std::move(arriving_snapshot_);
+  if (queue_.empty() && is_stopping_) return std::nullopt;
   std::vector<Batch> taken;
   for (std::size_t writes = 0; !queue_.empty() && writes < transaction_writes_max;) {
     writes += queue_.front().writes.size();
@@ -171,6 +222,7 @@ void Writer::report(std::uint64_t committed) {
 }
 
 void Writer::fail(Error error) {
+  snapshot_.reset();
   {
     const std::lock_guard lock(mutex_);
     progress_.failure = std::move(error);

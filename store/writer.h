@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "store/recovery.h"
+#include "store/snapshot_copy.h"
 #include "store/write_statements.h"
 
 namespace kith::store {
@@ -50,6 +51,12 @@ class Writer {
   // Blocks until the batch is committed, or nothing will be any more.
   Progress wait_for(std::uint64_t number);
 
+  // Makes the copy a snapshot of the database, between commits. Requires: none is being made.
+  void begin_snapshot(std::unique_ptr<SnapshotCopy> copy);
+  void abandon_snapshot();
+  // Of the one that was begun last.
+  SnapshotProgress snapshot() const;
+
   // Commits what waits, ends the thread and closes the database; `clean` only when nothing damaged was seen, so that
   // the next start checks the file otherwise. Errors: what made the writer fail.
   enum class Ending : std::uint8_t { clean, unclean };
@@ -60,7 +67,10 @@ class Writer {
 
   void run();
   bool is_idle();
-  std::vector<Batch> take();
+  std::optional<std::vector<Batch>> take();
+  bool has_work() const;
+  dht::Status store(const std::vector<Batch>& batches);
+  void go_on_with_snapshot();
   dht::Status commit(const std::vector<Batch>& batches);
   dht::Status write(const std::vector<Batch>& batches);
   void report(std::uint64_t committed);
@@ -79,6 +89,7 @@ class Writer {
   std::optional<WriteStatements> statements_;
   std::optional<MetaStatement> meta_statement_;
   std::uint64_t next_copy_pages_ = 0;
+  std::unique_ptr<SnapshotCopy> snapshot_;  // while one is being made
 
   // Between the threads.
   mutable std::mutex mutex_;
@@ -86,6 +97,9 @@ class Writer {
   std::condition_variable news_;
   std::deque<Batch> queue_;
   Progress progress_;
+  std::unique_ptr<SnapshotCopy> arriving_snapshot_;
+  SnapshotProgress snapshot_progress_;
+  bool is_snapshot_abandoned_ = false;
   bool is_stopping_ = false;
 
   std::thread thread_;

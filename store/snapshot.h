@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// A snapshot: one file that is a whole copy of a node's database, and reading it on whatever node (docs/storage.md).
+//
+//   the tables of kith.db as they stood at one commit  ·  snapshot: which node, its mesh's keys, when
+//
+// It is a plain SQLite database that carries kith's page checksums and has an application id of its own, so that nobody
+// takes it for kith.db. Its rows' seals are of the node that made it and mean nothing to others: whoever reads it must
+// prove each record by its author's signature. It holds the secret of the mesh, so that the mesh can live on from this
+// file alone, and it does not hold node.key: nobody can be that node with it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dht/model/id.h"
+#include "dht/model/mesh.h"
+#include "dht/model/result.h"
+#include "dht/model/time.h"
+#include "store/sqlite.h"
+
+namespace kith::store {
+
+struct SnapshotFacts {
+  dht::NodeId node;
+  dht::MeshKeys mesh;
+  dht::WallMs taken_ms = 0;
+};
+
+// Writes the facts into a finished copy and makes it a snapshot.
+dht::Status mark_as_snapshot(Connection& copy, const SnapshotFacts& facts);
+
+class SnapshotFile {
+ public:
+  // Opens the file and reads it through once, which takes seconds for gigabytes; the file is not changed.
+  // Errors: not_found; denied; invalid (no snapshot, or a damaged one); unsupported (of a later kith).
+  static dht::Result<SnapshotFile> open(const std::string& path);
+
+  const SnapshotFacts& facts() const { return facts_; }
+  std::uint64_t records() const { return records_; }
+
+  // Records as they lie, unproved, with the number by which reading goes on after each.
+  struct Stored {
+    std::int64_t row = 0;
+    crypto::Bytes record;
+  };
+  // Up to count_max records after that number (0: from the beginning); none at the end. Errors: invalid.
+  dht::Result<std::vector<Stored>> records_after(std::int64_t row, std::size_t count_max);
+
+  // Signed contacts of members, unproved.
+  dht::Result<std::vector<crypto::Bytes>> contacts();
+
+ private:
+  SnapshotFile() = default;
+
+  dht::Status read_facts();
+  dht::Error damaged() const;
+
+  std::string path_;
+  Connection connection_;
+  Statement records_after_;
+  SnapshotFacts facts_;
+  std::uint64_t records_ = 0;
+};
+
+}  // namespace kith::store
