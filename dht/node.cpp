@@ -57,8 +57,10 @@ struct Node::State final : Neighbours {
     const Member* member = liveness.find(node);
     return member == nullptr ? Duration::zero() : member->rtt;
   }
+  bool is_joining() const override { return liveness.member_count() == 0 && joining.next_deadline(); }
   bool is_settled(Instant now) const override {
-    return liveness.member_count() == 0 || (settled_since && *settled_since + settle_time <= now);
+    if (liveness.member_count() == 0) return !is_joining();
+    return settled_since && *settled_since + settle_time <= now;
   }
   std::vector<NodeId> usable_members() const override;
   bool is_everywhere() override { return table.size() <= static_cast<std::size_t>(options.n); }
@@ -185,7 +187,7 @@ void Node::State::ask_missing_seeds(Now now, Outputs& out) {
     return node == self() || (liveness.find(node) != nullptr && liveness.is_usable(node));
   };
   const auto missing = missing_seeds.still_missing(now.instant, is_alive);
-  if (!missing.empty() && !joining.next_deadline()) joining.start(now, missing, table.self().bytes, out);
+  if (!missing.empty() && !joining.next_deadline()) joining.knock(missing, table.self().bytes, out);
 }
 
 // What every input ends with: the members' changes take effect, and what leaves carries gossip.
@@ -211,7 +213,7 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   if (change.kind == Kind::joined || change.kind == Kind::contact) refresh_contact(change.node);
   if (change.kind == Kind::contact) return;
   settled_since = now.instant;
-  if (change.kind != Kind::suspect) coordinator.on_members_changed(now.instant);
+  if (change.kind == Kind::joined) coordinator.on_member_joined(now.instant);
   switch (change.kind) {
     case Kind::joined:
       out.events.push_back({EventKind::member_joined, change.node, {}});

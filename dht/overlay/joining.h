@@ -33,6 +33,10 @@ class Joining {
   // members, then with the seeds, and again when no member is left. Without any candidate there is nothing to do.
   void start(Now now, std::span<const NodeId> candidates, const crypto::Bytes& own_contact, Outputs& out);
 
+  // One question to each of these, beside the others and without a second try: they may know a mesh that this one has
+  // not met. Whoever answers with more members than fit in a page is paged through.
+  void knock(std::span<const NodeId> nodes, const crypto::Bytes& own_contact, Outputs& out);
+
   // Ignored unless it answers the open question. A candidate that lists nobody, not even itself, has not let us in:
   // that counts as silence.
   void on_reply(Now now, const NodeId& from, std::uint64_t request_id, const MembersReply& reply, Outputs& out);
@@ -70,6 +74,7 @@ class Joining {
   crypto::Bytes own_contact_;
   std::vector<NodeId> candidates_;  // the one in turn first
   std::optional<Question> question_;
+  std::uint64_t knock_id_ = 0;  // of the last round of knocks
   bool is_joined_ = false;
 
   bool is_presented_ = false;  // the one in turn has our contact, so it is asked for members

@@ -44,8 +44,8 @@ class Coordinator {
   // The mesh suspects the node, or no road leads there.
   void on_away(Turn& turn, const NodeId& node);
   void on_back(Turn& turn, const NodeId& node) { outbox_.on_member_back(turn, node); }
-  // The members are others than before: keys may belong elsewhere.
-  void on_members_changed(Instant now) { handoff_.on_change(now); }
+  // Keys may belong elsewhere from now on, or elsewhere too.
+  void on_member_joined(Instant now) { handoff_.on_member_joined(now); }
   void on_copy_taken(Instant now) { handoff_.on_copy_taken(now); }
 
   void start(Instant now) { outbox_.start(now); }

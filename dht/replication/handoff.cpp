@@ -37,9 +37,10 @@ std::vector<const Record*> replica_records(const Rows& rows) {
 
 }  // namespace
 
-void Handoff::on_change(Instant now) {
+void Handoff::on_member_joined(Instant now) {
   if (items_.empty()) after_.reset();
   is_complete_ = false;
+  covers_all_ = true;
   next_step_ = now + quiet_time;
 }
 
@@ -52,22 +53,23 @@ void Handoff::on_copy_taken(Instant now) {
 void Handoff::on_deadline(Turn& turn) {
   if (!next_step_ || *next_step_ > turn.now.instant || !items_.empty()) return;
   next_step_.reset();
-  if (turn.neighbours.is_everywhere()) return finish_sweep(turn.now.instant);
+  if (turn.neighbours.is_everywhere() && !covers_all_) return finish_sweep(turn.now.instant);
   take_batch(turn);
 }
 
-// The keys of the next partition that is held here and not owned. Those on the way that belong here are passed over.
+// The keys of the next partition. Those on the way that belong here are passed over, unless all are to be covered.
 void Handoff::take_batch(Turn& turn) {
   std::optional<Partition> partition;
+  bytes_held_ = 0;
   const std::vector<KeyHash> keys = turn.store.keys_after(after_);
   if (keys.empty()) return finish_sweep(turn.now.instant);
   for (std::size_t i = 0; i < std::min(keys.size(), keys_looked_at); ++i) {
     const KeyHash& key = keys[i];
     const bool is_next = partition && partition_of(key) != *partition;
-    if (is_next || items_.size() == batch_keys) break;
+    if (is_next || items_.size() == batch_keys || bytes_held_ >= batch_bytes) break;
     const auto& replicas = turn.neighbours.replica_set(partition_of(key)).replicas;
     after_ = key;
-    if (holds(replicas, turn.neighbours.self())) continue;
+    if (!covers_all_ && holds(replicas, turn.neighbours.self())) continue;
     take_key(turn, key);
     if (!items_.empty()) partition = partition_of(key);
   }
@@ -81,7 +83,10 @@ void Handoff::take_batch(Turn& turn) {
 void Handoff::take_key(Turn& turn, const KeyHash& key) {
   const KeyRows& held = turn.store.read(key);
   if (held.is_damaged || held.is_unread) return;
-  if (!replica_records(held.rows).empty()) items_.push_back({.key = key, .digest = digest_of(held.rows, data_key_)});
+  const auto records = replica_records(held.rows);
+  if (records.empty()) return;
+  items_.push_back({.key = key, .digest = digest_of(held.rows, data_key_)});
+  for (const Record* record : records) bytes_held_ += record->bytes().size();
 }
 
 RequestTerms Handoff::terms_for(const Turn& turn, std::size_t slot) const {
@@ -95,20 +100,29 @@ void Handoff::ask_for_digests(Turn& turn) {
   batch_number_ += 1;
   bytes_sent_ = 0;
   const auto& replicas = turn.neighbours.replica_set(partition_of(items_.front().key)).replicas;
-  const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
-  if (std::any_of(replicas.begin(), replicas.end(), is_away)) {
-    is_complete_ = false;
-    items_.clear();
-    next_step_ = turn.now.instant + step_pause;
-    return;
+  is_owned_ = holds(replicas, turn.neighbours.self());
+  for (const NodeId& node : replicas) {
+    if (turn.neighbours.is_usable(node)) {
+      if (node != turn.neighbours.self()) targets_.push_back({.node = node, .sent = {}, .records = {}});
+    } else if (!is_owned_) {
+      return put_off(turn.now.instant);  // it could not be dropped
+    }
   }
+  if (targets_.empty()) return put_off(turn.now.instant);
   Fetch fetch{.form = FetchForm::digest, .keys = {}};
   for (const Item& item : items_) fetch.keys.push_back(item.key);
-  for (const NodeId& node : replicas) targets_.push_back({.node = node, .sent = {}, .records = {}});
   for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
     turn.requests.ask(turn.now, terms_for(turn, slot), {.to = targets_[slot].node, .message = {.body = fetch}},
                       turn.out);
   }
+}
+
+// Leaves the batch for another sweep.
+void Handoff::put_off(Instant now) {
+  is_complete_ = is_complete_ && is_owned_;  // whoever is away hears of what it missed when it is back
+  items_.clear();
+  targets_.clear();
+  next_step_ = now + step_pause;
 }
 
 void Handoff::on_reply(Turn& turn, const RequestOwner& owner, const Body& reply) {
@@ -136,7 +150,7 @@ void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply
   send_records(turn, slot, differing);
 }
 
-// What does not fit in the batch is left for the next sweep, and so is what changed since the digests were asked for.
+// What changed since the digests were asked for, or is too large for a message, is left for another sweep.
 void Handoff::send_records(Turn& turn, std::size_t slot, const std::vector<std::size_t>& differing) {
   Target& target = targets_[slot];
   Store store{.purpose = StorePurpose::repair, .records = {}};
@@ -148,7 +162,7 @@ void Handoff::send_records(Turn& turn, std::size_t slot, const std::vector<std::
     std::size_t size = 0;
     for (const Record* record : records) size += record->bytes().size();
     const bool is_too_many = store.records.size() + records.size() > limits::batch_items_max;
-    if (is_too_many || bytes + size > (bytes == 0 ? limits::record_bytes_max : batch_bytes)) continue;
+    if (is_too_many || bytes + size > limits::record_bytes_max) continue;
     bytes += size;
     for (const Record* record : records) store.records.push_back(record->bytes());
     target.sent.push_back(i);
@@ -191,12 +205,9 @@ void Handoff::drop_confirmed(Turn& turn) {
     const KeyRows& held = turn.store.read(item.key);
     const bool is_as_it_was = !held.is_unread && !held.is_damaged && digest_of(held.rows, data_key_) == item.digest;
     const auto& replicas = turn.neighbours.replica_set(partition_of(item.key)).replicas;
-    const bool is_owned = holds(replicas, turn.neighbours.self());
-    const bool are_the_same = std::ranges::equal(replicas, targets_, {}, {}, &Target::node);
-    if (item.confirmations < targets_.size() || !is_as_it_was || is_owned || !are_the_same) {
-      is_complete_ = false;
-      continue;
-    }
+    const bool is_confirmed = item.confirmations == targets_.size() && is_as_it_was;
+    is_complete_ = is_complete_ && is_confirmed;
+    if (!is_confirmed || !std::ranges::equal(replicas, targets_, {}, {}, &Target::node)) continue;
     Rows own;
     for (const Row& row : held.rows) {
       if (row.is_own) own.push_back({.record = row.record, .is_own = true, .is_replica = false});
@@ -209,6 +220,7 @@ void Handoff::drop_confirmed(Turn& turn) {
 void Handoff::finish_sweep(Instant now) {
   after_.reset();
   next_step_ = now + (is_complete_ ? sweep_interval : retry_interval);
+  covers_all_ = covers_all_ && !is_complete_;
   is_complete_ = true;
 }
 

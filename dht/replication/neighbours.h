@@ -29,6 +29,8 @@ class Neighbours {
   virtual std::vector<NodeId> usable_members() const = 0;  // this node included
   // No more members than replicas: this node holds every partition.
   virtual bool is_everywhere() = 0;
+  // Alone, and asking for members: there are others, who may know more.
+  virtual bool is_joining() const = 0;
 };
 
 struct Turn {

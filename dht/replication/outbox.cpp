@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <span>
+#include <utility>
 
 #include "dht/model/limits.h"
 
@@ -12,6 +13,7 @@ namespace kith::dht {
 namespace {
 
 constexpr std::size_t batch_keys = 64;
+constexpr std::size_t passed_over_max = 1024;
 constexpr std::size_t batch_records = limits::batch_items_max;
 constexpr std::size_t batch_bytes = 256U << 10U;
 constexpr Duration round_interval = std::chrono::seconds(15);
@@ -48,7 +50,7 @@ void append_records(const Rows& rows, std::vector<crypto::Bytes>& records) {
 void Outbox::start(Instant now) { next_round_ = now + round_interval; }
 
 void Outbox::on_member_back(Turn& turn, const NodeId& node) {
-  if (!in_flight_.contains(node)) deliver(turn, node);
+  if (!deliveries_.contains(node)) deliver(turn, node);
 }
 
 void Outbox::on_deadline(Turn& turn) {
@@ -60,30 +62,43 @@ void Outbox::on_deadline(Turn& turn) {
 
 void Outbox::deliver(Turn& turn, const NodeId& node) {
   if (node == turn.neighbours.self()) return;
-  Store store{.purpose = StorePurpose::repair, .records = {}};
-  std::vector<Delivered> delivered;
-  std::size_t bytes = 0;
-  for (const KeyHash& key : turn.store.outbox_for(node, batch_keys)) {
-    const KeyRows& held = turn.store.read(key);
-    if (held.is_unread) continue;  // a later round finds it again
-    if (held.rows.empty() && !held.is_damaged) turn.store.outbox_remove(key, node);
-    const std::size_t total = bytes_of(held.rows);
-    const bool has_room = bytes + total <= batch_bytes && store.records.size() + held.rows.size() <= batch_records;
-    if (!delivered.empty() && !has_room) break;
-    bytes += total;
-    const std::size_t before = store.records.size();
-    append_records(held.rows, store.records);
-    const std::size_t records = store.records.size() - before;
-    if (records > 0) delivered.push_back({.key = key, .seen = joined_context(held.rows), .records = records});
+  Delivery& delivery = deliveries_[node];
+  Store store{.purpose = StorePurpose::repair, .records = take_batch(turn, node, delivery)};
+  if (store.records.empty()) {
+    deliveries_.erase(node);
+    return;
   }
-  if (delivered.empty()) return;
-  in_flight_[node] = std::move(delivered);
   const RequestTerms terms{.to = node,
                            .owner = {RequestOwner::Kind::outbox, 0, 0},
                            .round_trip = turn.neighbours.round_trip(node),
                            .deadline = turn.now.instant + delivery_deadline};
   turn.requests.ask(turn.now, terms,
                     {.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit}, turn.out);
+}
+
+std::vector<crypto::Bytes> Outbox::take_batch(Turn& turn, const NodeId& node, Delivery& delivery) {
+  std::vector<crypto::Bytes> batch;
+  std::size_t bytes = 0;
+  if (delivery.passed_over > passed_over_max) return batch;
+  const auto keys = turn.store.outbox_for(node, delivery.passed_over + batch_keys);
+  for (std::size_t i = delivery.passed_over; i < keys.size(); ++i) {
+    const KeyRows& held = turn.store.read(keys[i]);
+    if (held.is_unread || held.is_damaged) {
+      delivery.passed_over += 1;
+      continue;
+    }
+    if (held.rows.empty()) turn.store.outbox_remove(keys[i], node);
+    const std::size_t total = bytes_of(held.rows);
+    const bool has_room = bytes + total <= batch_bytes && batch.size() + held.rows.size() <= batch_records;
+    if (!batch.empty() && !has_room) break;
+    bytes += total;
+    const std::size_t before = batch.size();
+    append_records(held.rows, batch);
+    const std::size_t records = batch.size() - before;
+    if (records == 0) continue;
+    delivery.in_flight.push_back({.key = keys[i], .seen = joined_context(held.rows), .records = records});
+  }
+  return batch;
 }
 
 // Written again since the batch left, or who knows: the answer says nothing of that.
@@ -93,22 +108,23 @@ bool Outbox::may_have_more(Turn& turn, const Delivered& delivered) {
 }
 
 void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) {
-  const auto found = in_flight_.find(node);
-  if (found == in_flight_.end()) return;
-  const std::vector<Delivered> delivered = std::move(found->second);
-  in_flight_.erase(found);
+  const auto found = deliveries_.find(node);
+  if (found == deliveries_.end()) return;
+  const std::vector<Delivered> delivered = std::exchange(found->second.in_flight, {});
   std::size_t records = 0;
   for (const Delivered& each : delivered) records += each.records;
-  if (reply.answers.size() != records) return;  // no answer at all: the next round asks again
-  bool any_kept = false;
+  if (reply.answers.size() != records) return on_silence(node);  // no answer at all: the next round asks again
   auto answers = std::span(reply.answers);
   for (const Delivered& each : delivered) {
     const bool is_kept = std::ranges::any_of(answers.first(each.records), may_be_taken_later);
     answers = answers.subspan(each.records);
-    any_kept |= is_kept;
-    if (!is_kept && !may_have_more(turn, each)) turn.store.outbox_remove(each.key, node);
+    if (is_kept) {
+      found->second.passed_over += 1;
+    } else if (!may_have_more(turn, each)) {
+      turn.store.outbox_remove(each.key, node);
+    }
   }
-  if (!any_kept) deliver(turn, node);
+  deliver(turn, node);
 }
 
 }  // namespace kith::dht

@@ -19,7 +19,7 @@ class Outbox {
   // The node is usable (again): deliver what waits for it.
   void on_member_back(Turn& turn, const NodeId& node);
   void on_answer(Turn& turn, const NodeId& node, const StoreReply& reply);
-  void on_silence(const NodeId& node) { in_flight_.erase(node); }
+  void on_silence(const NodeId& node) { deliveries_.erase(node); }
 
   // From time to time: whoever is usable and has something waiting is served.
   void on_deadline(Turn& turn);
@@ -33,10 +33,17 @@ class Outbox {
     std::size_t records = 0;
   };
 
+  // What goes to one node in this round, a batch at a time.
+  struct Delivery {
+    std::vector<Delivered> in_flight;
+    std::size_t passed_over = 0;  // keys that stay for the next round: refused for now, or unread
+  };
+
   void deliver(Turn& turn, const NodeId& node);
+  std::vector<crypto::Bytes> take_batch(Turn& turn, const NodeId& node, Delivery& delivery);
   static bool may_have_more(Turn& turn, const Delivered& delivered);
 
-  std::unordered_map<NodeId, std::vector<Delivered>> in_flight_;  // one for each record of the batch
+  std::unordered_map<NodeId, Delivery> deliveries_;
   std::optional<Instant> next_round_;
 };
 

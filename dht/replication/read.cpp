@@ -191,7 +191,12 @@ void Read::widen(Turn& turn) {
   while (!wider_.empty()) {
     targets_.push_back({.node = wider_.back(), .is_stand_in = true});
     wider_.pop_back();
-    if (targets_.back().node != turn.neighbours.self()) ask(turn, targets_.size() - 1, FetchForm::records);
+    if (targets_.back().node != turn.neighbours.self()) {
+      ask(turn, targets_.size() - 1, FetchForm::records);
+    } else {
+      targets_.back().state = State::replied;  // what is here was merged at the start
+      targets_.back().has_records = true;
+    }
   }
 }
 
@@ -255,7 +260,7 @@ Completion Read::answer(Turn& turn) {
   completion.release = own_rows_committed_ ? Release::at_once : Release::after_commit;
   ReadAnswer answer = answer_of(merged_, turn.now.wall_ms, terms_, data_key_);
   answer.replies = static_cast<int>(proper_replies());
-  answer.degraded = proper_replies() < terms_.wanted;
+  answer.degraded = proper_replies() < terms_.wanted || turn.neighbours.is_joining();
   answer.took = turn.now.instant - terms_.began;
   if (count(State::replied) == 0 && merged_.empty()) {
     completion.outcome =

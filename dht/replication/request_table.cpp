@@ -27,8 +27,7 @@ std::uint64_t RequestTable::insert(Waiting waiting) {
 }
 
 std::uint64_t RequestTable::ask(Now now, const RequestTerms& terms, Send first, Outputs& out) {
-  Waiting waiting{
-      .terms = terms, .message = {}, .release = first.release, .left = {}, .again = {}, .timeout = {}, .sends = 1};
+  Waiting waiting{.terms = terms, .message = {}, .left = {}, .again = {}, .timeout = {}, .sends = 1};
   if (first.release == Release::at_once) waiting.left = now.instant;
   waiting.timeout = first_timeout(terms.round_trip);
   waiting.again = now.instant + waiting.timeout;
@@ -52,7 +51,6 @@ void RequestTable::left(Instant now, std::uint64_t request_id) {
 std::uint64_t RequestTable::expect(const NodeId& self, const RequestOwner& owner) {
   return insert({.terms = {.to = self, .owner = owner, .round_trip = {}, .deadline = {}},
                  .message = {},
-                 .release = Release::at_once,
                  .left = {},
                  .again = {},
                  .timeout = {},
@@ -88,13 +86,18 @@ void RequestTable::cancel(const RequestOwner& owner) {
   });
 }
 
-// A commit may take longer than the timeout: what waited for it the first time waits for it again.
+// A commit may take longer than the timeout. What waits for it has not left, and is not repeated: a retry must not
+// overtake the commit, nor fill a slow disk's queue.
 void RequestTable::retransmit(Now now, Waiting& waiting, Outputs& out) {
+  if (!waiting.left) {
+    waiting.again = now.instant + waiting.timeout;
+    return;
+  }
   waiting.timeout *= 2;
   waiting.again = now.instant + waiting.timeout;
   waiting.sends += 1;
   retransmissions_ += 1;
-  out.sends.push_back({.to = waiting.terms.to, .message = waiting.message, .release = waiting.release});
+  out.sends.push_back({.to = waiting.terms.to, .message = waiting.message});
 }
 
 std::vector<RequestTable::Silence> RequestTable::on_deadline(Now now, Outputs& out) {

@@ -78,9 +78,8 @@ class RequestTable {
  private:
   struct Waiting {
     RequestTerms terms;
-    Message message;                     // kept for retransmission; empty for expect()
-    Release release = Release::at_once;  // of every sending: a commit that waits must not be overtaken by a retry
-    std::optional<Instant> left;
+    Message message;              // kept for retransmission; empty for expect()
+    std::optional<Instant> left;  // until then it is not sent again: it waits for a commit
     Instant again;
     Duration timeout{};
     int sends = 0;

@@ -22,7 +22,7 @@ bool may_pass(ErrorCode reason) { return is_about_space(reason) || reason == Err
 }  // namespace
 
 void Write::start(Turn& turn, const ReplicaSet& set) {
-  patience_ = std::min(turn.now.instant + patience, terms_.deadline);
+  patience_ = terms_.deadline;
   std::copy_if(set.next.rbegin(), set.next.rend(), std::back_inserter(candidates_),
                [&](const NodeId& node) { return turn.neighbours.is_usable(node) && node != turn.neighbours.self(); });
   const bool self_is_replica =
@@ -69,7 +69,10 @@ void Write::ask(Turn& turn, std::size_t slot) {
 
 void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
   Target& target = targets_[slot];
-  if (target.node == turn.neighbours.self()) own_committed_ = true;
+  if (target.node == turn.neighbours.self()) {
+    own_committed_ = true;
+    patience_ = std::min(turn.now.instant + patience, terms_.deadline);  // the others hear of it from now on
+  }
   if (answer.status == StoreStatus::refused) {
     return on_refusal(turn, slot, answer.reason);
   }

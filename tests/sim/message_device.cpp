@@ -82,6 +82,10 @@ void MessageDevice::take_soon(dht::Outputs out) {
 }
 
 void MessageDevice::release(dht::Outputs& out) {
+  for (dht::Send& send : out.sends) {
+    const bool is_request = send.message.request_id != 0 && !dht::is_reply(send.message.body);
+    if (is_request) node_->left(now().instant, send.message.request_id);
+  }
   for (dht::Send& send : out.sends) surroundings().send(index(), send.to, std::move(send.message));
   for (dht::Completion& completion : out.completions) surroundings().completed(index(), std::move(completion));
   for (const dht::Event& event : out.events) surroundings().happened(index(), event);

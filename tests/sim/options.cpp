@@ -45,6 +45,7 @@ Options draw_options(const Wishes& wishes) {
   options.n = between(rng, 1, 5);
   options.w = between(rng, 1, options.n);
   options.r = between(rng, options.n - options.w + 1, options.n);
+  options.warm_up = milliseconds(rng.chance(0.5) ? between(rng, 0, 10'000) : 10'000);
   options.loss = sometimes(rng, 0.3);
   options.duplication = sometimes(rng, 0.3);
   options.delay_min = milliseconds(between(rng, 0, 5));

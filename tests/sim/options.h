@@ -33,6 +33,7 @@ struct Options {
   int n = 3, r = 2, w = 2;
   double loss = 0;
   double duplication = 0;
+  dht::Duration warm_up = std::chrono::seconds(10);  // until the first operation; at 0 devices are still joining
   dht::Duration delay_min{};
   dht::Duration delay_max{};
   dht::Duration commit_min{};

@@ -13,7 +13,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr dht::Duration warm_up = seconds(10);
 constexpr dht::Duration calm_for = seconds(40);
 constexpr dht::Duration healing_time = seconds(120);
 
@@ -34,7 +33,7 @@ World::World(const Options& options)
 Report World::run() {
   const auto stop = [this] { return findings_.are_enough(); };
   mesh_.boot_all();
-  load_end_ = clients_.schedule(dht::Instant(warm_up) + mesh_.boot_time(),
+  load_end_ = clients_.schedule(dht::Instant(options_.warm_up) + mesh_.boot_time(),
                                 [this](std::size_t device) { before_operation(device); });
   schedule_faults();
   queue_.run_until(load_end_, stop);
@@ -92,14 +91,14 @@ void World::schedule_faults() {
   every(options_.partitions_per_minute, &World::split_network);
   every(options_.clogs_per_minute, &World::clog_one);
   if (options_.has_wipe && mesh_.size() > 2) {
-    queue_.at(dht::Instant(warm_up + seconds(5 + rng_.below(20))), [this] { wipe_one(); });
+    queue_.at(dht::Instant(options_.warm_up + seconds(5 + rng_.below(20))), [this] { wipe_one(); });
   }
 }
 
 void World::every(double per_minute, void (World::*fault)()) {
   if (per_minute <= 0) return;
   const auto mean_us = static_cast<std::uint64_t>(60e6 / per_minute);
-  dht::Instant when(warm_up);
+  dht::Instant when(options_.warm_up);
   while (true) {
     when += dht::Duration(static_cast<std::int64_t>(1 + rng_.below(2 * mean_us)));
     if (when >= load_end_) return;

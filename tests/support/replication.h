@@ -39,12 +39,14 @@ class FakeNeighbours : public dht::Neighbours {
   }
 
   bool is_everywhere() override { return everywhere; }
+  bool is_joining() const override { return joining; }
 
   dht::NodeId self_id = node(1);
   dht::ReplicaSet set{{node(1), node(2), node(3)}, {node(4), node(5)}};
   std::unordered_set<dht::NodeId> away;
   bool settled = true;
   bool everywhere = false;
+  bool joining = false;
 };
 
 // One device as an author, and what a turn of it needs.

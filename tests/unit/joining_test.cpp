@@ -247,4 +247,24 @@ TEST_CASE("a candidate to whom no road leads is not waited for, and a round take
   CHECK(node.last().to == numbered_node(1));
 }
 
+TEST_CASE("a knock asks once, and joins no more where the whole answer fits in a page", "[joining]") {
+  Newcomer node;
+  const NodeId seed = numbered_node(5);
+  node.joining.knock({&seed, 1}, own_contact, node.out);
+  REQUIRE(node.last_join() != nullptr);
+  CHECK(node.last().to == seed);
+  CHECK_FALSE(node.joining.next_deadline());
+  SECTION("a page") {
+    node.reply(page(std::nullopt));
+    CHECK_FALSE(node.joining.next_deadline());
+    CHECK(node.out.sends.size() == 1);
+    CHECK(node.out.events.empty());
+  }
+  SECTION("more than a page") {
+    node.reply(page(id_with_first_byte(9)));
+    CHECK(node.joining.next_deadline());
+    CHECK(node.last().to == seed);
+  }
+}
+
 }  // namespace kith::dht

@@ -62,6 +62,28 @@ TEST_CASE("a stand-in delivers the copies that it took for a replica", "[outbox]
   CHECK(bench.store.outbox_for(node(2), 10).empty());
 }
 
+TEST_CASE("what a replica has no room for does not hold up what is behind it", "[outbox]") {
+  Bench bench;
+  constexpr int keys = 100;  // more than a batch
+  for (int i = 0; i < keys; ++i) {
+    const std::string name = "default/" + std::to_string(i);
+    bench.write_own(name, "teal");
+    bench.store.outbox_add(hash_key(name), node(2));
+  }
+  const StoreAnswer refused{.status = StoreStatus::refused, .reason = ErrorCode::quota, .seen = {}};
+  Outbox outbox;
+  Turn turn = bench.turn();
+  outbox.on_member_back(turn, node(2));
+  const auto first = std::get<Store>(bench.sent_to(node(2)).back().message.body).records.size();
+  REQUIRE(first < keys);
+  outbox.on_answer(turn, node(2), {.answers = std::vector(first, refused)});
+  REQUIRE(bench.sent_to(node(2)).size() == 2);
+  const auto second = std::get<Store>(bench.sent_to(node(2)).back().message.body).records.size();
+  CHECK(first + second == keys);
+  outbox.on_answer(turn, node(2), {.answers = std::vector(second, stored)});
+  CHECK(bench.store.outbox_for(node(2), keys).size() == first);
+}
+
 TEST_CASE("an answer for another number of records confirms none", "[outbox]") {
   Bench bench;
   bench.write_own(key, "teal");

@@ -201,6 +201,34 @@ TEST_CASE("while members change, nothing found widens the read to the next close
   CHECK(std::get<ReadAnswer>(completion->outcome).values.size() == 1);
 }
 
+TEST_CASE("a read that widens to this node does not wait for it", "[read]") {
+  Bench bench;
+  bench.neighbours.settled = false;
+  bench.neighbours.set = {{node(2), node(3), node(4)}, {node(1), node(5)}};
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  for (const std::size_t slot : {0, 1, 2}) read.on_answer(turn, slot, answer_with(bench, {}), {});
+  CHECK_FALSE(read.take_completion(turn));
+
+  read.on_answer(turn, 4, answer_with(bench, {}), {});
+  CHECK(read.take_completion(turn));
+}
+
+TEST_CASE("alone, and still looking for the others, a node's answer is marked degraded", "[read]") {
+  Bench bench;
+  bench.neighbours.set = {{node(1)}, {}};
+  bench.neighbours.settled = false;
+  bench.neighbours.joining = true;
+  Read read(terms_for(bench, 1));
+  Turn turn = bench.turn();
+  CHECK_FALSE(read_alone(turn, terms_for(bench, 1), bench.neighbours.set, bench.data_key));
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  CHECK(std::get<ReadAnswer>(completion->outcome).degraded);
+}
+
 TEST_CASE("a read that replaces damaged rows of this node says so", "[read]") {
   Bench bench;
   const Record record = bench.write_own(key, "teal");

@@ -73,13 +73,19 @@ TEST_CASE("a silent request is sent again with the same id, ever later, until it
 
 // Seeds 75, 125 and 163 of the simulator, whose disks take up to 370 ms: an author crashed before the commit of a
 // record that a retransmission had let out.
-TEST_CASE("what waits for a commit waits for it when it is sent again too", "[requests]") {
+TEST_CASE("what waits for a commit is not sent again before it has left", "[requests]") {
   RequestTable requests = table();
   Outputs out;
-  requests.ask(start, terms, {.to = node(2), .message = {.body = Store{}}, .release = Release::after_commit}, out);
+  const std::uint64_t id =
+      requests.ask(start, terms, {.to = node(2), .message = {.body = Store{}}, .release = Release::after_commit}, out);
   requests.on_deadline(at(100ms), out);
-  REQUIRE(out.sends.size() == 2);
-  CHECK(out.sends[1].release == Release::after_commit);
+  requests.on_deadline(at(200ms), out);
+  CHECK(out.sends.size() == 1);
+  requests.left(start.instant + 250ms, id);
+  requests.on_deadline(at(300ms), out);
+  CHECK(out.sends.size() == 1);
+  requests.on_deadline(at(400ms), out);
+  CHECK(out.sends.size() == 2);
 }
 
 TEST_CASE("a round trip is not measured from a request that was sent twice", "[requests]") {
