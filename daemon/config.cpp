@@ -151,7 +151,7 @@ Option list_option(const char* name, Privacy privacy, Access access) {
 
 // The words of an enum in the order of its values.
 template <typename Access>
-Option word_option(const char* name, std::vector<std::string> words, Access access) {
+Option word_option(const char* name, const std::vector<std::string>& words, Access access) {
   return {name,
           [access, words](Config& config, const OptionValue& value) -> Problem {
             const auto* text = std::get_if<std::string>(&value);

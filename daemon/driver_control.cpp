@@ -90,7 +90,7 @@ dht::Status Driver::enter_configured() {
 }
 
 dht::Result<std::uint64_t> Driver::enter(const dht::MeshKeys& mesh) {
-  const auto count = home_->enter(mesh, rng_, turn_now().wall_ms);
+  auto count = home_->enter(mesh, rng_, turn_now().wall_ms);
   if (count) log_info("entered a mesh", {{"mesh", mesh_text(mesh.id).substr(0, 8)}, {"records", *count}});
   return count;
 }

@@ -32,16 +32,16 @@ struct JoinCall {
   dht::Duration deadline = std::chrono::seconds(10);
 };
 
-dht::Result<dht::PutRequest> read_put(const RpcValue& params);
-dht::Result<dht::PutRequest> read_del(const RpcValue& params);
-dht::Result<GetCall> read_get(const RpcValue& params);
-dht::Result<MgetCall> read_mget(const RpcValue& params);
-dht::Result<MputCall> read_mput(const RpcValue& params);
-dht::Result<dht::ScanRequest> read_scan(const RpcValue& params);
-dht::Result<std::string> read_locate(const RpcValue& params);
-dht::Result<JoinCall> read_join(const RpcValue& params);
+dht::Result<dht::PutRequest> read_put(const RpcValue& map);
+dht::Result<dht::PutRequest> read_del(const RpcValue& map);
+dht::Result<GetCall> read_get(const RpcValue& map);
+dht::Result<MgetCall> read_mget(const RpcValue& map);
+dht::Result<MputCall> read_mput(const RpcValue& map);
+dht::Result<dht::ScanRequest> read_scan(const RpcValue& map);
+dht::Result<std::string> read_locate(const RpcValue& map);
+dht::Result<JoinCall> read_join(const RpcValue& map);
 
 // For methods without params: an empty map, or nil.
-dht::Status read_nothing(const RpcValue& params);
+dht::Status read_nothing(const RpcValue& map);
 
 }  // namespace kith::daemon

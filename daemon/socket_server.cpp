@@ -199,15 +199,15 @@ std::size_t SocketServer::unsent_bytes(ClientId id) const {
 }
 
 void SocketServer::flush() {
-  if (to_flush_.empty()) return;
   // Resuming a client may answer it at once, which lists it again: those are sent in the same turn.
-  for (std::size_t i = 0; i < to_flush_.size(); ++i) {
-    const auto found = clients_.find(to_flush_[i]);
-    if (found == clients_.end()) continue;
-    found->second->is_listed = false;
-    if (!found->second->is_closing) send(*found->second);
+  while (!to_flush_.empty()) {
+    for (const ClientId id : std::exchange(to_flush_, {})) {
+      const auto found = clients_.find(id);
+      if (found == clients_.end()) continue;
+      found->second->is_listed = false;
+      if (!found->second->is_closing) send(*found->second);
+    }
   }
-  to_flush_.clear();
   watch_stalls();
 }
 

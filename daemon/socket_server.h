@@ -35,8 +35,8 @@ class SocketServer : public Clients {
   static dht::Result<std::unique_ptr<SocketServer>> open(uv_loop_t& loop, const std::string& path, Handler& handler);
   ~SocketServer() override;
 
-  crypto::Bytes* output(ClientId client) override;
-  std::size_t unsent_bytes(ClientId client) const override;
+  crypto::Bytes* output(ClientId id) override;
+  std::size_t unsent_bytes(ClientId id) const override;
   std::size_t size() const { return clients_.size(); }
 
   // The turn ended: sends what was answered, reads on where there is room again.

@@ -36,11 +36,11 @@ class TcpStreams {
   // Errors: conflict (the port is taken), invalid (no such address here). Port 0: a free one is chosen.
   dht::Result<dht::Endpoint> listen(const dht::Endpoint& at);
 
-  void open(dht::StreamId stream, const dht::Endpoint& to);
-  void write(dht::StreamId stream, crypto::ByteSpan bytes);
+  void open(dht::StreamId id, const dht::Endpoint& to);
+  void write(dht::StreamId id, crypto::ByteSpan bytes);
   // Nothing comes from it any more. What was written before leaves, within limits::stream_linger_life and as long as it
   // is no more than limits::stream_linger_bytes_max.
-  void close(dht::StreamId stream);
+  void close(dht::StreamId id);
 
   // The turn ended: what was written leaves.
   void flush();

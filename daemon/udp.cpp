@@ -116,14 +116,14 @@ void UdpSockets::send(std::span<const dht::Datagram> datagrams) {
       unsent_ += 1;
       continue;
     }
-    if (count == batch.size() || (count > 0 && next != road)) {
+    if (road != nullptr && (count == batch.size() || next != road)) {
       send_batch(*road, std::span(batch).first(count));
       count = 0;
     }
     road = next;
     batch[count++] = &datagram;
   }
-  if (count > 0) send_batch(*road, std::span(batch).first(count));
+  if (road != nullptr) send_batch(*road, std::span(batch).first(count));
 }
 
 void UdpSockets::send_batch(const Socket& socket, std::span<const dht::Datagram* const> batch) {

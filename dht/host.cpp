@@ -267,16 +267,16 @@ Ticket Host::put(Now now, PutRequest request, HostOutputs& out) {
   return ticket;
 }
 
-Ticket Host::get(Now now, GetRequest request, HostOutputs& out) {
+Ticket Host::get(Now now, const GetRequest& request, HostOutputs& out) {
   Turn turn(*state_, now, out);
-  const auto ticket = state_->node.get(now, std::move(request), turn.node_outputs());
+  const auto ticket = state_->node.get(now, request, turn.node_outputs());
   turn.finish();
   return ticket;
 }
 
-Ticket Host::scan(Now now, ScanRequest request, HostOutputs& out) {
+Ticket Host::scan(Now now, const ScanRequest& request, HostOutputs& out) {
   Turn turn(*state_, now, out);
-  const auto ticket = state_->node.scan(now, std::move(request), turn.node_outputs());
+  const auto ticket = state_->node.scan(now, request, turn.node_outputs());
   turn.finish();
   return ticket;
 }

@@ -47,8 +47,8 @@ class Host {
   void set_endpoints(Now now, std::span<const Endpoint> own_endpoints, HostOutputs& out);
 
   Ticket put(Now now, PutRequest request, HostOutputs& out);
-  Ticket get(Now now, GetRequest request, HostOutputs& out);
-  Ticket scan(Now now, ScanRequest request, HostOutputs& out);
+  Ticket get(Now now, const GetRequest& request, HostOutputs& out);
+  Ticket scan(Now now, const ScanRequest& request, HostOutputs& out);
   void cancel(Ticket ticket) { node().cancel(ticket); }
 
   // The driver's turn ended and its writes are in commit `batch` (numbers rise; a turn without writes names the last

@@ -59,7 +59,7 @@ void append_changes(const dht::KeyHash& key, std::span<const dht::Row> before, s
   NamedRows fresh(key, after);
   while (!old.at_end() || !fresh.at_end()) {
     if (old.is_before(fresh)) {
-      writes.push_back(EraseRow{old.name()});
+      writes.emplace_back(EraseRow{old.name()});
       old.advance();
     } else if (fresh.is_before(old)) {
       writes.push_back(put_of(fresh));

@@ -51,7 +51,7 @@ std::uint64_t checksum_of(const std::uint8_t* page, sqlite3_int64 offset) {
   for (; at + 32 <= content_bytes; at += 32) {
     for (int lane = 0; lane < 4; ++lane) {
       std::uint64_t& value = lanes[static_cast<std::size_t>(lane)];
-      value = std::rotl((value ^ word_at(page + at + 8 * lane)) * prime, 29);
+      value = std::rotl((value ^ word_at(page + at + std::ptrdiff_t{8} * lane)) * prime, 29);
     }
   }
   for (; at < content_bytes; at += 8) lanes[0] = std::rotl((lanes[0] ^ word_at(page + at)) * prime, 29);
@@ -157,7 +157,7 @@ std::unique_ptr<CheckedVfs> make_vfs(sqlite3_vfs* base, const std::string& name)
 std::string checked_vfs(const std::string& base) {
   static std::mutex mutex;
   static std::vector<std::unique_ptr<CheckedVfs>> registered;
-  const std::string name = "kith-checked-" + base;
+  std::string name = "kith-checked-" + base;
   const std::lock_guard lock(mutex);
   if (sqlite3_vfs_find(name.c_str()) != nullptr) return name;
   sqlite3_vfs* below = sqlite3_vfs_find(base.empty() ? nullptr : base.c_str());

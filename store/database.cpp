@@ -181,8 +181,9 @@ dht::ScanPage Database::scan(const std::optional<KeyHash>& after, std::string_vi
 }
 
 std::vector<KeyHash> Database::keys_after(const std::optional<KeyHash>& after) {
-  std::vector<KeyHash> keys;
-  for (const Reader::Named& named : names_after(after)) keys.push_back(named.key);
+  const auto names = names_after(after);
+  std::vector<KeyHash> keys(names.size());
+  std::ranges::transform(names, keys.begin(), &Reader::Named::key);
   return keys;
 }
 
@@ -223,6 +224,7 @@ std::vector<crypto::Bytes> Database::contacts() {
     }
   }
   std::vector<crypto::Bytes> result;
+  result.reserve(all.size());
   for (auto& [id, bytes] : all) result.push_back(std::move(bytes));
   return result;
 }

@@ -8,7 +8,6 @@
 namespace kith::store {
 namespace {
 
-using dht::Done;
 using dht::Result;
 using dht::Status;
 

@@ -31,16 +31,16 @@ class Inquiry {
   std::optional<Instant> next_deadline() const { return deadline_; }
 
   // Any packet from the witness: it lives, whatever it knows.
-  void heard(const NodeId& witness);
+  void heard(const NodeId& node);
 
   // It accuses the member as well, or heard it at that instant: no more to ask, unless what it heard is too old to
   // prove anything. contradicts: it is the first to hear what we do not.
   enum class Word : std::uint8_t { nothing_new, contradicts };
-  void accuses(const NodeId& witness);
-  Word hears(const NodeId& witness, Instant heard_at);
+  void accuses(const NodeId& node);
+  Word hears(const NodeId& node, Instant heard_at);
 
   // Asked as often as we ask, and not a word.
-  bool is_unresponsive(const NodeId& witness) const;
+  bool is_unresponsive(const NodeId& node) const;
 
   bool is_over() const { return !deadline_.has_value(); }
 

@@ -106,18 +106,18 @@ void Write::give_up_on(Turn& turn, std::size_t slot, State state) {
   target.state = state;
   if (target.is_author_only) return;
   if (!target.stands_in_for) note_in_outbox(turn, target);
-  if (!terms_.is_strict) add_stand_in(turn, NodeId(target.stands_in_for.value_or(target.node)));
+  if (!terms_.is_strict) add_stand_in(turn, target.stands_in_for.value_or(target.node));
 }
 
 // Written in the turn that asks the stand-in, whose copy may acknowledge the write: the author must not forget who
 // still lacks it.
-void Write::note_in_outbox(Turn& turn, Target& target) {
+void Write::note_in_outbox(Turn& turn, Target& target) const {
   if (target.is_in_outbox) return;
   target.is_in_outbox = true;
   turn.store.outbox_add(terms_.record.key_hash(), target.node);
 }
 
-void Write::add_stand_in(Turn& turn, const NodeId& replica) {
+void Write::add_stand_in(Turn& turn, NodeId replica) {
   if (deadline_passed_ || candidates_.empty()) return;
   targets_.push_back({.node = candidates_.back(), .stands_in_for = replica});
   candidates_.pop_back();
@@ -128,16 +128,18 @@ void Write::on_deadline(Turn& turn) {
   if (!patience_spent_ && patience_ <= turn.now.instant) {
     patience_spent_ = true;
     if (terms_.is_strict || is_enough()) return;
-    for (std::size_t slot = 0, known = targets_.size(); slot < known; ++slot) {
-      const bool is_late = targets_[slot].state == State::waiting && !targets_[slot].stands_in_for;
-      if (!is_late || targets_[slot].node == turn.neighbours.self()) continue;
-      note_in_outbox(turn, targets_[slot]);
-      add_stand_in(turn, NodeId(targets_[slot].node));
+    std::vector<NodeId> late;
+    for (Target& target : targets_) {
+      const bool is_late = target.state == State::waiting && !target.stands_in_for;
+      if (!is_late || target.node == turn.neighbours.self()) continue;
+      note_in_outbox(turn, target);
+      late.push_back(target.node);
     }
+    for (const NodeId& replica : late) add_stand_in(turn, replica);
   }
   if (deadline_passed_ || terms_.deadline > turn.now.instant) return;
   deadline_passed_ = true;
-  for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
+  for (std::size_t slot = 0, known = targets_.size(); slot < known; ++slot) {
     if (targets_[slot].node != turn.neighbours.self()) on_silence(turn, slot);
   }
 }

@@ -63,8 +63,8 @@ class Write {
 
   void ask(Turn& turn, std::size_t slot);
   void expect_own_commit(Turn& turn, std::size_t slot);
-  void note_in_outbox(Turn& turn, Target& target);
-  void add_stand_in(Turn& turn, const NodeId& replica);
+  void note_in_outbox(Turn& turn, Target& target) const;
+  void add_stand_in(Turn& turn, NodeId replica);
   void on_refusal(Turn& turn, std::size_t slot, ErrorCode reason);
   void give_up_on(Turn& turn, std::size_t slot, State state);
   std::size_t count(State state, bool stand_ins) const;

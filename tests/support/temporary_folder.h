@@ -13,8 +13,8 @@ namespace kith::tests {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    const bool is_memory = std::filesystem::is_directory("/dev/shm") && std::getenv("TMPDIR") == nullptr;
-    const std::filesystem::path parent = is_memory ? "/dev/shm" : std::filesystem::temp_directory_path();
+    std::filesystem::path parent = std::filesystem::temp_directory_path();
+    if (parent == "/tmp" && std::filesystem::is_directory("/dev/shm")) parent = "/dev/shm";  // no TMPDIR: in memory
     std::string name = (parent / "kith-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a temporary folder");
     path_ = name;

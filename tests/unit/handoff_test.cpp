@@ -44,7 +44,7 @@ struct Holder {
     while (bench.out.sends.empty());
   }
 
-  void reply(std::uint8_t from, Body body) {
+  void reply(std::uint8_t from, const Body& body) {
     Turn turn = bench.turn();
     const auto sent = bench.sent_to(node(from));
     const auto answered = bench.requests.answer(bench.now.instant, node(from), sent.back().message.request_id);

@@ -55,7 +55,7 @@ std::string error_of(std::string_view text) {
 
 // An invite whose bytes were changed by someone who made the checksum right again.
 std::string resealed(const Invite& invite, const std::function<void(crypto::Bytes&)>& change) {
-  auto bytes = *crypto::from_base32(std::string_view(to_text(invite)).substr(5));
+  auto bytes = *crypto::from_base32(to_text(invite).substr(5));
   bytes.erase(bytes.end() - 4, bytes.end());
   change(bytes);
   const auto hash = crypto::blake2b_256({crypto::as_bytes("kith invite v1"), bytes});
@@ -84,7 +84,7 @@ TEST_CASE("an invite is one word that a double click selects", "[invite]") {
 }
 
 TEST_CASE("the bytes of an invite are those of docs/wire.md", "[invite]") {
-  const auto bytes = *crypto::from_base32(std::string_view(to_text(invite_with(1, 1))).substr(5));
+  const auto bytes = *crypto::from_base32(to_text(invite_with(1, 1)).substr(5));
   const auto at = [&](std::size_t offset) { return int{bytes.at(offset)}; };
   REQUIRE(bytes.size() == 169);
   CHECK(at(0) == 1);       // version
@@ -189,7 +189,7 @@ TEST_CASE("a seed's address without key, host or port is refused", "[invite]") {
   for (const std::string place : {"", "host", "host:", ":5484", "host:0", "host:65536", "host:54x", "host:-1",
                                   "::1:5484", "[]:5484", "[::1]", "[::1:5484", "a b:5484", "a@b:5484"}) {
     CAPTURE(place);
-    CHECK_FALSE(seed_address_from_text(key + "@" + place));
+    CHECK_FALSE(seed_address_from_text(std::string(key).append("@").append(place)));
   }
   CHECK_FALSE(seed_address_from_text("@host:5484"));
   CHECK_FALSE(seed_address_from_text(key.substr(1) + "@host:5484"));

@@ -146,7 +146,9 @@ TEST_CASE("news made on both sides of a partition reaches the other after it hea
   CHECK(mesh.at(0).find(mesh.id(20)) != nullptr);
   CHECK(mesh.at(0).find(mesh.id(21)) == nullptr);
   heal(mesh);
-  const auto is_whole = [&] { return mesh.count_seen(MemberState::alive) == 22 * 21 && mesh.views_are_equal(); };
+  const auto is_whole = [&] {
+    return mesh.count_seen(MemberState::alive) == std::size_t{22} * 21 && mesh.views_are_equal();
+  };
   CHECK(mesh.run_until(is_whole, 60s) < 60s);
 }
 

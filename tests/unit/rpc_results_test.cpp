@@ -28,7 +28,7 @@ class Received {
   RpcReader reader_{RpcLimits{}};
 };
 
-dht::ReadAnswer answer_with(std::vector<dht::EntryKind> kinds) {
+dht::ReadAnswer answer_with(const std::vector<dht::EntryKind>& kinds) {
   dht::ReadAnswer answer;
   answer.key = "default/k";
   dht::Seq seq = 100;

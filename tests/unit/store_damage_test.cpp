@@ -214,7 +214,7 @@ TEST_CASE("a database begun anew holds what the damaged one still tells", "[stor
   CHECK(missing > 0);
   CHECK(missing < static_cast<int>(key_count) / 2);
   CHECK(node->report().rows_recovered == node->totals().records);
-  CHECK(node->contacts().size() > 0);
+  CHECK_FALSE(node->contacts().empty());
   node.reopen();
   CHECK(node->report().damaged_path.empty());
   CHECK(missing_keys(node.database()) == missing);
