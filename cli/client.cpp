@@ -118,9 +118,15 @@ void Client::receive_more() {
 }
 
 daemon::RpcValue Client::call(std::string_view method, const WriteParams& params) {
+  return call(method, params, [](const daemon::RpcValue&) {});
+}
+
+daemon::RpcValue Client::call(std::string_view method, const WriteParams& params, const OnProgress& on_progress) {
   const std::uint32_t id = send(method, params);
   while (true) {
     const daemon::RpcMessage& message = receive();
+    const bool is_progress = message.kind == daemon::RpcKind::notification && message.method == "progress";
+    if (is_progress && message.params["request"].number() == id) on_progress(message.params);
     if (message.kind != daemon::RpcKind::response || (message.id != id && message.id != 0)) continue;
     if (!message.error.is_nil()) die_of(message.error);
     return message.result;

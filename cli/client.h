@@ -42,6 +42,10 @@ class Client {
   // Waits for the next message; it stands until the next call. Ends the program when the daemon hangs up.
   const daemon::RpcMessage& receive();
 
+  // One request that takes long: `on_progress` is given the params of each notification about it.
+  using OnProgress = std::function<void(const daemon::RpcValue&)>;
+  daemon::RpcValue call(std::string_view method, const WriteParams& params, const OnProgress& on_progress);
+
   // One request, one answer: its result. Ends the program with the daemon's line when it is an error.
   daemon::RpcValue call(std::string_view method, const WriteParams& params);
 

@@ -72,6 +72,11 @@ struct TestnetCommand {
   std::vector<std::string> run;  // a command instead of a shell
 };
 
+struct RestoreCommand {
+  std::string file;
+  std::uint64_t after = 0;  // a place that an earlier restore told
+};
+
 Exit put(const Common& common, const PutCommand& command);
 Exit get(const Common& common, const GetCommand& command);
 Exit del(const Common& common, const DelCommand& command);
@@ -85,6 +90,8 @@ Exit locate(const Common& common, const std::string& key);
 Exit invite(const Common& common);
 Exit join(const Common& common, const JoinCommand& command);
 Exit stop(const Common& common);
+Exit snapshot(const Common& common, const std::string& file);
+Exit restore(const Common& common, const RestoreCommand& command);
 Exit testnet(const TestnetCommand& command);
 
 // The terms as params of the socket's methods; how many fields they add.

@@ -28,6 +28,8 @@ struct CommandLine {
   JoinCommand join;
   TestnetCommand testnet;
   std::string locate_key;
+  std::string snapshot_file;
+  RestoreCommand restore;
   std::string ttl;
   std::function<Exit()> chosen;
 };
@@ -139,6 +141,16 @@ void add_mesh(CLI::App& app, CommandLine& line) {
   join_verb->callback([&line] { line.chosen = [&line] { return join(line.common, line.join); }; });
 }
 
+void add_snapshots(CLI::App& app, CommandLine& line) {
+  CLI::App* snapshot_verb = app.add_subcommand("snapshot", "copy the running daemon's database into a file");
+  snapshot_verb->add_option("FILE", line.snapshot_file, "the file to be; kithd writes it")->required();
+  snapshot_verb->callback([&line] { line.chosen = [&line] { return snapshot(line.common, line.snapshot_file); }; });
+  CLI::App* restore_verb = app.add_subcommand("restore", "bring a snapshot back: merged, or into a fresh --home");
+  restore_verb->add_option("FILE", line.restore.file, "a file that `kith snapshot` made")->required();
+  restore_verb->add_option("--after", line.restore.after, "go on from where an earlier restore ended");
+  restore_verb->callback([&line] { line.chosen = [&line] { return restore(line.common, line.restore); }; });
+}
+
 void add_testnet(CLI::App& app, CommandLine& line) {
   CLI::App* verb = app.add_subcommand("testnet", "daemons on loopback in a temporary folder, and a shell");
   verb->add_option("N", line.testnet.nodes, "how many daemons (default 3)")->check(CLI::Range(1, 50));
@@ -159,6 +171,7 @@ void build(CLI::App& app, CommandLine& line) {
   add_del(app, line);
   add_batches(app, line);
   add_mesh(app, line);
+  add_snapshots(app, line);
   add_testnet(app, line);
 }
 

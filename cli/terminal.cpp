@@ -44,9 +44,10 @@ std::string human_seconds(std::uint64_t seconds) {
   return fmt::format("{} d {} h", seconds / 86400, seconds / 3600 % 24);
 }
 
-Progress::Progress(std::string what, std::uint64_t total)
+Progress::Progress(std::string what, std::uint64_t total, Unit unit)
     : what_(std::move(what)),
       total_(total),
+      unit_(unit),
       began_(std::chrono::steady_clock::now()),
       is_visible_(is_terminal(STDERR_FILENO)) {}
 
@@ -68,16 +69,23 @@ void Progress::show(std::uint64_t done) {
   draw(done);
 }
 
+void Progress::show(std::uint64_t done, std::uint64_t total) {
+  total_ = total;
+  show(std::min(done, total));
+}
+
+std::string Progress::amount(std::uint64_t of) const { return unit_ == Unit::bytes ? human_bytes(of) : grouped(of); }
+
 void Progress::draw(std::uint64_t done) {
   const double rate = static_cast<double>(done) / std::max(seconds(), 0.001);
   if (total_ == 0) {
-    fmt::print(stderr, "\r{}  {}  {}/s ", what_, grouped(done), grouped(static_cast<std::uint64_t>(rate)));
+    fmt::print(stderr, "\r{}  {}  {}/s ", what_, amount(done), amount(static_cast<std::uint64_t>(rate)));
     return;
   }
   constexpr std::uint64_t width = 30;
   const std::uint64_t filled = std::min(width, done * width / total_);
   fmt::print(stderr, "\r{}  [{:#<{}}{:.<{}}]  {:3} %  {} of {}  {}/s ", what_, "", filled, "", width - filled,
-             done * 100 / total_, grouped(done), grouped(total_), grouped(static_cast<std::uint64_t>(rate)));
+             done * 100 / total_, amount(done), amount(total_), amount(static_cast<std::uint64_t>(rate)));
 }
 
 }  // namespace kith::cli

@@ -21,19 +21,23 @@ std::string human_seconds(std::uint64_t seconds);  // "3 h 5 min"
 // A line on stderr that grows: "importing  [#####.....]  52 %  18,160 of 34,924  9,120/s". Silent in a pipe.
 class Progress {
  public:
-  Progress(std::string what, std::uint64_t total);
+  enum class Unit : std::uint8_t { count, bytes };
+  Progress(std::string what, std::uint64_t total, Unit unit = Unit::count);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
   void show(std::uint64_t done);
+  void show(std::uint64_t done, std::uint64_t total);  // which may change
   double seconds() const;
 
  private:
   void draw(std::uint64_t done);
+  std::string amount(std::uint64_t of) const;
 
   std::string what_;
   std::uint64_t total_;  // 0: unknown
+  Unit unit_;
   std::chrono::steady_clock::time_point began_;
   std::chrono::steady_clock::time_point drawn_{};
   std::uint64_t done_ = 0;

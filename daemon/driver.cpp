@@ -224,7 +224,7 @@ void Driver::turn() {
   const dht::Now now = turn_now();
   is_dirty_ = false;
   if (const auto due = host_->next_deadline(); due && *due <= now.instant) host_->on_deadline(now, out_);
-  service_->on_deadline(now);
+  service_->on_deadline(now, out_);
   host_->committed(now, committed_, out_);
   service_->settle(now, out_);
   spread();

@@ -88,6 +88,9 @@ class Driver : private SocketServer::Handler,
   dht::Result<Joined> join(dht::Now now, const std::string& text, dht::HostOutputs& out) override;
   void on_event(const dht::Event& event) override;
   void stop() override;
+  dht::Status begin_snapshot(const std::string& file) override;
+  store::SnapshotProgress snapshot() const override { return home_->database().snapshot(); }
+  void abandon_snapshot() override { home_->database().abandon_snapshot(); }
 
   dht::Now turn_now();
   void make_host();

@@ -156,6 +156,11 @@ InviteText Driver::invite() const {
   return result;
 }
 
+dht::Status Driver::begin_snapshot(const std::string& file) {
+  const store::SnapshotFacts facts{.node = host_->node().id(), .mesh = home_->mesh(), .taken_ms = turn_now().wall_ms};
+  return home_->database().begin_snapshot({.file = file, .facts = facts});
+}
+
 // ---- the link
 
 void Driver::announce() {

@@ -58,6 +58,16 @@ class Responder {
     return out->size() - before;
   }
 
+  // Any other notification about a request. Calls fill(writer), which writes `fields` pairs.
+  template <typename Fill>
+  void notify(const Waiting& to, std::string_view method, std::size_t fields, Fill fill) {
+    crypto::Bytes* out = clients_.output(to.client);
+    if (out == nullptr) return;
+    RpcWriter writer(*out);
+    writer.notification(method).map(1 + fields).text("request").number(to.id);
+    fill(writer);
+  }
+
   std::uint64_t done() const { return done_; }
   std::uint64_t failed() const { return failed_; }
 

@@ -54,6 +54,13 @@ class Params {
     return bytes ? std::string(bytes->begin(), bytes->end()) : std::string{};
   }
 
+  // Absolute: the client and the daemon do not stand in the same folder.
+  std::string file() {
+    const auto bytes = require("file", "a string or bytes", [](const RpcValue& v) { return v.text_or_bytes(); });
+    if (bytes && (bytes->empty() || bytes->front() != '/')) fail("file must be an absolute path");
+    return bytes ? std::string(bytes->begin(), bytes->end()) : std::string{};
+  }
+
   std::optional<std::uint64_t> number(std::string_view name, std::uint64_t least, std::uint64_t most) {
     const auto value = take(name, "an unsigned integer", [](const RpcValue& v) { return v.number(); });
     if (value && (*value < least || *value > most)) {
@@ -243,6 +250,18 @@ dht::Result<std::string> read_locate(const RpcValue& map) {
   Params params(map);
   std::string key = params.key();
   return finished(params, std::move(key));
+}
+
+dht::Result<std::string> read_snapshot(const RpcValue& map) {
+  Params params(map);
+  return finished(params, params.file());
+}
+
+dht::Result<RestoreCall> read_restore(const RpcValue& map) {
+  Params params(map);
+  RestoreCall call{.file = params.file()};
+  call.after = static_cast<std::int64_t>(params.number("after", 0, INT64_MAX).value_or(0));
+  return finished(params, std::move(call));
 }
 
 dht::Result<JoinCall> read_join(const RpcValue& map) {

@@ -27,6 +27,12 @@ struct MgetCall {
 struct MputCall {
   std::vector<dht::PutRequest> items;
 };
+struct RestoreCall {
+  std::string file;
+  std::int64_t after = 0;  // a place that an earlier restore of this file told
+  std::string mesh = {};   // of this node, as people see it
+};
+
 struct JoinCall {
   std::string invite;
   dht::Duration deadline = std::chrono::seconds(10);
@@ -39,6 +45,8 @@ dht::Result<MgetCall> read_mget(const RpcValue& map);
 dht::Result<MputCall> read_mput(const RpcValue& map);
 dht::Result<dht::ScanRequest> read_scan(const RpcValue& map);
 dht::Result<std::string> read_locate(const RpcValue& map);
+dht::Result<std::string> read_snapshot(const RpcValue& map);
+dht::Result<RestoreCall> read_restore(const RpcValue& map);
 dht::Result<JoinCall> read_join(const RpcValue& map);
 
 // For methods without params: an empty map, or nil.

@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "dht/model/deadlines.h"
 #include "dht/model/key.h"
 #include "dht/model/limits.h"
 
@@ -18,7 +19,7 @@ constexpr std::size_t output_bytes_high = dht::limits::client_unsent_bytes_max /
 
 Service::Method Service::find_method(std::string_view name) {
   // The most frequent first.
-  static constexpr std::array<std::pair<std::string_view, Method>, 12> methods{{{"get", &Service::get},
+  static constexpr std::array<std::pair<std::string_view, Method>, 14> methods{{{"get", &Service::get},
                                                                                 {"put", &Service::put},
                                                                                 {"del", &Service::del},
                                                                                 {"mget", &Service::mget},
@@ -29,6 +30,8 @@ Service::Method Service::find_method(std::string_view name) {
                                                                                 {"locate", &Service::locate},
                                                                                 {"invite", &Service::invite},
                                                                                 {"join", &Service::join},
+                                                                                {"snapshot", &Service::snapshot},
+                                                                                {"restore", &Service::restore},
                                                                                 {"stop", &Service::stop}}};
   for (const auto& [known, method] : methods) {
     if (known == name) return method;
@@ -125,6 +128,26 @@ void Service::stop(dht::Now, const Call& call, dht::HostOutputs&) {
   control_.stop();
 }
 
+// ---- snapshots
+
+void Service::snapshot(dht::Now now, const Call& call, dht::HostOutputs&) {
+  const auto file = read_snapshot(call.params);
+  if (!file) return responder_.fail(call.from, file.error());
+  snapshot_.begin(now, call.from, *file);
+}
+
+void Service::restore(dht::Now now, const Call& call, dht::HostOutputs&) {
+  auto request = read_restore(call.params);
+  if (!request) return responder_.fail(call.from, request.error());
+  request->mesh = control_.facts().mesh;
+  restore_.begin(now, call.from, std::move(*request));
+}
+
+void Service::go_on_with_restore(dht::Now now, dht::HostOutputs& out) {
+  if (restore_.is_idle()) return;
+  restore_.advance(now, {.host = control_.host(), .room = control_.accepts_writes(), .out = out});
+}
+
 // ---- joining
 
 void Service::join(dht::Now now, const Call& call, dht::HostOutputs& out) {
@@ -150,6 +173,7 @@ void Service::fail_all(const dht::Error& error) {
     if (asked.batch == 0) unanswered.push_back(asked.from);
   }
   for (const auto& [number, batch] : batches_) unanswered.push_back(batch.from);
+  restore_.abandon(error);
   asked_.clear();
   batches_.clear();
   for (auto& [id, client] : client_states_) client.tickets = client.reads = 0;
@@ -181,12 +205,16 @@ void Service::on_event(dht::Now now, const dht::Event& event) {
   if (joining_ && event.kind == dht::EventKind::joined_mesh) finish_join(now);
 }
 
-void Service::on_deadline(dht::Now now) {
+void Service::on_deadline(dht::Now now, dht::HostOutputs& out) {
   if (joining_ && joining_->deadline <= now.instant) finish_join(now);
+  snapshot_.on_deadline(now);
+  if (const auto due = restore_.next_deadline(); due && *due <= now.instant) go_on_with_restore(now, out);
 }
 
 std::optional<dht::Instant> Service::next_deadline() const {
-  return joining_ ? std::optional(joining_->deadline) : std::nullopt;
+  std::optional<dht::Instant> next = joining_ ? std::optional(joining_->deadline) : std::nullopt;
+  for (const auto& other : {snapshot_.next_deadline(), restore_.next_deadline()}) next = dht::earlier(next, other);
+  return next;
 }
 
 // ---- answers
@@ -204,6 +232,10 @@ void Service::settle(dht::Now now, dht::HostOutputs& out) {
 }
 
 void Service::completed(dht::Now now, const dht::Completion& completion, dht::HostOutputs& out) {
+  if (restore_.owns(completion.ticket)) {
+    restore_.completed(completion);
+    return go_on_with_restore(now, out);
+  }
   const auto found = asked_.extract(completion.ticket);
   if (!found) return;  // its client went away
   const Asked& asked = found.mapped();
@@ -261,6 +293,8 @@ bool Service::has_room(ClientId client, const Client& state) const {
 }
 
 void Service::client_closed(ClientId client) {
+  snapshot_.client_closed(client);
+  restore_.client_closed(client);
   const auto state = client_states_.find(client);
   if (state == client_states_.end()) return;
   const bool has_tickets = state->second.tickets > 0;

@@ -14,7 +14,9 @@
 
 #include "daemon/census.h"
 #include "daemon/responder.h"
+#include "daemon/restore_work.h"
 #include "daemon/rpc_params.h"
+#include "daemon/snapshot_work.h"
 #include "dht/host.h"
 #include "dht/model/limits.h"
 
@@ -31,10 +33,8 @@ struct InviteText {
 };
 
 // What the methods need of the process around the core.
-class Control {
+class Control : public SnapshotSource {
  public:
-  virtual ~Control() = default;
-
   virtual dht::Host& host() = 0;
   // Another number: another host, in which the tickets of the one before mean nothing.
   virtual std::uint64_t host_number() const = 0;
@@ -58,7 +58,12 @@ class Control {
 class Service {
  public:
   // Both must outlive the service.
-  Service(Control& control, Clients& clients) : control_(control), clients_(clients), responder_(clients) {}
+  Service(Control& control, Clients& clients)
+      : control_(control),
+        clients_(clients),
+        responder_(clients),
+        snapshot_(control, responder_),
+        restore_(responder_) {}
 
   // Requires: message is a request.
   void request(dht::Now now, ClientId client, const RpcMessage& message, dht::HostOutputs& out);
@@ -73,7 +78,7 @@ class Service {
   // False while the client has as much in flight, or unread, as it may: nothing more of it should be read.
   bool has_room(ClientId client) const;
 
-  void on_deadline(dht::Now now);
+  void on_deadline(dht::Now now, dht::HostOutputs& out);
   std::optional<dht::Instant> next_deadline() const;
 
   std::size_t tickets_open() const { return asked_.size(); }
@@ -141,6 +146,8 @@ class Service {
   void locate(dht::Now now, const Call& call, dht::HostOutputs& out);
   void invite(dht::Now now, const Call& call, dht::HostOutputs& out);
   void join(dht::Now now, const Call& call, dht::HostOutputs& out);
+  void snapshot(dht::Now now, const Call& call, dht::HostOutputs& out);
+  void restore(dht::Now now, const Call& call, dht::HostOutputs& out);
   void stop(dht::Now now, const Call& call, dht::HostOutputs& out);
 
   void write(dht::Now now, const Call& call, dht::Result<dht::PutRequest> request, dht::HostOutputs& out);
@@ -154,6 +161,7 @@ class Service {
   void learn_answer_size(ClientId client, std::size_t bytes);
   void on_event(dht::Now now, const dht::Event& event);
   void finish_join(dht::Now now);
+  void go_on_with_restore(dht::Now now, dht::HostOutputs& out);
   void write_status(dht::Now now, const Waiting& to, const PartitionCounts& partitions);
   bool has_room(ClientId client, const Client& state) const;
 
@@ -166,6 +174,8 @@ class Service {
   std::unordered_map<ClientId, Client> client_states_;
   std::uint64_t last_batch_ = 0;
   std::optional<Joining> joining_;
+  SnapshotWork snapshot_;
+  RestoreWork restore_;
   std::vector<Waiting> awaiting_census_;
   std::vector<dht::Completion> completions_;  // being settled
   std::vector<dht::Event> events_;

@@ -267,6 +267,13 @@ Ticket Host::put(Now now, PutRequest request, HostOutputs& out) {
   return ticket;
 }
 
+Ticket Host::restore(Now now, const RestoreRequest& request, HostOutputs& out) {
+  Turn turn(*state_, now, out);
+  const auto ticket = state_->node.restore(now, request, turn.node_outputs());
+  turn.finish();
+  return ticket;
+}
+
 Ticket Host::get(Now now, const GetRequest& request, HostOutputs& out) {
   Turn turn(*state_, now, out);
   const auto ticket = state_->node.get(now, request, turn.node_outputs());

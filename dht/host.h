@@ -47,6 +47,7 @@ class Host {
   void set_endpoints(Now now, std::span<const Endpoint> own_endpoints, HostOutputs& out);
 
   Ticket put(Now now, PutRequest request, HostOutputs& out);
+  Ticket restore(Now now, const RestoreRequest& request, HostOutputs& out);
   Ticket get(Now now, const GetRequest& request, HostOutputs& out);
   Ticket scan(Now now, const ScanRequest& request, HostOutputs& out);
   void cancel(Ticket ticket) { node().cancel(ticket); }

@@ -373,6 +373,14 @@ Ticket Node::put(Now now, PutRequest request, Outputs& out) {
   return ticket;
 }
 
+Ticket Node::restore(Now now, const RestoreRequest& request, Outputs& out) {
+  const std::size_t first_send = out.sends.size();
+  Turn turn = state_->turn(now, out);
+  const Ticket ticket = state_->coordinator.restore(turn, request);
+  state_->finish(now, out, first_send);
+  return ticket;
+}
+
 Ticket Node::get(Now now, const GetRequest& request, Outputs& out) {
   const std::size_t first_send = out.sends.size();
   Turn turn = state_->turn(now, out);

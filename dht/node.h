@@ -83,6 +83,7 @@ class Node {
 
   // Each answers the ticket with exactly one Completion, in this call's outputs or later ones.
   Ticket put(Now now, PutRequest request, Outputs& out);
+  Ticket restore(Now now, const RestoreRequest& request, Outputs& out);
   Ticket get(Now now, const GetRequest& request, Outputs& out);
   Ticket scan(Now now, const ScanRequest& request, Outputs& out);
 

@@ -22,6 +22,8 @@ using dht::Result;
 using dht::Status;
 
 constexpr std::int64_t application_id = 0x4b495453;  // "KITS"
+// A page of records ends where it has grown so large.
+constexpr std::size_t page_record_bytes = 1U << 20;
 
 // Why the file cannot be read, before SQLite says it less well.
 Status check_readable(const std::string& path) {
@@ -106,8 +108,10 @@ Result<std::vector<SnapshotFile::Stored>> SnapshotFile::records_after(std::int64
   std::vector<Stored> page;
   records_after_.bind(1, row);
   Step step = Step::row;
-  while (page.size() < count_max && (step = records_after_.step()) == Step::row) {
+  std::size_t bytes = 0;
+  while (page.size() < count_max && bytes < page_record_bytes && (step = records_after_.step()) == Step::row) {
     const crypto::ByteSpan record = records_after_.blob(1);
+    bytes += record.size();
     page.push_back({.row = records_after_.integer(0), .record = crypto::Bytes(record.begin(), record.end())});
   }
   records_after_.reset();

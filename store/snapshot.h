@@ -44,7 +44,8 @@ class SnapshotFile {
     std::int64_t row = 0;
     crypto::Bytes record;
   };
-  // Up to count_max records after that number (0: from the beginning); none at the end. Errors: invalid.
+  // Up to count_max records, or some mebibyte of them, after that number (0: from the beginning); none at the end.
+  // Errors: invalid.
   dht::Result<std::vector<Stored>> records_after(std::int64_t row, std::size_t count_max);
 
   // Signed contacts of members, unproved.

@@ -30,6 +30,12 @@ struct PutRequest {
   Duration deadline = limits::request_deadline_default;
 };
 
+// A record of whatever author, as it was once signed: brought back from a snapshot.
+struct RestoreRequest {
+  crypto::Bytes record;
+  Duration deadline = limits::request_deadline_default;
+};
+
 struct GetRequest {
   std::string key;
   std::optional<int> r;

@@ -300,7 +300,8 @@ void Coordinator::on_write_reply(Turn& turn, const NodeId& from, const RequestOw
   const StoreAnswer& answer = stored->answers.front();
   const KeyHash key = write.record().key_hash();
   if (from != turn.neighbours.self()) learn(turn, key, answer.seen);
-  if (!write.is_answered() && answer.status == StoreStatus::stale && is_forgotten(turn, key, answer.seen))
+  const bool may_rewrite = !write.is_answered() && !write.terms().is_restored;
+  if (may_rewrite && answer.status == StoreStatus::stale && is_forgotten(turn, key, answer.seen))
     return rewrite(turn, owner.ticket, write);
   write.on_answer(turn, owner.slot, answer);
   settle(turn, owner.ticket, write);

@@ -34,6 +34,7 @@ class Coordinator {
 
   // Each ticket completes exactly once, in this call's outputs or later ones.
   Ticket put(Turn& turn, PutRequest request);
+  Ticket restore(Turn& turn, const RestoreRequest& request);
   Ticket get(Turn& turn, const GetRequest& request);
   Ticket scan(Turn& turn, const ScanRequest& request);
   void cancel(Ticket ticket);
@@ -65,6 +66,7 @@ class Coordinator {
   Result<WriteTerms> author_write(Turn& turn, const PutRequest& request, Ticket ticket);
   Result<WriteTerms> repeat_write(Turn& turn, const PutRequest& request, const Operation& operation, Ticket ticket);
   Result<Authored> author_row(Turn& turn, const WriteIntent& intent);
+  Result<Record> take_restored(Turn& turn, const RestoreRequest& request);
   void start_write(Turn& turn, WriteTerms terms);
   void rewrite(Turn& turn, Ticket ticket, const Write& write);
   // An error while as much is in progress as may be.

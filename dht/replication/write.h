@@ -28,6 +28,7 @@ struct WriteTerms {
   bool is_strict = false;
   Instant began;
   Instant deadline;
+  bool is_restored = false;  // written long ago, perhaps by another author
 };
 
 class Write {

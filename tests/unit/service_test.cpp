@@ -52,6 +52,13 @@ class Desk : public Clients, public Control {
   }
   void on_event(const dht::Event& event) override { events.push_back(event.kind); }
   void stop() override { stopped = true; }
+  dht::Status begin_snapshot(const std::string& file) override {
+    if (file == "/full") return dht::Error{dht::ErrorCode::quota, "no room"};
+    snapshot_progress = {.state = kith::store::SnapshotProgress::State::copying, .bytes_done = 1, .bytes_total = 4};
+    return dht::Done{};
+  }
+  kith::store::SnapshotProgress snapshot() const override { return snapshot_progress; }
+  void abandon_snapshot() override { snapshot_progress = {}; }
 
   void ask(std::uint32_t id, std::string_view method, const Params& params, ClientId client = 1) {
     crypto::Bytes bytes;
@@ -95,6 +102,14 @@ class Desk : public Clients, public Control {
   }
 
   dht::Now now{dht::Instant{1000s}, 1'790'000'000'000};
+  // Lets time pass, and what is due happen.
+  void wait(dht::Duration duration) {
+    now.instant += duration;
+    service.on_deadline(now, out_);
+    service.settle(now, out_);
+  }
+
+  kith::store::SnapshotProgress snapshot_progress;
   dht::Status write_status = dht::Done{};
   bool stopped = false;
   std::vector<dht::EventKind> events;
@@ -327,10 +342,10 @@ TEST_CASE("a join that nobody answers times out", "[service]") {
   Desk desk;
   desk.ask(1, "join", [](RpcWriter& w) { w.map(2).text("invite").text("good").text("timeout_ms").number(500); });
   desk.now.instant += 499ms;
-  desk.service.on_deadline(desk.now);
+  desk.wait({});
   CHECK(desk.receive() == 0);
   desk.now.instant += 1ms;
-  desk.service.on_deadline(desk.now);
+  desk.wait({});
   CHECK(desk.receive([](const RpcMessage& message) { CHECK(code_of(message) == "timeout"); }) == 1);
   CHECK_FALSE(desk.service.next_deadline());
 }
@@ -382,4 +397,43 @@ TEST_CASE("stop answers first and events are passed on", "[service]") {
   CHECK(desk.stopped);
   desk.tell(dht::EventKind::member_suspect);
   CHECK(desk.events.back() == dht::EventKind::member_suspect);
+}
+
+TEST_CASE("a snapshot tells how far it is and is answered when it is done", "[service]") {
+  Desk desk;
+  const auto file = [](RpcWriter& w) { w.map(1).text("file").text("/tmp/copy"); };
+  desk.ask(1, "snapshot", file);
+  CHECK(desk.receive() == 0);
+  desk.wait(60ms);
+  CHECK(desk.receive([](const RpcMessage& message) {
+    CHECK(message.kind == RpcKind::notification);
+    CHECK(message.method == "progress");
+    CHECK(message.params["request"].number() == 1);
+    CHECK(message.params["done"].number() == 1);
+    CHECK(message.params["total"].number() == 4);
+  }) == 1);
+  desk.ask(2, "snapshot", file);
+  CHECK(desk.receive([](const RpcMessage& message) { CHECK(message.error["code"].text() == "unavailable"); }) == 1);
+  desk.snapshot_progress.state = kith::store::SnapshotProgress::State::done;
+  desk.wait(60ms);
+  CHECK(desk.receive([](const RpcMessage& message) {
+    CHECK(message.id == 1);
+    CHECK(message.result["file"].text() == "/tmp/copy");
+    CHECK(message.result["bytes"].number() == 4);
+  }) == 1);
+}
+
+TEST_CASE("a snapshot ends with its client, and a path that is not absolute is refused", "[service]") {
+  Desk desk;
+  desk.ask(1, "snapshot", [](RpcWriter& w) { w.map(1).text("file").text("/tmp/copy"); });
+  desk.disconnect(1);
+  CHECK(desk.snapshot_progress.state == kith::store::SnapshotProgress::State::none);
+  const auto refused_as = [&](const char* method, const char* file, std::string_view code) {
+    desk.ask(
+        2, method, [&](RpcWriter& w) { w.map(1).text("file").text(file); }, 2);
+    CHECK(desk.receive([&](const RpcMessage& message) { CHECK(message.error["code"].text() == code); }, 2) == 1);
+  };
+  refused_as("snapshot", "copy", "invalid");
+  refused_as("snapshot", "/full", "quota");
+  refused_as("restore", "copy", "invalid");
 }
