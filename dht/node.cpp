@@ -34,8 +34,9 @@ struct Node::State final : Neighbours {
   State(NodeOptions node_options, const Signatures& node_signatures, RecordStore& node_store, crypto::Rng node_rng)
       : options(std::move(node_options)),
         signatures(node_signatures),
-        store(node_store),
         rng(std::move(node_rng)),
+        repair(node_store, options.data_key, options.repair_bytes_per_second, rng.fork()),
+        store(repair.store()),
         table(make_contact(options, signatures)),
         placement(table.view()),
         liveness(options.liveness, table.self(), signatures, rng.fork()),
@@ -62,6 +63,7 @@ struct Node::State final : Neighbours {
     if (liveness.member_count() == 0) return !is_joining();
     return settled_since && *settled_since + settle_time <= now;
   }
+  std::uint64_t view_version() const override { return table.view().version(); }
   std::vector<NodeId> usable_members() const override;
   bool is_everywhere() override { return table.size() <= static_cast<std::size_t>(options.n); }
 
@@ -75,6 +77,9 @@ struct Node::State final : Neighbours {
   void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
   void answer_request(Now now, const NodeId& from, const Message& message, Outputs& out);
   void answer_join(Now now, const NodeId& from, const Join& join, std::uint64_t request_id, Outputs& out);
+  void carry_roots(Turn& turn_now, std::size_t first_send);
+  void take_root(Now now, const NodeId& from, const Body& body, Outputs& out);
+  void answer_compare(Now now, const NodeId& from, const Compare& compare, std::uint64_t request_id, Outputs& out);
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
@@ -84,8 +89,9 @@ struct Node::State final : Neighbours {
 
   NodeOptions options;
   const Signatures& signatures;
-  RecordStore& store;
   crypto::Rng rng;
+  Repair repair;
+  RecordStore& store;  // repair's, which sees each change
   Table table;
   Placement placement;
   Liveness liveness;
@@ -115,6 +121,7 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   Turn turn = s.turn(now, out);
   if (!s.store.author_state() || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
   s.coordinator.start(now.instant);
+  s.repair.start(now.instant);
   std::vector<NodeId> remembered;
   for (const crypto::Bytes& bytes : s.store.contacts()) {
     const std::optional<Contact> contact = read_contact(bytes, s.signatures);
@@ -144,7 +151,10 @@ void Node::join(Now now, std::span<const NodeId> seeds, Outputs& out) {
 
 void Node::receive(Now now, const NodeId& from, const Message& message, Outputs& out) {
   const std::size_t first_send = out.sends.size();
-  if (from != state_->self()) state_->liveness.receive(now, from, message, out);
+  if (from != state_->self()) {
+    state_->liveness.receive(now, from, message, out);
+    state_->take_root(now, from, message.body, out);
+  }
   if (is_reply(message.body)) {
     state_->take_reply(now, from, message, out);
   } else {
@@ -159,6 +169,7 @@ void Node::unreachable(Now now, const NodeId& node, Outputs& out) {
   const std::size_t first_send = out.sends.size();
   Turn turn = state_->turn(now, out);
   state_->joining.on_unreachable(now, node, out);
+  state_->repair.on_away(node);
   state_->coordinator.on_away(turn, node);
   state_->finish(now, out, first_send);
 }
@@ -170,16 +181,21 @@ void Node::on_deadline(Now now, Outputs& out) {
   if (const auto due = s.joining.next_deadline(); due && *due <= now.instant) s.joining.on_deadline(now, out);
   if (const auto due = s.missing_seeds.next_deadline(); due && *due <= now.instant) s.ask_missing_seeds(now, out);
   Turn turn = s.turn(now, out);
-  for (const auto& silent : s.requests.on_deadline(now, out)) s.coordinator.on_silence(turn, silent.node, silent.owner);
+  for (const auto& silent : s.requests.on_deadline(now, out)) {
+    const bool is_repair = silent.owner.kind == RequestOwner::Kind::repair;
+    is_repair ? s.repair.on_silence(turn, silent.owner) : s.coordinator.on_silence(turn, silent.node, silent.owner);
+  }
   s.coordinator.on_deadline(turn);
+  s.repair.on_deadline(turn);
+  for (const NodeId& peer : s.repair.take_greetings()) s.liveness.greet(now, peer, out);
   s.finish(now, out, first_send);
 }
 
 std::optional<Instant> Node::next_deadline() const {
   const State& s = *state_;
   const auto overlay = earlier(s.joining.next_deadline(), s.missing_seeds.next_deadline());
-  return earlier(earlier(s.liveness.next_deadline(), overlay),
-                 earlier(s.requests.next_deadline(), s.coordinator.next_deadline()));
+  const auto data = earlier(s.coordinator.next_deadline(), s.repair.next_deadline());
+  return earlier(earlier(s.liveness.next_deadline(), overlay), earlier(s.requests.next_deadline(), data));
 }
 
 void Node::State::ask_missing_seeds(Now now, Outputs& out) {
@@ -195,8 +211,19 @@ void Node::State::finish(Now now, Outputs& out, std::size_t first_send) {
   for (const MemberChange& change : liveness.take_changes()) apply(now, change, out);
   if (liveness.self().bytes != table.self().bytes) table.replace_self(liveness.self());
   tell_of_damage(out);
+  Turn turn_now = turn(now, out);
+  carry_roots(turn_now, first_send);
   for (std::size_t i = first_send; i < out.sends.size(); ++i) {
     if (out.sends[i].to != self()) liveness.piggyback(out.sends[i].to, out.sends[i].message);
+  }
+}
+
+// The digest of what both ends hold rides on each ping and its answer.
+void Node::State::carry_roots(Turn& turn_now, std::size_t first_send) {
+  for (std::size_t i = first_send; i < turn_now.out.sends.size(); ++i) {
+    Send& send = turn_now.out.sends[i];
+    if (auto* ping = std::get_if<Ping>(&send.message.body)) ping->store_digest = repair.root(*this, send.to);
+    if (auto* reply = std::get_if<PingReply>(&send.message.body)) reply->store_digest = repair.root(*this, send.to);
   }
 }
 
@@ -218,18 +245,22 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
     case Kind::joined:
       out.events.push_back({EventKind::member_joined, change.node, {}});
       coordinator.on_back(turn_now, change.node);
+      repair.on_back(now.instant, change.node);
       break;
     case Kind::alive:
       out.events.push_back({EventKind::member_alive, change.node, {}});
       coordinator.on_back(turn_now, change.node);
+      repair.on_back(now.instant, change.node);
       break;
     case Kind::suspect:
       out.events.push_back({EventKind::member_suspect, change.node, {}});
       coordinator.on_away(turn_now, change.node);
+      repair.on_away(change.node);
       break;
     case Kind::dead:
       out.events.push_back({EventKind::member_dead, change.node, {}});
       coordinator.on_away(turn_now, change.node);
+      repair.on_away(change.node);
       rejoin_when_alone(now, out);
       break;
     case Kind::contact:
@@ -280,7 +311,15 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
     return reply(from, id, {.body = closest_contacts(*find)}, out);
   if (const auto* join = std::get_if<Join>(&message.body)) return answer_join(now, from, *join, id, out);
   if (const auto* page = std::get_if<Members>(&message.body))
-    reply(from, id, {.body = members_after(page->after)}, out);
+    return reply(from, id, {.body = members_after(page->after)}, out);
+  if (const auto* compare = std::get_if<Compare>(&message.body)) return answer_compare(now, from, *compare, id, out);
+  if (const auto* items = std::get_if<Items>(&message.body))
+    reply(from, id, {.body = repair.answer(*items), .release = Release::after_commit}, out);
+}
+
+void Node::State::answer_compare(Now now, const NodeId& from, const Compare& compare, std::uint64_t request_id,
+                                 Outputs& out) {
+  reply(from, request_id, {.body = repair.answer(turn(now, out), from, compare)}, out);
 }
 
 // A stranger presents itself; whoever could open a session belongs to the mesh.
@@ -355,7 +394,16 @@ void Node::State::take_reply(Now now, const NodeId& from, const Message& message
   }
   if (answered->round_trip && from != self()) liveness.measured(from, *answered->round_trip);
   Turn turn_now = turn(now, out);
+  if (answered->owner.kind == RequestOwner::Kind::repair) {
+    return repair.on_reply(turn_now, from, message.body, answered->owner);
+  }
   coordinator.on_reply(turn_now, from, answered->owner, message.body);
+}
+
+void Node::State::take_root(Now now, const NodeId& from, const Body& body, Outputs& out) {
+  if (liveness.find(from) == nullptr) return;
+  if (const auto* ping = std::get_if<Ping>(&body)) repair.on_root(turn(now, out), from, ping->store_digest);
+  if (const auto* reply = std::get_if<PingReply>(&body)) repair.on_root(turn(now, out), from, reply->store_digest);
 }
 
 void Node::State::take_members(Now now, const NodeId& from, const Message& message, Outputs& out) {
@@ -427,6 +475,9 @@ Location Node::locate(std::string_view key) {
   return location;
 }
 
+void Node::repair_now(Now now) { state_->repair.compare_now(now.instant); }
+Repair::Progress Node::repair_progress() const { return state_->repair.progress(); }
+
 NodeCounters Node::counters() const {
   const Replica::Counters& replica = state_->replica.counters();
   return {.records_refused = replica.records_refused,
@@ -435,7 +486,8 @@ NodeCounters Node::counters() const {
           .read_repairs = state_->coordinator.read_repairs(),
           .records_damaged = replica.records_damaged,
           .actors_cloned = replica.actors_cloned,
-          .requests_retried = state_->requests.retransmissions()};
+          .requests_retried = state_->requests.retransmissions(),
+          .repair = state_->repair.counters()};
 }
 
 }  // namespace kith::dht

@@ -26,6 +26,7 @@
 #include "dht/model/requests.h"
 #include "dht/model/signatures.h"
 #include "dht/model/time.h"
+#include "dht/repair/repair.h"
 
 namespace kith::dht {
 
@@ -39,6 +40,8 @@ struct NodeOptions {
   int w = 2;
   std::size_t value_bytes_max = limits::value_bytes_default;
   Liveness::Timing liveness = Liveness::lan;
+  // What repair may send and fetch. More: sooner equal; less: more room for everything else.
+  std::size_t repair_bytes_per_second = limits::repair_bytes_per_second;
 };
 
 struct Location {
@@ -58,6 +61,7 @@ struct NodeCounters {
   std::uint64_t records_damaged = 0;
   std::uint64_t actors_cloned = 0;
   std::uint64_t requests_retried = 0;
+  Repair::Counters repair;
 };
 
 class Node {
@@ -87,6 +91,9 @@ class Node {
   Ticket get(Now now, const GetRequest& request, Outputs& out);
   Ticket scan(Now now, const ScanRequest& request, Outputs& out);
 
+  // Compares what is held here with every replica now, and lets none wait.
+  void repair_now(Now now);
+
   // The client went away: its tickets complete nowhere.
   void cancel(Ticket ticket);
 
@@ -102,6 +109,7 @@ class Node {
   const std::vector<NodeId>& replicas_of(Partition partition);
   bool is_usable(const NodeId& node) const;
   NodeCounters counters() const;
+  Repair::Progress repair_progress() const;
   const NodeOptions& options() const;
   std::size_t tickets_open() const;
   // Own endpoints changed (interfaces came or went): the contact is signed anew and gossiped.

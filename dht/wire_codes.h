@@ -13,7 +13,7 @@ namespace kith::dht::wire {
 
 enum class Kind : std::uint8_t { request = 1, reply = 2, one_way = 3 };
 
-// 6–11, 13 and 14 are kept for prepare, accept, digests, items, watch, event, renew and revoke.
+// 6, 7, 10, 11, 13 and 14 are kept for prepare, accept, watch, event, renew and revoke.
 enum class Method : std::uint8_t {
   unsupported = 0,
   ping = 1,
@@ -21,6 +21,8 @@ enum class Method : std::uint8_t {
   find = 3,
   fetch = 4,
   store = 5,
+  compare = 8,
+  items = 9,
   join = 12,
   probe = 15,
   members = 16,
@@ -46,6 +48,8 @@ inline constexpr std::array body_codes{
     BodyCode{Method::fetch, Side::asks},          BodyCode{Method::fetch, Side::answers},
     BodyCode{Method::store, Side::asks},          BodyCode{Method::store, Side::answers},
     BodyCode{Method::scan, Side::asks},           BodyCode{Method::scan, Side::answers},
+    BodyCode{Method::compare, Side::asks},        BodyCode{Method::compare, Side::answers},
+    BodyCode{Method::items, Side::asks},          BodyCode{Method::items, Side::answers},
     BodyCode{Method::unsupported, Side::answers},
 };
 static_assert(body_codes.size() == std::variant_size_v<Body>);

@@ -10,6 +10,7 @@
 #include "dht/model/limits.h"
 #include "dht/wire_codes.h"
 #include "dht/wire_fields.h"
+#include "dht/wire_trie.h"
 
 namespace kith::dht {
 namespace {
@@ -64,6 +65,26 @@ bool read_body(const Fields& in, Scan& out) {
 bool read_body(const Fields& in, ScanReply& out) {
   return in.take_list("k", out.keys, limits::batch_items_max) && in.take_if_there("n", out.next);
 }
+
+bool read_body(const Fields& in, Compare& out) {
+  crypto::Bytes nodes;
+  return in.take("s", out.salt) && in.take("n", nodes) && wire::read_nodes(nodes, limits::compare_nodes_max, out.nodes);
+}
+
+bool read_body(const Fields& in, CompareReply& out) {
+  crypto::Bytes nodes;
+  crypto::Bytes differences;
+  return in.take_if_there("n", nodes) && in.take_if_there("d", differences) &&
+         wire::read_nodes(nodes, 16 * limits::compare_nodes_max, out.nodes) &&
+         wire::read_differences(differences, out.differences);
+}
+
+bool read_body(const Fields& in, Items& out) {
+  crypto::Bytes keys;
+  return in.take("k", keys) && wire::read_key_beginnings(keys, out.keys);
+}
+
+bool read_body(const Fields& in, ItemsReply& out) { return in.take_list("r", out.records, limits::batch_items_max); }
 
 bool read_body(const Fields&, Unsupported&) { return true; }
 

@@ -9,6 +9,7 @@
 
 #include "dht/model/limits.h"
 #include "dht/wire_codes.h"
+#include "dht/wire_trie.h"
 
 namespace kith::dht {
 namespace {
@@ -139,6 +140,17 @@ void write_body(const Scan& scan, Map& map) {
 }
 
 void write_body(const ScanReply& reply, Map& map) { map.field("k", reply.keys).field("n", reply.next); }
+void write_body(const Compare& compare, Map& map) {
+  map.field("s", std::uint64_t{compare.salt}).field("n", wire::nodes_to_bytes(compare.nodes));
+}
+
+void write_body(const CompareReply& reply, Map& map) {
+  if (!reply.nodes.empty()) map.field("n", wire::nodes_to_bytes(reply.nodes));
+  if (!reply.differences.empty()) map.field("d", wire::differences_to_bytes(reply.differences));
+}
+
+void write_body(const Items& items, Map& map) { map.field("k", wire::key_beginnings_to_bytes(items.keys)); }
+void write_body(const ItemsReply& reply, Map& map) { map.field("r", reply.records); }
 void write_body(const Unsupported&, Map&) {}
 
 void write_header(Sink& sink, const Message& message) {

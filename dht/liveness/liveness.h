@@ -67,6 +67,9 @@ class Liveness {
   // Adds what is worth telling to message.gossip. Call for every message sent.
   void piggyback(const NodeId& to, Message& message);
 
+  // Pings a member now, watched or not: digests travel both ways.
+  void greet(Now now, const NodeId& node, Outputs& out) { send_ping(now, node, out); }
+
   // A round trip measured by somebody else. Ignored for a node that is no member.
   void measured(const NodeId& node, Duration round_trip);
 

@@ -114,6 +114,17 @@ inline constexpr std::size_t client_request_bytes_max = 4U << 20;
 inline constexpr std::size_t client_unsent_bytes_max = 8U << 20;
 inline constexpr std::size_t client_requests_in_flight_max = 4096;
 
+// Anti-entropy.
+inline constexpr std::size_t compare_nodes_max = 16;              // in one question; an answer has up to 16 for each
+inline constexpr std::size_t compare_digests_max = 64;            // keys of one node
+inline constexpr std::size_t compare_keys_max = 64;               // keys of one difference
+inline constexpr std::size_t compare_versions_max = 255;          // rows of one key
+inline constexpr std::size_t compare_questions_max = 1U << 18;    // of one descent
+inline constexpr std::size_t items_keys_max = 64;                 // of one question
+inline constexpr std::size_t items_bytes_max = 256U << 10;        // of one answer, which has one key at least
+inline constexpr std::size_t repairs_at_once_max = 4;             // descents that one node leads
+inline constexpr std::size_t repair_bytes_per_second = 4U << 20;  // unless configured
+
 // What a coordinator remembers of its latest answers.
 inline constexpr std::size_t recent_reads_max = 4096;
 inline constexpr std::size_t recent_read_bytes_max = 4U << 20;

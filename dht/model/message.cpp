@@ -12,8 +12,8 @@ bool is_any_of(const Body& body) {
 }  // namespace
 
 bool is_reply(const Body& body) {
-  return is_any_of<PingReply, ProbeReply, MembersReply, FindReply, FetchReply, StoreReply, ScanReply, Unsupported>(
-      body);
+  return is_any_of<PingReply, ProbeReply, MembersReply, FindReply, FetchReply, StoreReply, ScanReply, CompareReply,
+                   ItemsReply, Unsupported>(body);
 }
 
 }  // namespace kith::dht

@@ -12,6 +12,7 @@
 #include "dht/model/contact.h"
 #include "dht/model/id.h"
 #include "dht/model/merge.h"
+#include "dht/model/prefix.h"
 #include "dht/model/record.h"
 #include "dht/model/result.h"
 
@@ -33,7 +34,7 @@ struct Ping {
   Incarnation incarnation = 0;
   std::uint64_t heartbeat = 0;
   std::uint64_t view_digest = 0;   // over (member, incarnation, dead or not): equal views need no reconciliation
-  std::uint64_t store_digest = 0;  // over the partitions both hold; zero while repair is not running
+  std::uint64_t store_digest = 0;  // over the partitions both hold; zero while it cannot be told
   std::uint8_t load = 0;
 };
 struct PingReply {
@@ -119,11 +120,62 @@ struct ScanReply {
   std::optional<KeyHash> next;
 };
 
+// One node of the digest trie as its sender sees it (docs/protocol.md, "Staying equal"). Digests are salted and cut to
+// 16 bits.
+enum class TrieForm : std::uint8_t {
+  children,  // `digests` of the 16 nodes below
+  keys,      // `digests` of the keys below, in order of their hash
+  few,       // the sender has few keys below, or none: the asker is to send its own
+};
+struct TrieNode {
+  Prefix prefix;
+  TrieForm form = TrieForm::few;
+  std::vector<std::uint16_t> digests;
+
+  friend bool operator==(const TrieNode&, const TrieNode&) = default;
+};
+
+// What a node holds of a key: a version for each of its rows.
+struct KeyVersions {
+  std::uint64_t key = 0;  // the first eight bytes of its hash
+  std::vector<VersionEntry> rows;
+
+  friend bool operator==(const KeyVersions&, const KeyVersions&) = default;
+};
+
+// How the keys of a node that was sent as `keys` differ from the answerer's.
+struct KeysDifference {
+  Prefix prefix;
+  std::vector<std::uint8_t> lacking;  // which of the digests that were sent the answerer does not have
+  std::vector<KeyVersions> keys;      // the answerer's keys that none of them was for
+
+  friend bool operator==(const KeysDifference&, const KeysDifference&) = default;
+};
+
+// Digests against digests: one step of a descent. Of each child that differs the answer tells what is below.
+struct Compare {
+  std::uint32_t salt = 0;
+  std::vector<TrieNode> nodes;
+};
+struct CompareReply {
+  std::vector<TrieNode> nodes;
+  std::vector<KeysDifference> differences;
+};
+
+// All rows of keys, named by the first eight bytes of their hashes. The answer may end early.
+struct Items {
+  std::vector<std::uint64_t> keys;
+};
+struct ItemsReply {
+  std::vector<crypto::Bytes> records;  // in the order of the keys
+};
+
 // The answer to a method this version does not know.
 struct Unsupported {};
 
-using Body = std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Members, MembersReply, Find, FindReply,
-                          Fetch, FetchReply, Store, StoreReply, Scan, ScanReply, Unsupported>;
+using Body =
+    std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Members, MembersReply, Find, FindReply, Fetch,
+                 FetchReply, Store, StoreReply, Scan, ScanReply, Compare, CompareReply, Items, ItemsReply, Unsupported>;
 
 struct Message {
   std::uint64_t request_id = 0;  // chosen by the asker, repeated in the answer; zero for one-way messages

@@ -73,10 +73,17 @@ std::size_t DigestTrie::count(RecordStore& store, Partition partition) {
 
 // The store has no key between `next_` and this partition.
 void DigestTrie::clear_until(Partition partition) {
-  for (; next_ < partition; ++next_) {
-    if (tally(next_) == Tally{}) continue;
-    corrections_ += 1;
-    set(next_, {});
+  while (next_ < partition) {
+    const bool is_whole_page = next_ % page_size == 0 && next_ + page_size <= partition;
+    if (is_whole_page && !pages_[next_ / page_size]) {
+      next_ += page_size;
+      continue;
+    }
+    if (tally(next_) != Tally{}) {
+      corrections_ += 1;
+      set(next_, {});
+    }
+    next_ += 1;
   }
 }
 

@@ -55,7 +55,7 @@ class DigestTrie {
 
  private:
   static constexpr std::size_t partitions = std::size_t{1} << partition_bits;
-  static constexpr std::size_t page_size = 16;
+  static constexpr Partition page_size = 16;
   using Page = std::array<Tally, page_size>;
 
   bool is_kept(Partition partition) const { return is_counted() || partition < next_; }

@@ -20,6 +20,8 @@ class Neighbours {
   virtual const NodeId& self() const = 0;
   // Valid until the members change.
   virtual const ReplicaSet& replica_set(Partition partition) = 0;
+  // Rises whenever replica sets may have changed.
+  virtual std::uint64_t view_version() const = 0;
   // Alive as far as the mesh agrees; this node always is.
   virtual bool is_usable(const NodeId& node) const = 0;
   // Smoothed; zero while unmeasured.

@@ -14,6 +14,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr dht::Duration calm_for = seconds(40);
+constexpr dht::Duration repair_time = seconds(60);
 constexpr dht::Duration healing_time = seconds(120);
 
 crypto::Rng rng_of(std::uint64_t seed) {
@@ -39,12 +40,15 @@ Report World::run() {
   queue_.run_until(load_end_, stop);
   is_healed_ = true;
   mesh_.heal();
-  queue_.run_until(queue_.now() + healing_time, stop);
+  const dht::Instant healed = queue_.now();
+  queue_.run_until(healed + repair_time, stop);
+  check_replicas_equal("without having been read");
+  queue_.run_until(healed + healing_time, stop);
   check_views();
   check_handed_off();
   clients_.read_everything();
   queue_.run_until(queue_.now() + seconds(20), stop);
-  check_replicas_equal();
+  check_replicas_equal("after it was read");
   clients_.check_tickets();
   trace_.mix(queue_.executed());
   return report();
@@ -217,8 +221,8 @@ void World::check_handed_off() {
   }
 }
 
-// Checker 4, for keys that were read after healing: all replicas hold the same rows.
-void World::check_replicas_equal() {
+// Checker 4: all replicas hold the same rows.
+void World::check_replicas_equal(std::string_view when) {
   if (!findings_.all().empty()) return;
   for (const std::string& key : clients_.history().keys()) {
     const dht::KeyHash hash = dht::hash_key(key);
@@ -226,7 +230,7 @@ void World::check_replicas_equal() {
     std::optional<dht::RowsDigest> first;
     for (const dht::NodeId& node : mesh_.at(0).node().replicas_of(dht::partition_of(hash))) {
       const auto digest = dht::digest_of(mesh_.at(*mesh_.find(node)).store().read(hash).rows, digest_key);
-      if (first && *first != digest) findings_.add(key + " differs between its replicas after it was read");
+      if (first && *first != digest) findings_.add(key + " differs between its replicas " + std::string(when));
       first = digest;
     }
   }

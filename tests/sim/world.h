@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/sim/clients.h"
@@ -50,7 +51,7 @@ class World final : public Onlooker {
   void check_limits();
   void check_views();
   void check_handed_off();
-  void check_replicas_equal();
+  void check_replicas_equal(std::string_view when);
 
   Report report() const;
 

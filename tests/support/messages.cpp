@@ -54,6 +54,16 @@ std::vector<Sample> data_samples() {
       {"store reply", request(StoreReply{{stored, StoreAnswer{StoreStatus::stale, {}, {}}, refused}})},
       {"scan", request(Scan{"default/a", id_of(4), 1000})},
       {"scan reply", request(ScanReply{{"default/a", std::string("default/\0\xff", 10)}, id_of(5)})},
+      {"compare", request(Compare{0x01020304,
+                                  {{Prefix{}, TrieForm::children, std::vector<std::uint16_t>(16, 0xabcd)},
+                                   {Prefix{3, 0x1230000000000000}, TrieForm::keys, {1, 2}},
+                                   {Prefix{4, 0x1234000000000000}, TrieForm::keys, {}}}})},
+      {"compare reply",
+       request(CompareReply{{{Prefix{2, 0x1200000000000000}, TrieForm::few, {}}},
+                            {{Prefix{4, 0x1234000000000000}, {0, 5}, {{0x1234567890abcdef, {{1, 2}, {3, 4}}}}}}})},
+      {"compare reply, nothing differs", request(CompareReply{})},
+      {"items", request(Items{{1, 0x1234567890abcdef}})},
+      {"items reply", request(ItemsReply{{Bytes{0xde, 0xad}}})},
       {"unsupported", request(Unsupported{})},
   };
 }
@@ -100,6 +110,38 @@ rc::Gen<StoreAnswer> arbitrary_store_answer() {
   });
 }
 
+rc::Gen<Prefix> arbitrary_prefix(std::uint8_t depth_max) {
+  return rc::gen::exec([depth_max] {
+    Prefix prefix;
+    const auto depth = *rc::gen::inRange<std::uint8_t>(0, static_cast<std::uint8_t>(depth_max + 1));
+    while (prefix.depth < depth) prefix = prefix.child(*rc::gen::inRange<std::size_t>(0, 16));
+    return prefix;
+  });
+}
+
+rc::Gen<TrieNode> arbitrary_node() {
+  return rc::gen::exec([] {
+    TrieNode node;
+    node.form = *rc::gen::element(TrieForm::children, TrieForm::keys, TrieForm::few);
+    const bool has_children = node.form == TrieForm::children;
+    node.prefix = *arbitrary_prefix(static_cast<std::uint8_t>(Prefix::depth_max - (has_children ? 1 : 0)));
+    if (node.form == TrieForm::few) return node;
+    node.digests.resize(has_children ? 16 : *rc::gen::inRange<std::size_t>(0, limits::compare_digests_max + 1));
+    for (auto& digest : node.digests) digest = any<std::uint16_t>();
+    return node;
+  });
+}
+
+rc::Gen<KeysDifference> arbitrary_difference() {
+  return rc::gen::exec([] {
+    KeysDifference difference{*arbitrary_prefix(Prefix::depth_max), few(rc::gen::arbitrary<std::uint8_t>()), {}};
+    for (const auto key : few(rc::gen::arbitrary<std::uint64_t>())) {
+      difference.keys.push_back({key, {{any<std::uint64_t>(), any<std::uint64_t>()}}});
+    }
+    return difference;
+  });
+}
+
 std::optional<Id> maybe_id() { return any<bool>() ? std::optional(*arbitrary_id()) : std::nullopt; }
 std::optional<std::uint32_t> maybe_u32() { return any<bool>() ? std::optional(any<std::uint32_t>()) : std::nullopt; }
 
@@ -140,6 +182,14 @@ Body arbitrary_body() {
       return Scan{any<std::string>(), maybe_id(), *rc::gen::inRange<std::uint16_t>(0, 1001)};
     case 15:
       return ScanReply{few(rc::gen::arbitrary<std::string>()), maybe_id()};
+    case 16:
+      return Compare{any<std::uint32_t>(), few(arbitrary_node(), limits::compare_nodes_max)};
+    case 17:
+      return CompareReply{few(arbitrary_node()), few(arbitrary_difference())};
+    case 18:
+      return Items{few(rc::gen::arbitrary<std::uint64_t>(), limits::items_keys_max)};
+    case 19:
+      return ItemsReply{few(arbitrary_bytes())};
     default:
       return Unsupported{};
   }

@@ -27,6 +27,7 @@ class FakeNeighbours : public dht::Neighbours {
  public:
   const dht::NodeId& self() const override { return self_id; }
   const dht::ReplicaSet& replica_set(dht::Partition) override { return set; }
+  std::uint64_t view_version() const override { return view; }
   bool is_usable(const dht::NodeId& id) const override { return !away.contains(id); }
   dht::Duration round_trip(const dht::NodeId&) const override { return 1ms; }
   bool is_settled(dht::Instant) const override { return settled; }
@@ -47,6 +48,7 @@ class FakeNeighbours : public dht::Neighbours {
   bool settled = true;
   bool everywhere = false;
   bool joining = false;
+  std::uint64_t view = 1;
 };
 
 // One device as an author, and what a turn of it needs.

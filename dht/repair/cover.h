@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Which partitions this node and each other one both hold. Only partitions in which this node has something are here:
+// an empty one adds nothing to a sum.
+//
+// When the members change, all sets are computed anew, some at a time; until that is done the old ones serve.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "dht/repair/digest_trie.h"
+#include "dht/replication/neighbours.h"
+
+namespace kith::dht {
+
+class Cover {
+ public:
+  // In ascending order. Valid until the next call that is not const.
+  std::span<const std::uint16_t> shared_with(const NodeId& peer) const;
+  std::vector<NodeId> peers() const;
+
+  // This partition came to hold something.
+  void add(Neighbours& neighbours, Partition partition);
+
+  // Looks at up to `count_max` partitions where the members changed since the sets were computed.
+  void renew(Neighbours& neighbours, const DigestTrie& trie, std::size_t count_max);
+  bool is_current(const Neighbours& neighbours) const { return made_from_ == neighbours.view_version(); }
+
+  // Rises whenever a list may have changed.
+  std::uint64_t version() const { return version_; }
+
+ private:
+  using Lists = std::map<NodeId, std::vector<std::uint16_t>>;
+
+  static void insert(Lists& lists, Neighbours& neighbours, Partition partition);
+
+  Lists lists_;
+  std::uint64_t made_from_ = 0;  // the version of the view
+  std::uint64_t version_ = 0;
+
+  // Under way, up to the partition `next_`.
+  Lists coming_;
+  std::uint64_t coming_from_ = 0;
+  std::size_t next_ = 0;
+};
+
+}  // namespace kith::dht

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#include "dht/repair/descent.h"
+
+#include <algorithm>
+
+#include "dht/model/limits.h"
+
+namespace kith::dht {
+namespace {
+
+// The row is known here, or what is known here replaced it.
+bool is_known(std::span<const Row> rows, const VersionEntry& version) {
+  return std::ranges::any_of(rows, [&](const Row& row) {
+    if (!row.is_replica) return false;
+    const bool is_later = row.record.tag() == version.tag && row.record.seq() >= version.seq;
+    return is_later || row.record.context_at(version.tag) >= version.seq;
+  });
+}
+
+bool has(std::span<const VersionEntry> versions, const Record& record) {
+  return std::ranges::any_of(versions, [&](const VersionEntry& version) {
+    return version.tag == record.tag() && version.seq >= record.seq();
+  });
+}
+
+Rows rows_beginning(RecordStore& store, std::uint64_t beginning) {
+  Rows rows;
+  for (const KeyHash& key : keys_beginning(store, beginning)) {
+    const Rows& held = store.peek(key).rows;
+    rows.insert(rows.end(), held.begin(), held.end());
+  }
+  return rows;
+}
+
+}  // namespace
+
+// ---- asking
+
+std::optional<Body> Descent::next(TrieReader& reader, std::uint32_t salt) {
+  if (!wanted_.empty()) return next_items();
+  if (!pushes_.empty()) {
+    if (auto store = next_store(reader.store())) return store;
+  }
+  if (frontier_.empty() || ++questions_ > limits::compare_questions_max) return std::nullopt;
+  return next_compare(reader, salt);
+}
+
+Items Descent::next_items() {
+  const auto count = static_cast<std::ptrdiff_t>(std::min(wanted_.size(), limits::items_keys_max));
+  return {.keys = {wanted_.begin(), wanted_.begin() + count}};
+}
+
+// Empty where all of it is needless by now.
+std::optional<Body> Descent::next_store(RecordStore& store) {
+  Store batch{.purpose = StorePurpose::repair, .records = {}};
+  std::size_t bytes = 0;
+  for (; !pushes_.empty() && batch.records.size() < limits::items_keys_max; pushes_.pop_front()) {
+    if (bytes > limits::items_bytes_max) break;
+    for (const Row& row : store.peek(pushes_.front().key).rows) {
+      if (!row.is_replica || has(pushes_.front().theirs, row.record)) continue;
+      bytes += row.record.bytes().size();
+      batch.records.push_back(row.record.bytes());
+    }
+  }
+  if (batch.records.empty()) return std::nullopt;
+  batch.records.resize(std::min(batch.records.size(), limits::batch_items_max));
+  return batch;
+}
+
+Compare Descent::next_compare(TrieReader& reader, std::uint32_t salt) {
+  Compare question{.salt = salt, .nodes = {}};
+  salt_ = salt;
+  compared_.clear();
+  listed_.clear();
+  while (!frontier_.empty() && question.nodes.size() < limits::compare_nodes_max) {
+    question.nodes.push_back(describe(frontier_.back(), reader));
+    frontier_.pop_back();
+  }
+  return question;
+}
+
+TrieNode Descent::describe(const Prefix& prefix, TrieReader& reader) {
+  if (!reader.has_few(prefix)) {
+    compared_.push_back(prefix);
+    return {.prefix = prefix, .form = TrieForm::children, .digests = reader.children(prefix)};
+  }
+  TrieNode node{.prefix = prefix, .form = TrieForm::keys, .digests = {}};
+  std::vector<KeyHash>& listed = listed_[prefix];
+  for (const TrieReader::Key& key : reader.keys(prefix)) {
+    if (listed.size() == limits::compare_digests_max) break;
+    listed.push_back(key.hash);
+    node.digests.push_back(key.digest);
+  }
+  return node;
+}
+
+// ---- taking answers
+
+void Descent::on_answer(const CompareReply& reply, TrieReader& reader) {
+  std::vector<Prefix> below;
+  for (const TrieNode& node : reply.nodes) {
+    if (was_asked(node)) take_node(node, reader, below);
+  }
+  for (const KeysDifference& difference : reply.differences) {
+    if (listed_.contains(difference.prefix)) take_difference(difference, reader.store());
+    listed_.erase(difference.prefix);
+  }
+  frontier_.insert(frontier_.end(), below.rbegin(), below.rend());
+}
+
+// A child of a node whose children were compared; or a node that was listed here and holds too much there.
+bool Descent::was_asked(const TrieNode& node) const {
+  if (node.form == TrieForm::keys) return false;
+  if (node.form == TrieForm::children && listed_.contains(node.prefix)) return true;
+  return std::ranges::any_of(compared_, [&](const Prefix& parent) {
+    return node.prefix.depth == parent.depth + 1 &&
+           parent.child(parent.digit_of(node.prefix.first_key())) == node.prefix;
+  });
+}
+
+void Descent::take_node(const TrieNode& node, TrieReader& reader, std::vector<Prefix>& below) {
+  if (node.form == TrieForm::few) return below.push_back(node.prefix);
+  const std::vector<std::uint16_t> ours = reader.children(node.prefix);
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    if (ours[i] != node.digests[i]) below.push_back(node.prefix.child(i));
+  }
+}
+
+void Descent::take_difference(const KeysDifference& difference, RecordStore& store) {
+  differing_ += 1;
+  std::map<std::uint64_t, const KeyVersions*> theirs;
+  std::map<std::uint64_t, bool> is_same;  // versions on both sides, and still not the same rows: an actor was cloned
+  for (const KeyVersions& key : difference.keys) {
+    const Rows rows = rows_beginning(store, key.key);
+    const bool is_cloned = versions_of(rows) == key.rows;
+    theirs[key.key] = &key;
+    is_same[key.key] = is_cloned;
+    const auto is_new = [&](const VersionEntry& version) { return !is_known(rows, version); };
+    if (is_cloned || std::ranges::any_of(key.rows, is_new)) wanted_.push_back(key.key);
+  }
+  const std::vector<KeyHash>& listed = listed_.at(difference.prefix);
+  for (const std::uint8_t index : difference.lacking) {
+    if (index >= listed.size()) continue;
+    const auto found = theirs.find(beginning_of(listed[index]));
+    const bool has_versions = found != theirs.end() && !is_same[found->first];
+    pushes_.push_back(
+        {.key = listed[index], .theirs = has_versions ? found->second->rows : std::vector<VersionEntry>{}});
+  }
+}
+
+// An answer ends early where it is large, and leaves out what the peer does not have any more.
+void Descent::on_items(std::span<const Record> records) {
+  const auto asked = static_cast<std::ptrdiff_t>(std::min(wanted_.size(), limits::items_keys_max));
+  auto last = wanted_.begin() + asked;
+  if (!records.empty()) {
+    const auto found = std::find(wanted_.begin(), last, beginning_of(records.back().key_hash()));
+    if (found != last) last = found + 1;
+  }
+  wanted_.erase(wanted_.begin(), last);
+}
+
+}  // namespace kith::dht

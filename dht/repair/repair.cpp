@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+#include "dht/repair/repair.h"
+
+#include <algorithm>
+
+#include "dht/model/deadlines.h"
+#include "dht/model/limits.h"
+#include "dht/repair/weight.h"
+
+namespace kith::dht {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Work of one step, a millisecond or so, and the pause after it: short while something is to be counted.
+constexpr std::size_t keys_per_step = 128;
+constexpr std::size_t keys_per_idle_step = 16;
+constexpr std::size_t partitions_per_step = 256;
+constexpr Duration step_pause = 2ms;
+constexpr Duration idle_step_pause = 1s;
+
+// All is counted again, to find what the disk has lost. Of a million records it takes a day, so that it costs nothing.
+constexpr Duration round_interval = 10min;
+
+// Of a pair that exchanges no pings otherwise. At most so many peers are greeted in a step, however many there are.
+constexpr Duration greeting_interval = 15s;
+constexpr std::size_t greetings_per_step = 2;
+
+// A write on its way is no difference: two rounds, this far apart, must say the same. The peer with the greater id
+// leads only where the other one does not.
+constexpr int rounds_least = 2;
+constexpr Duration differs_least = 1500ms;
+constexpr Duration differs_long = 20s;
+
+constexpr Duration rest_least = 2s;
+constexpr Duration rest_most = 5min;
+constexpr Duration answer_deadline = 10s;
+
+}  // namespace
+
+Repair::Repair(RecordStore& disk, const DataKey& data_key, std::size_t bytes_per_second, crypto::Rng rng)
+    : trie_(data_key), store_(disk, trie_), pace_(bytes_per_second), rng_(std::move(rng)) {}
+
+void Repair::start(Instant now) {
+  step_at_ = now;
+  greet_at_ = with_jitter(now, greeting_interval / 2);
+}
+
+// ± 20 %, so that a mesh that starts as one does not compare as one.
+Instant Repair::with_jitter(Instant now, Duration wait) {
+  return now + wait * static_cast<Duration::rep>(800 + rng_.below(401)) / 1000;
+}
+
+// ---- root digests
+
+TrieReader Repair::reader(const NodeId& peer, std::uint32_t salt) {
+  return TrieReader({.trie = trie_, .store = store_, .shared = cover_.shared_with(peer)}, salt);
+}
+
+void Repair::settle_cover(Neighbours& neighbours) {
+  for (const Partition partition : trie_.take_arrivals()) cover_.add(neighbours, partition);
+}
+
+std::uint64_t Repair::root(Neighbours& neighbours, const NodeId& peer) {
+  if (!trie_.is_counted()) return 0;
+  settle_cover(neighbours);
+  Pair& pair = pairs_[peer];
+  if (pair.of_trie == trie_.version() && pair.of_cover == cover_.version()) return pair.root;
+  pair.of_trie = trie_.version();
+  pair.of_cover = cover_.version();
+  pair.root = trie_.hasher().root(reader(peer, 0).tally({}), neighbours.self(), peer);
+  return pair.root;
+}
+
+void Repair::on_root(const Turn& turn, const NodeId& peer, std::uint64_t theirs) {
+  const std::uint64_t ours = root(turn.neighbours, peer);
+  Pair& pair = pairs_[peer];
+  pair.greet_at = with_jitter(turn.now.instant, greeting_interval);
+  if (ours == 0 || theirs == 0) return;
+  counters_.comparisons += 1;
+  if (ours == theirs) {
+    pair.differs_since.reset();
+    pair.rounds = 0;
+    pair.rest = rest_least;
+    return;
+  }
+  counters_.comparisons_differing += 1;
+  if (!pair.differs_since) pair.differs_since = turn.now.instant;
+  pair.rounds += 1;
+}
+
+void Repair::on_back(Instant now, const NodeId& peer) {
+  pairs_[peer].greet_at = now + Duration(static_cast<Duration::rep>(rng_.below(1'000'000)));
+  if (greet_at_) greet_at_ = std::min(*greet_at_, now + idle_step_pause);
+}
+
+void Repair::compare_now(Instant now) {
+  for (auto& [peer, pair] : pairs_) {
+    pair.greet_at = now;
+    pair.rests_until = now;
+    pair.rest = rest_least;
+  }
+  if (greet_at_) greet_at_ = now;
+}
+
+void Repair::greet(const Turn& turn) {
+  std::vector<std::pair<Instant, NodeId>> due;
+  for (const NodeId& peer : cover_.peers()) {
+    const Pair& pair = pairs_[peer];
+    if (pair.greet_at <= turn.now.instant && turn.neighbours.is_usable(peer)) due.emplace_back(pair.greet_at, peer);
+  }
+  const std::size_t count = std::min(due.size(), greetings_per_step);
+  std::ranges::partial_sort(due, due.begin() + static_cast<std::ptrdiff_t>(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    pairs_[due[i].second].greet_at = with_jitter(turn.now.instant, greeting_interval);
+    greetings_.push_back(due[i].second);
+  }
+}
+
+// ---- answering
+
+Body Repair::answer(const Turn& turn, const NodeId& from, const Compare& question) {
+  // Before all is counted everything would seem to differ.
+  if (!trie_.is_counted()) return CompareReply{};
+  settle_cover(turn.neighbours);
+  TrieReader shown = reader(from, question.salt);
+  Body reply = dht::answer(question, shown);
+  counters_.bytes_sent += weight_of(reply);
+  return reply;
+}
+
+Body Repair::answer(const Items& question) {
+  Body reply = dht::answer(question, store_);
+  counters_.bytes_sent += weight_of(reply);
+  return reply;
+}
+
+// ---- descents
+
+bool Repair::stands(const Turn& turn, const NodeId& peer, const Pair& pair) const {
+  if (!pair.differs_since || pair.rounds < rounds_least || pair.rests_until > turn.now.instant) return false;
+  const Duration least = turn.neighbours.self() < peer ? differs_least : differs_long;
+  return turn.now.instant - *pair.differs_since >= least && turn.neighbours.is_usable(peer);
+}
+
+void Repair::begin_descents(Turn& turn) {
+  for (auto& [peer, pair] : pairs_) {
+    if (led_.size() >= limits::repairs_at_once_max) return;
+    if (!stands(turn, peer, pair)) continue;
+    pair.rests_until = Instant::max();  // until it has ended
+    led_[++last_number_] = {.peer = peer, .descent = {}};
+    counters_.descents += 1;
+    go_on(turn, last_number_);
+  }
+}
+
+void Repair::go_on(Turn& turn, std::uint64_t number) {
+  const auto found = led_.find(number);
+  if (found == led_.end() || found->second.is_waiting || !pace_.is_open(turn.now.instant)) return;
+  settle_cover(turn.neighbours);
+  const std::uint32_t salt = rng_.u32();
+  TrieReader shown = reader(found->second.peer, salt);
+  std::optional<Body> question = found->second.descent.next(shown, salt);
+  if (!question) return finish(turn.now.instant, number);
+  found->second.is_waiting = true;
+  ask(turn, number, std::move(*question));
+}
+
+void Repair::ask(Turn& turn, std::uint64_t number, Body question) {
+  const NodeId& peer = led_.at(number).peer;
+  const std::size_t bytes = weight_of(question);
+  pace_.spend(turn.now.instant, bytes);
+  counters_.bytes_sent += bytes;
+  const RequestTerms terms{.to = peer,
+                           .owner = {RequestOwner::Kind::repair, number, 0},
+                           .round_trip = turn.neighbours.round_trip(peer),
+                           .deadline = turn.now.instant + answer_deadline};
+  // Records may be of rows that are not durable yet.
+  const Release release = std::holds_alternative<Store>(question) ? Release::after_commit : Release::at_once;
+  turn.requests.ask(turn.now, terms, {.to = peer, .message = {.body = std::move(question)}, .release = release},
+                    turn.out);
+}
+
+void Repair::on_reply(Turn& turn, const NodeId& from, const Body& reply, const RequestOwner& owner) {
+  const auto found = led_.find(owner.ticket);
+  if (found == led_.end()) return;
+  Led& led = found->second;
+  led.is_waiting = false;
+  if (from != turn.neighbours.self()) pace_.spend(turn.now.instant, weight_of(reply));
+  if (const auto* compared = std::get_if<CompareReply>(&reply)) {
+    TrieReader shown = reader(led.peer, led.descent.salt());
+    led.descent.on_answer(*compared, shown);
+  } else if (const auto* items = std::get_if<ItemsReply>(&reply)) {
+    merge(turn, owner.ticket, *items);
+  } else if (const auto* stored = std::get_if<StoreReply>(&reply)) {
+    led.records +=
+        static_cast<std::uint64_t>(std::ranges::count(stored->answers, StoreStatus::stored, &StoreAnswer::status));
+  } else {
+    return finish(turn.now.instant, owner.ticket);
+  }
+  go_on(turn, owner.ticket);
+}
+
+// Fetched records take the way of all records: sent to this node itself, which verifies, merges and commits them.
+void Repair::merge(Turn& turn, std::uint64_t number, const ItemsReply& items) {
+  Led& led = led_.at(number);
+  std::vector<Record> records;
+  Store store{.purpose = StorePurpose::repair, .records = {}, .hint = {}};
+  for (const crypto::Bytes& bytes : items.records) {
+    std::optional<Record> record = Record::parse(bytes);
+    if (!record) continue;
+    store.records.push_back(bytes);
+    records.push_back(std::move(*record));
+  }
+  led.descent.on_items(records);
+  if (records.empty()) return;
+  led.is_waiting = true;
+  const NodeId& self = turn.neighbours.self();
+  const std::uint64_t id = turn.requests.expect(self, {RequestOwner::Kind::repair, number, 0});
+  turn.out.sends.push_back({.to = self, .message = {.request_id = id, .body = std::move(store)}});
+}
+
+void Repair::on_silence(const Turn& turn, const RequestOwner& owner) {
+  if (led_.contains(owner.ticket)) finish(turn.now.instant, owner.ticket);
+}
+
+// One that brought nothing doubles the rest before the next: what it met may be refused for its clock, or on its way.
+void Repair::finish(Instant now, std::uint64_t number) {
+  const auto found = led_.find(number);
+  Pair& pair = pairs_[found->second.peer];
+  const Led& led = found->second;
+  pair.rest = led.records > 0 ? rest_least : std::clamp(2 * pair.rest, rest_least, rest_most);
+  pair.rests_until = with_jitter(now, pair.rest);
+  pair.differs_since.reset();
+  pair.rounds = 0;
+  counters_.records_repaired += led.records;
+  counters_.partitions_differing += led.descent.partitions_differing();
+  led_.erase(found);
+}
+
+// What is under way is forgotten; its answers will find nobody.
+void Repair::drop(const NodeId& peer) {
+  std::erase_if(led_, [&](const auto& entry) { return entry.second.peer == peer; });
+  pairs_.erase(peer);
+}
+
+// ---- time
+
+bool Repair::is_busy(const Neighbours& neighbours) const {
+  return !trie_.is_counted() || trie_.has_doubts() || !cover_.is_current(neighbours);
+}
+
+void Repair::count(const Turn& turn) {
+  const bool is_urgent = !trie_.is_counted() || trie_.has_doubts();
+  if (!is_urgent && turn.now.instant < round_at_) return;
+  trie_.count_some(store_, is_urgent ? keys_per_step : keys_per_idle_step);
+  if (std::exchange(rounds_, trie_.rounds()) != trie_.rounds()) {
+    round_at_ = with_jitter(turn.now.instant, round_interval);
+  }
+}
+
+void Repair::on_deadline(Turn& turn) {
+  if (step_at_ && *step_at_ <= turn.now.instant) {
+    count(turn);
+    settle_cover(turn.neighbours);
+    cover_.renew(turn.neighbours, trie_, partitions_per_step);
+    begin_descents(turn);
+    step_at_ = turn.now.instant + (is_busy(turn.neighbours) ? step_pause : idle_step_pause);
+  }
+  if (greet_at_ && *greet_at_ <= turn.now.instant) {
+    greet(turn);
+    greet_at_ = with_jitter(turn.now.instant, idle_step_pause);
+  }
+  std::vector<std::uint64_t> numbers;
+  for (const auto& [number, led] : led_) numbers.push_back(number);
+  for (const std::uint64_t number : numbers) go_on(turn, number);
+}
+
+std::optional<Instant> Repair::next_deadline() const {
+  std::optional<Instant> next = earlier(step_at_, greet_at_);
+  const bool is_held_back = std::ranges::any_of(led_, [](const auto& entry) { return !entry.second.is_waiting; });
+  return is_held_back ? earlier(next, pace_.opens_at()) : next;
+}
+
+Repair::Progress Repair::progress() const {
+  const auto differs = [](const auto& entry) { return entry.second.differs_since.has_value(); };
+  return {.is_counted = trie_.is_counted(),
+          .peers = cover_.peers().size(),
+          .peers_differing = static_cast<std::size_t>(std::ranges::count_if(pairs_, differs)),
+          .descents_open = led_.size(),
+          .corrections = trie_.corrections()};
+}
+
+}  // namespace kith::dht

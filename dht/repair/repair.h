@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// Anti-entropy: replicas become equal without anybody reading (docs/protocol.md, "Staying equal"; Dynamo §4.7).
+//
+//   digest_trie, tally   what is held here, summed up with every write; tracked_store sees to that
+//   cover                which partitions are shared with whom
+//   trie_reader          the trie as it is shown to one peer; answers questions
+//   descent              the questions that find a difference and make it good
+//
+//   in sync ──root digests differ──► differing ──for two rounds──► descending ──no question left──► resting ──► …
+//
+// Root digests travel on pings and their answers: the driver of this machine asks root() for each that leaves and
+// gives on_root() each that came. Of a pair the node with the smaller id leads; the other one only when that is late.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "crypto/rng.h"
+#include "dht/repair/cover.h"
+#include "dht/repair/descent.h"
+#include "dht/repair/pace.h"
+#include "dht/repair/tracked_store.h"
+#include "dht/replication/request_table.h"
+
+namespace kith::dht {
+
+class Repair {
+ public:
+  struct Counters {
+    std::uint64_t bytes_sent = 0;        // questions, answers and records, with headers; close, not exact
+    std::uint64_t records_repaired = 0;  // by this node's descents, here or at a peer
+    std::uint64_t comparisons = 0;       // root digests against root digests
+    std::uint64_t comparisons_differing = 0;
+    std::uint64_t descents = 0;
+    std::uint64_t partitions_differing = 0;  // met by this node's descents
+  };
+  struct Progress {
+    bool is_counted = false;  // what is held here has been counted since the start
+    std::size_t peers = 0;    // that share something with this node
+    std::size_t peers_differing = 0;
+    std::size_t descents_open = 0;
+    std::uint64_t corrections = 0;  // DigestTrie::corrections()
+  };
+
+  // `disk` outlives this object.
+  Repair(RecordStore& disk, const DataKey& data_key, std::size_t bytes_per_second, crypto::Rng rng);
+
+  // The store to be used in place of `disk` by everybody else.
+  RecordStore& store() { return store_; }
+
+  void start(Instant now);
+
+  // Over the partitions that this node and the peer both hold; zero while that cannot be told.
+  std::uint64_t root(Neighbours& neighbours, const NodeId& peer);
+  void on_root(const Turn& turn, const NodeId& peer, std::uint64_t theirs);
+
+  // A member joined or is back: it is greeted soon.
+  void on_back(Instant now, const NodeId& peer);
+  // It is doubted, or no road leads there.
+  void on_away(const NodeId& peer) { drop(peer); }
+
+  // Compares with everybody now, and lets no descent wait for its rest.
+  void compare_now(Instant now);
+
+  Body answer(const Turn& turn, const NodeId& from, const Compare& question);
+  // Rows that are not durable yet wait for their commit.
+  Body answer(const Items& question);
+
+  // The answer to a request of this machine; or, from this node itself, the verdict on records that it fetched.
+  void on_reply(Turn& turn, const NodeId& from, const Body& reply, const RequestOwner& owner);
+  void on_silence(const Turn& turn, const RequestOwner& owner);
+
+  void on_deadline(Turn& turn);
+  std::optional<Instant> next_deadline() const;
+
+  // Peers to be pinged: nothing was heard of their digests for a while.
+  std::vector<NodeId> take_greetings() { return std::exchange(greetings_, {}); }
+
+  const Counters& counters() const { return counters_; }
+  Progress progress() const;
+
+ private:
+  struct Pair {
+    std::optional<Instant> differs_since;
+    int rounds = 0;  // of differing digests, one after the other
+    Instant greet_at{};
+    Instant rests_until{};
+    Duration rest{};  // after the next descent that brings nothing
+    // What root() said, and of which state.
+    std::uint64_t root = 0;
+    std::uint64_t of_trie = ~std::uint64_t{0};
+    std::uint64_t of_cover = ~std::uint64_t{0};
+  };
+  // One that this node leads. Its number is the ticket of its requests.
+  struct Led {
+    NodeId peer;
+    Descent descent;
+    bool is_waiting = false;  // for an answer
+    std::uint64_t records = 0;
+  };
+
+  TrieReader reader(const NodeId& peer, std::uint32_t salt);
+  void settle_cover(Neighbours& neighbours);
+  bool stands(const Turn& turn, const NodeId& peer, const Pair& pair) const;
+  void begin_descents(Turn& turn);
+  void go_on(Turn& turn, std::uint64_t number);
+  void ask(Turn& turn, std::uint64_t number, Body question);
+  void merge(Turn& turn, std::uint64_t number, const ItemsReply& items);
+  void finish(Instant now, std::uint64_t number);
+  void drop(const NodeId& peer);
+  void greet(const Turn& turn);
+  void count(const Turn& turn);
+  Instant with_jitter(Instant now, Duration wait);
+  bool is_busy(const Neighbours& neighbours) const;
+
+  DigestTrie trie_;
+  TrackedStore store_;
+  Cover cover_;
+  Pace pace_;
+  crypto::Rng rng_;
+  std::map<NodeId, Pair> pairs_;
+  std::map<std::uint64_t, Led> led_;
+  std::uint64_t last_number_ = 0;
+  std::vector<NodeId> greetings_;
+  std::optional<Instant> step_at_;
+  Instant round_at_{};  // no earlier all is counted again
+  std::uint64_t rounds_ = 0;
+  std::optional<Instant> greet_at_;
+  Counters counters_;
+};
+
+}  // namespace kith::dht

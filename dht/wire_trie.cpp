@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "dht/wire_trie.h"
+
+#include <algorithm>
+
+#include "dht/model/limits.h"
+
+namespace kith::dht::wire {
+namespace {
+
+using crypto::Bytes;
+using crypto::ByteSpan;
+
+// After the prefix: so many keys, or one of these.
+constexpr std::uint8_t form_few = 254;
+constexpr std::uint8_t form_children = 255;
+constexpr std::size_t children = 16;
+static_assert(limits::compare_digests_max < form_few);
+
+// Takes integers from the front; an integer that is not there is zero and makes the whole broken.
+class Input {
+ public:
+  explicit Input(ByteSpan bytes) : rest_(bytes) {}
+
+  // Big-endian, of `bytes` bytes.
+  std::uint64_t number(std::size_t bytes) {
+    if (rest_.size() < bytes) is_broken_ = true, rest_ = {};
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < std::min(bytes, rest_.size()); ++i) value = value << 8U | rest_[i];
+    rest_ = rest_.subspan(std::min(bytes, rest_.size()));
+    return value;
+  }
+  std::uint8_t byte() { return static_cast<std::uint8_t>(number(1)); }
+  bool has_more() const { return !rest_.empty(); }
+  bool is_broken() const { return is_broken_; }
+
+ private:
+  ByteSpan rest_;
+  bool is_broken_ = false;
+};
+
+void append(Bytes& out, std::uint64_t value, std::size_t bytes) {
+  for (std::size_t i = bytes; i > 0; --i) out.push_back(static_cast<std::uint8_t>(value >> (8 * (i - 1))));
+}
+
+std::size_t bytes_of_depth(std::uint8_t depth) { return (std::size_t{depth} + 1) / 2; }
+
+void append(Bytes& out, const Prefix& prefix) {
+  const std::size_t bytes = bytes_of_depth(prefix.depth);
+  out.push_back(prefix.depth);
+  if (bytes > 0) append(out, prefix.bits >> (64 - 8 * bytes), bytes);
+}
+
+bool read_prefix(Input& in, Prefix& out) {
+  out.depth = in.byte();
+  if (out.depth > Prefix::depth_max) return false;
+  const std::size_t bytes = bytes_of_depth(out.depth);
+  if (bytes > 0) out.bits = in.number(bytes) << (64 - 8 * bytes);
+  return out.is_exact();
+}
+
+bool read_node(Input& in, TrieNode& out) {
+  if (!read_prefix(in, out.prefix)) return false;
+  const std::uint8_t form = in.byte();
+  if (form == form_few) return true;
+  out.form = form == form_children ? TrieForm::children : TrieForm::keys;
+  const std::size_t count = form == form_children ? children : form;
+  const bool has_children = out.prefix.depth < Prefix::depth_max;
+  if (form == form_children ? !has_children : count > limits::compare_digests_max) return false;
+  for (std::size_t i = 0; i < count; ++i) out.digests.push_back(static_cast<std::uint16_t>(in.number(2)));
+  return true;
+}
+
+bool read_key(Input& in, KeyVersions& out) {
+  out.key = in.number(8);
+  const std::size_t rows = in.byte();
+  for (std::size_t i = 0; i < rows; ++i) {
+    out.rows.push_back({});
+    out.rows.back().tag = in.number(8);
+    out.rows.back().seq = in.number(8);
+    if (in.is_broken()) return false;
+  }
+  return true;
+}
+
+bool read_difference(Input& in, KeysDifference& out) {
+  if (!read_prefix(in, out.prefix)) return false;
+  const std::size_t lacking = in.byte();
+  if (lacking > limits::compare_digests_max) return false;
+  for (std::size_t i = 0; i < lacking; ++i) out.lacking.push_back(in.byte());
+  const std::size_t keys = in.byte();
+  if (keys > limits::compare_keys_max) return false;
+  for (std::size_t i = 0; i < keys; ++i) {
+    if (!read_key(in, out.keys.emplace_back())) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Bytes nodes_to_bytes(const std::vector<TrieNode>& nodes) {
+  Bytes out;
+  for (const TrieNode& node : nodes) {
+    append(out, node.prefix);
+    if (node.form == TrieForm::few) out.push_back(form_few);
+    if (node.form == TrieForm::children) out.push_back(form_children);
+    if (node.form == TrieForm::keys) out.push_back(static_cast<std::uint8_t>(node.digests.size()));
+    for (const std::uint16_t digest : node.digests) append(out, digest, 2);
+  }
+  return out;
+}
+
+bool read_nodes(ByteSpan bytes, std::size_t count_max, std::vector<TrieNode>& out) {
+  Input in(bytes);
+  while (in.has_more()) {
+    if (out.size() == count_max || !read_node(in, out.emplace_back())) return false;
+  }
+  return !in.is_broken();
+}
+
+Bytes differences_to_bytes(const std::vector<KeysDifference>& differences) {
+  Bytes out;
+  for (const KeysDifference& difference : differences) {
+    append(out, difference.prefix);
+    out.push_back(static_cast<std::uint8_t>(difference.lacking.size()));
+    out.insert(out.end(), difference.lacking.begin(), difference.lacking.end());
+    out.push_back(static_cast<std::uint8_t>(difference.keys.size()));
+    for (const KeyVersions& key : difference.keys) {
+      append(out, key.key, 8);
+      out.push_back(static_cast<std::uint8_t>(key.rows.size()));
+      for (const VersionEntry& row : key.rows) append(out, row.tag, 8), append(out, row.seq, 8);
+    }
+  }
+  return out;
+}
+
+bool read_differences(ByteSpan bytes, std::vector<KeysDifference>& out) {
+  Input in(bytes);
+  while (in.has_more()) {
+    if (out.size() == limits::compare_nodes_max || !read_difference(in, out.emplace_back())) return false;
+  }
+  return !in.is_broken();
+}
+
+Bytes key_beginnings_to_bytes(const std::vector<std::uint64_t>& keys) {
+  Bytes out;
+  for (const std::uint64_t key : keys) append(out, key, 8);
+  return out;
+}
+
+bool read_key_beginnings(ByteSpan bytes, std::vector<std::uint64_t>& out) {
+  if (bytes.size() % 8 != 0 || bytes.size() / 8 > limits::items_keys_max) return false;
+  for (std::size_t at = 0; at < bytes.size(); at += 8) out.push_back(crypto::load_be64(bytes.data() + at));
+  return true;
+}
+
+}  // namespace kith::dht::wire
