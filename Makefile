@@ -22,6 +22,7 @@ SEEDS ?= 200
 LEVEL ?= message
 NODES ?=
 FUZZ_SECONDS ?= 30
+MEGABYTES ?= 1000
 VERSION := $(shell cat VERSION)
 
 # ---- Packages -------------------------------------------------------------------------------------------------
@@ -133,6 +134,10 @@ fuzz: $(fuzzers:%=build/fuzz/%)  ## Run every fuzzer for FUZZ_SECONDS=30.
 bench: all build/release/bench  ## Measure kith against bare SQLite and the raw limits.
 	build/release/bench
 
+.PHONY: bench-snapshot
+bench-snapshot: all build/deps/test  ## Measure puts while a database of MEGABYTES=1000 is being snapshot.
+	tests/bench/snapshot.py $(MEGABYTES)
+
 .PHONY: demo
 demo: build/deps/test all  ## Show a mesh of five daemons that loses two and keeps every value.
 	tools/demo
@@ -174,7 +179,7 @@ clean:  ## Remove everything that was built.
 
 .PHONY: help
 help:  ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # ---- Rules for each flavour ---------------------------------------------------------------------------------
 

@@ -27,6 +27,19 @@ std::string environment(const char* name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
+// The connection, or -1 and errno. Requires: the path fits.
+int connect_to(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return socket;
+  const int code = errno;
+  ::close(socket);
+  errno = code;
+  return -1;
+}
+
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 }  // namespace
@@ -43,18 +56,22 @@ std::string find_socket(const SocketChoice& choice) {
   return of_user;
 }
 
+bool is_served(const std::string& socket_path) {
+  if (socket_path.size() >= sizeof sockaddr_un::sun_path) return false;
+  const int socket = connect_to(socket_path);
+  if (socket >= 0) ::close(socket);
+  return socket >= 0;
+}
+
 Client::Client(std::string socket_path)
     : path_(std::move(socket_path)),
       reader_({.message_bytes = reply_bytes_max, .elements = reply_elements_max, .depth = 16}) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path_.size() >= sizeof address.sun_path) {
+  if (path_.size() >= sizeof sockaddr_un::sun_path) {
     die(Exit::usage, fmt::format("the socket's path has {} bytes; at most {} are possible", path_.size(),
-                                 sizeof address.sun_path - 1));
+                                 sizeof sockaddr_un::sun_path - 1));
   }
-  std::memcpy(address.sun_path, path_.data(), path_.size());
-  socket_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
+  socket_ = connect_to(path_);
+  if (socket_ >= 0) return;
   die(Exit::no_daemon,
       fmt::format("no daemon at {} ({}); start one with `kithd`, or name its folder with --home", path_,
                   std::strerror(errno)));  // NOLINT(concurrency-mt-unsafe): one thread

@@ -19,6 +19,9 @@ struct SocketChoice {
 };
 std::string find_socket(const SocketChoice& choice);
 
+// True when somebody listens there.
+bool is_served(const std::string& socket_path);
+
 using WriteParams = std::function<void(daemon::RpcWriter&)>;
 
 class Client {

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/terminal.h"
+#include "daemon/fresh_home.h"
 
 namespace kith::cli {
 
@@ -40,6 +41,40 @@ void warn_of_refusals(const RpcValue& answer) {
              answer["first_refusal"].text().value_or(""));
 }
 
+// Without a daemon there, and without a database, a home can be made of the snapshot alone.
+bool is_fresh(const std::string& home) {
+  std::error_code ignored;
+  return !home.empty() && !is_served(home + "/kith.sock") && !std::filesystem::exists(home + "/kith.db", ignored);
+}
+
+Exit restore_fresh(const Common& common, const std::string& file) {
+  const std::string home = absolute(common.socket.home);
+  const auto restored = [&] {
+    Progress progress("restoring", 0);
+    return daemon::restore_home(home, file,
+                                [&](std::uint64_t done, std::uint64_t total) { progress.show(done, total); });
+  }();
+  if (!restored) die(exit_of(dht::to_string(restored.error().code)), restored.error().message);
+  if (common.json) {
+    const nlohmann::ordered_json answer{{"home", home},
+                                        {"node", restored->node},
+                                        {"mesh", restored->mesh},
+                                        {"taken_ms", restored->taken_ms},
+                                        {"records", restored->records},
+                                        {"refused", restored->refused}};
+    fmt::print("{}\n", answer.dump());
+  } else {
+    fmt::print(stderr,
+               "{} records of {} are in {}, under a new node of mesh {}.\nNext: kithd --home {}; members that live are "
+               "found and merged with.\n",
+               grouped(restored->records), utc(restored->taken_ms), home, restored->mesh.substr(0, 8), home);
+  }
+  if (restored->refused == 0) return Exit::done;
+  fmt::print(stderr, "kith: {} records were refused: they are not what their authors signed\n",
+             grouped(restored->refused));
+  return Exit::refused;
+}
+
 }  // namespace
 
 Exit snapshot(const Common& common, const std::string& file) {
@@ -61,8 +96,9 @@ Exit snapshot(const Common& common, const std::string& file) {
 }
 
 Exit restore(const Common& common, const RestoreCommand& command) {
-  Client client(find_socket(common.socket));
   const std::string path = absolute(command.file);
+  if (is_fresh(common.socket.home)) return restore_fresh(common, path);
+  Client client(find_socket(common.socket));
   const RpcValue answer = [&] {
     Progress progress("restoring", 0);
     return client.call(

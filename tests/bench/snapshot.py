@@ -6,7 +6,7 @@
 
 One daemon with full durability. Puts of 1 kB are due at fixed times and measured from when they were due, so that a
 stall counts for every put that it holds up, not for one. Quiet stretches stand before and after each snapshot. To
-reach: below 3 times (issue "A mesh that heals itself", Must show 8).
+reach: below 3 times.
 """
 
 import contextlib
