@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "dht/liveness/member_page.h"
+#include "dht/overlay/departures.h"
 #include "dht/overlay/joining.h"
 #include "dht/overlay/missing_seeds.h"
 #include "dht/overlay/table.h"
@@ -26,6 +28,13 @@ Contact make_contact(const NodeOptions& options, const Signatures& signatures) {
   return sign_contact(std::move(contact), signatures);
 }
 
+EventKind event_of(MemberChange::Kind kind) {
+  using Kind = MemberChange::Kind;
+  if (kind == Kind::joined) return EventKind::member_joined;
+  if (kind == Kind::alive) return EventKind::member_alive;
+  return kind == Kind::suspect ? EventKind::member_suspect : EventKind::member_dead;
+}
+
 AuthorState author_state_of(const RecordStore& store) { return store.author_state().value_or(AuthorState{}); }
 
 }  // namespace
@@ -42,6 +51,7 @@ struct Node::State final : Neighbours {
         liveness(options.liveness, table.self(), signatures, rng.fork()),
         joining(table.self().id, rng.fork()),
         missing_seeds(rng.fork()),
+        departures(options.departure_after),
         author(signatures, author_state_of(store)),
         replica(signatures, store, options.data_key),
         requests(rng.fork()),
@@ -72,6 +82,7 @@ struct Node::State final : Neighbours {
   void tell_of_damage(Outputs& out);
   void apply(Now now, const MemberChange& change, Outputs& out);
   void rejoin_when_alone(Now now, Outputs& out);
+  void remove_departed(Instant now);
   void refresh_contact(const NodeId& node);
   void ask_missing_seeds(Now now, Outputs& out);
   void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
@@ -84,7 +95,6 @@ struct Node::State final : Neighbours {
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
   void take_members(Now now, const NodeId& from, const Message& message, Outputs& out);
-  MembersReply members_after(const NodeId& after) const;
   FindReply closest_contacts(const Find& find) const;
 
   NodeOptions options;
@@ -97,6 +107,7 @@ struct Node::State final : Neighbours {
   Liveness liveness;
   Joining joining;
   MissingSeeds missing_seeds;
+  Departures departures;
   Author author;
   Replica replica;
   RequestTable requests;
@@ -180,6 +191,7 @@ void Node::on_deadline(Now now, Outputs& out) {
   if (const auto due = s.liveness.next_deadline(); due && *due <= now.instant) s.liveness.on_deadline(now, out);
   if (const auto due = s.joining.next_deadline(); due && *due <= now.instant) s.joining.on_deadline(now, out);
   if (const auto due = s.missing_seeds.next_deadline(); due && *due <= now.instant) s.ask_missing_seeds(now, out);
+  s.remove_departed(now.instant);
   Turn turn = s.turn(now, out);
   for (const auto& silent : s.requests.on_deadline(now, out)) {
     const bool is_repair = silent.owner.kind == RequestOwner::Kind::repair;
@@ -193,7 +205,8 @@ void Node::on_deadline(Now now, Outputs& out) {
 
 std::optional<Instant> Node::next_deadline() const {
   const State& s = *state_;
-  const auto overlay = earlier(s.joining.next_deadline(), s.missing_seeds.next_deadline());
+  const auto overlay =
+      earlier(earlier(s.joining.next_deadline(), s.missing_seeds.next_deadline()), s.departures.next_deadline());
   const auto data = earlier(s.coordinator.next_deadline(), s.repair.next_deadline());
   return earlier(earlier(s.liveness.next_deadline(), overlay), earlier(s.requests.next_deadline(), data));
 }
@@ -237,35 +250,29 @@ void Node::State::tell_of_damage(Outputs& out) {
 void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   using Kind = MemberChange::Kind;
   Turn turn_now = turn(now, out);
-  if (change.kind == Kind::joined || change.kind == Kind::contact) refresh_contact(change.node);
-  if (change.kind == Kind::contact) return;
+  if (change.kind == Kind::contact) return refresh_contact(change.node);
   settled_since = now.instant;
-  if (change.kind == Kind::joined) coordinator.on_member_joined(now.instant);
   switch (change.kind) {
     case Kind::joined:
-      out.events.push_back({EventKind::member_joined, change.node, {}});
-      coordinator.on_back(turn_now, change.node);
-      repair.on_back(now.instant, change.node);
-      break;
     case Kind::alive:
-      out.events.push_back({EventKind::member_alive, change.node, {}});
+      departures.on_alive(change.node);
+      refresh_contact(change.node);
+      coordinator.on_owners_changed(now.instant);
       coordinator.on_back(turn_now, change.node);
       repair.on_back(now.instant, change.node);
-      break;
-    case Kind::suspect:
-      out.events.push_back({EventKind::member_suspect, change.node, {}});
-      coordinator.on_away(turn_now, change.node);
-      repair.on_away(change.node);
       break;
     case Kind::dead:
-      out.events.push_back({EventKind::member_dead, change.node, {}});
+      departures.on_dead(now.instant, change.node);
+      rejoin_when_alone(now, out);
+      [[fallthrough]];
+    case Kind::suspect:
       coordinator.on_away(turn_now, change.node);
       repair.on_away(change.node);
-      rejoin_when_alone(now, out);
       break;
     case Kind::contact:
-      break;
+      return;
   }
+  out.events.push_back({event_of(change.kind), change.node, {}});
 }
 
 // The last member is gone. Seeds may know where the others are now: they are asked again, and all who were members.
@@ -276,6 +283,14 @@ void Node::State::rejoin_when_alone(Now now, Outputs& out) {
     lost.push_back(member->contact.id);
   }
   joining.start(now, lost, table.self().bytes, out);
+}
+
+void Node::State::remove_departed(Instant now) {
+  while (const auto node = departures.take_due(now)) {
+    table.remove(*node);
+    settled_since = now;
+    coordinator.on_owners_changed(now);
+  }
 }
 
 void Node::State::refresh_contact(const NodeId& node) {
@@ -311,7 +326,7 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
     return reply(from, id, {.body = closest_contacts(*find)}, out);
   if (const auto* join = std::get_if<Join>(&message.body)) return answer_join(now, from, *join, id, out);
   if (const auto* page = std::get_if<Members>(&message.body))
-    return reply(from, id, {.body = members_after(page->after)}, out);
+    return reply(from, id, {.body = member_page(liveness, page->after)}, out);
   if (const auto* compare = std::get_if<Compare>(&message.body)) return answer_compare(now, from, *compare, id, out);
   if (const auto* items = std::get_if<Items>(&message.body))
     reply(from, id, {.body = repair.answer(*items), .release = Release::after_commit}, out);
@@ -327,7 +342,7 @@ void Node::State::answer_join(Now now, const NodeId& from, const Join& join, std
   const std::optional<Contact> contact = read_contact(join.contact, signatures);
   if (!contact || contact->id != from) return;
   liveness.add(now, *contact, MemberState::alive);
-  reply(from, request_id, {.body = members_after({})}, out);
+  reply(from, request_id, {.body = member_page(liveness, {})}, out);
 }
 
 void Node::State::answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id,
@@ -353,26 +368,6 @@ void Node::State::note_hint(Now now, const Store& stored, const StoreReply& repl
     const bool is_replica = std::find(replicas.begin(), replicas.end(), *stored.hint) != replicas.end();
     if (is_replica && *stored.hint != self()) store.outbox_add(key, *stored.hint);
   }
-}
-
-MembersReply Node::State::members_after(const NodeId& after) const {
-  MembersReply page;
-  for (const Member* member : liveness.members_after(after, limits::members_per_page + 1)) {
-    page.members.push_back({.node = member->contact.id,
-                            .state = member->state,
-                            .incarnation = member->incarnation,
-                            .accuser = {},
-                            .contact = member->contact.bytes});
-  }
-  if (after < self()) {
-    const auto place = std::ranges::lower_bound(page.members, self(), {}, &MemberUpdate::node);
-    page.members.insert(place, alive_claim(table.self()));
-  }
-  if (page.members.size() > limits::members_per_page) {
-    page.members.resize(limits::members_per_page);
-    page.next = page.members.back().node;
-  }
-  return page;
 }
 
 FindReply Node::State::closest_contacts(const Find& find) const {
@@ -451,7 +446,11 @@ void Node::cancel(Ticket ticket) { state_->coordinator.cancel(ticket); }
 
 const NodeId& Node::id() const { return state_->self(); }
 const Contact& Node::self() const { return state_->table.self(); }
-const Contact* Node::contact(const NodeId& node) const { return state_->table.find(node); }
+const Contact* Node::contact(const NodeId& node) const {
+  if (const Contact* contact = state_->table.find(node)) return contact;
+  const Member* member = state_->liveness.find(node);
+  return member == nullptr ? nullptr : &member->contact;
+}
 std::vector<const Member*> Node::members() const { return state_->liveness.members(); }
 const NodeOptions& Node::options() const { return state_->options; }
 std::size_t Node::tickets_open() const { return state_->coordinator.tickets_open(); }

@@ -45,8 +45,8 @@ class Coordinator {
   // The mesh suspects the node, or no road leads there.
   void on_away(Turn& turn, const NodeId& node);
   void on_back(Turn& turn, const NodeId& node) { outbox_.on_member_back(turn, node); }
-  // Keys may belong elsewhere from now on, or elsewhere too.
-  void on_member_joined(Instant now) { handoff_.on_member_joined(now); }
+  // Members came or went: keys may belong elsewhere from now on.
+  void on_owners_changed(Instant now) { handoff_.on_owners_changed(now); }
   void on_copy_taken(Instant now) { handoff_.on_copy_taken(now); }
 
   void start(Instant now) { outbox_.start(now); }

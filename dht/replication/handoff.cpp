@@ -37,10 +37,9 @@ std::vector<const Record*> replica_records(const Rows& rows) {
 
 }  // namespace
 
-void Handoff::on_member_joined(Instant now) {
+void Handoff::on_owners_changed(Instant now) {
   if (items_.empty()) after_.reset();
   is_complete_ = false;
-  covers_all_ = true;
   next_step_ = now + quiet_time;
 }
 
@@ -53,11 +52,11 @@ void Handoff::on_copy_taken(Instant now) {
 void Handoff::on_deadline(Turn& turn) {
   if (!next_step_ || *next_step_ > turn.now.instant || !items_.empty()) return;
   next_step_.reset();
-  if (turn.neighbours.is_everywhere() && !covers_all_) return finish_sweep(turn.now.instant);
+  if (turn.neighbours.is_everywhere()) return finish_sweep(turn.now.instant);
   take_batch(turn);
 }
 
-// The keys of the next partition. Those on the way that belong here are passed over, unless all are to be covered.
+// The keys of the next partition. Those on the way that belong here are passed over.
 void Handoff::take_batch(Turn& turn) {
   std::optional<Partition> partition;
   bytes_held_ = 0;
@@ -69,7 +68,7 @@ void Handoff::take_batch(Turn& turn) {
     if (is_next || items_.size() == batch_keys || bytes_held_ >= batch_bytes) break;
     const auto& replicas = turn.neighbours.replica_set(partition_of(key)).replicas;
     after_ = key;
-    if (!covers_all_ && holds(replicas, turn.neighbours.self())) continue;
+    if (holds(replicas, turn.neighbours.self())) continue;
     take_key(turn, key);
     if (!items_.empty()) partition = partition_of(key);
   }
@@ -100,15 +99,9 @@ void Handoff::ask_for_digests(Turn& turn) {
   batch_number_ += 1;
   bytes_sent_ = 0;
   const auto& replicas = turn.neighbours.replica_set(partition_of(items_.front().key)).replicas;
-  is_owned_ = holds(replicas, turn.neighbours.self());
-  for (const NodeId& node : replicas) {
-    if (turn.neighbours.is_usable(node)) {
-      if (node != turn.neighbours.self()) targets_.push_back({.node = node, .sent = {}, .records = {}});
-    } else if (!is_owned_) {
-      return put_off(turn.now.instant);  // it could not be dropped
-    }
-  }
-  if (targets_.empty()) return put_off(turn.now.instant);
+  const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
+  if (std::any_of(replicas.begin(), replicas.end(), is_away)) return put_off(turn.now.instant);
+  for (const NodeId& node : replicas) targets_.push_back({.node = node, .sent = {}, .records = {}});
   Fetch fetch{.form = FetchForm::digest, .keys = {}};
   for (const Item& item : items_) fetch.keys.push_back(item.key);
   for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
@@ -119,9 +112,8 @@ void Handoff::ask_for_digests(Turn& turn) {
 
 // Leaves the batch for another sweep.
 void Handoff::put_off(Instant now) {
-  is_complete_ = is_complete_ && is_owned_;  // whoever is away hears of what it missed when it is back
+  is_complete_ = false;
   items_.clear();
-  targets_.clear();
   next_step_ = now + step_pause;
 }
 
@@ -220,7 +212,6 @@ void Handoff::drop_confirmed(Turn& turn) {
 void Handoff::finish_sweep(Instant now) {
   after_.reset();
   next_step_ = now + (is_complete_ ? sweep_interval : retry_interval);
-  covers_all_ = covers_all_ && !is_complete_;
   is_complete_ = true;
 }
 

@@ -26,8 +26,8 @@ class Handoff {
  public:
   explicit Handoff(DataKey data_key) : data_key_(data_key) {}
 
-  // What belongs here may be different now, and who holds the same lacks it: the next sweep covers all keys.
-  void on_member_joined(Instant now);
+  // What belongs here may be different now.
+  void on_owners_changed(Instant now);
 
   // A copy was taken for somebody else.
   void on_copy_taken(Instant now);
@@ -72,12 +72,10 @@ class Handoff {
   DataKey data_key_;
   std::optional<Instant> next_step_;
   std::optional<KeyHash> after_;  // how far the sweep is
-  bool covers_all_ = false;       // this sweep, or the next one where none is under way
   bool is_complete_ = true;       // nothing that this sweep met had to be left for the next
   std::uint64_t batch_number_ = 0;
   std::vector<Item> items_;
   std::vector<Target> targets_;
-  bool is_owned_ = false;       // the batch belongs here
   std::size_t bytes_held_ = 0;  // in it
   std::size_t bytes_sent_ = 0;
   Counters counters_;

@@ -46,6 +46,7 @@ void Device::boot() {
   node_options.n = options().n;
   node_options.r = options().r;
   node_options.w = options().w;
+  node_options.departure_after = options().departure_after;
   boots_ += 1;
   up_since_ = place_.queue.now();
   start(node_options);

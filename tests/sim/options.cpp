@@ -46,6 +46,7 @@ Options draw_options(const Wishes& wishes) {
   options.w = between(rng, 1, options.n);
   options.r = between(rng, options.n - options.w + 1, options.n);
   options.warm_up = milliseconds(rng.chance(0.5) ? between(rng, 0, 10'000) : 10'000);
+  if (rng.chance(0.5)) options.departure_after = milliseconds(between(rng, 1000, 30'000));
   options.loss = sometimes(rng, 0.3);
   options.duplication = sometimes(rng, 0.3);
   options.delay_min = milliseconds(between(rng, 0, 5));

@@ -34,6 +34,7 @@ struct Options {
   double loss = 0;
   double duplication = 0;
   dht::Duration warm_up = std::chrono::seconds(10);  // until the first operation; at 0 devices are still joining
+  dht::Duration departure_after = std::chrono::minutes(10);
   dht::Duration delay_min{};
   dht::Duration delay_max{};
   dht::Duration commit_min{};

@@ -27,7 +27,7 @@ struct Holder {
     merge_record(rows, author.write_own(key, "teal"));
     bench.store.replace(hash_key(key), rows);
     digest = digest_of(rows, bench.data_key);
-    handoff.on_member_joined(bench.now.instant);
+    handoff.on_owners_changed(bench.now.instant);
     wait();
   }
 
@@ -146,24 +146,7 @@ TEST_CASE("an author keeps its own row when its copy has gone", "[handoff]") {
   CHECK_FALSE(rows.front().is_replica);
 }
 
-TEST_CASE("when a member joined, who holds the same is given what it lacks, and the copy here stays", "[handoff]") {
-  Holder holder;
-  holder.bench.neighbours.set = {{node(1), node(2), node(3)}, {}};
-  holder.confirm(2);
-  holder.confirm(3);
-  CHECK(holder.holds_copy());
-  holder.handoff.on_member_joined(holder.bench.now.instant);
-  holder.sweep_again();
-  holder.confirm(2);
-  holder.lack(3);
-  REQUIRE(holder.records_sent_to(3).size() == 1);
-  holder.reply(3, StoreReply{{stored}});
-  CHECK(holder.holds_copy());
-  for (int i = 0; i < 10; ++i) holder.wait();
-  CHECK(holder.bench.out.sends.empty());
-}
-
-TEST_CASE("where every node holds everything, and nobody joined, nobody is asked", "[handoff]") {
+TEST_CASE("where every node holds everything nobody is asked", "[handoff]") {
   Holder holder;
   holder.bench.neighbours.everywhere = true;
   holder.confirm(2);

@@ -94,4 +94,25 @@ TEST_CASE("a node that lost its last member asks its seeds and those who were me
   CHECK(device.joins_to(seed) - to_seed <= 3);
 }
 
+TEST_CASE("others take the place of a member that has been dead for long, until it is heard again", "[node]") {
+  Device device;
+  const NodeId seed = numbered_node(1);
+  const Contact member = tests::signed_contact(2);
+  device.node.join(device.now, {&seed, 1}, device.out);
+  MembersReply page;
+  page.members.push_back(
+      {.node = member.id, .state = MemberState::alive, .incarnation = 1, .accuser = {}, .contact = member.bytes});
+  const auto question = device.out.sends.back().message.request_id;
+  device.node.receive(device.now, seed, {.request_id = question, .body = page, .gossip = {}}, device.out);
+  const auto holds_something = [&] { return device.node.replicas_of(0).size() == 2; };
+  CHECK(holds_something());
+  device.wait(9min);
+  CHECK(holds_something());
+  device.wait(2min);
+  CHECK_FALSE(holds_something());
+  const Ping ping{.incarnation = 1, .heartbeat = 1};
+  device.node.receive(device.now, member.id, {.request_id = 7, .body = ping, .gossip = {}}, device.out);
+  CHECK(holds_something());
+}
+
 }  // namespace kith::dht
