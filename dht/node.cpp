@@ -94,6 +94,7 @@ struct Node::State final : Neighbours {
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
+  bool is_unasked_page(const NodeId& from, const Message& message) const;
   void take_members(Now now, const NodeId& from, const Message& message, Outputs& out);
   FindReply closest_contacts(const Find& find) const;
 
@@ -162,6 +163,10 @@ void Node::join(Now now, std::span<const NodeId> seeds, Outputs& out) {
 
 void Node::receive(Now now, const NodeId& from, const Message& message, Outputs& out) {
   const std::size_t first_send = out.sends.size();
+  if (state_->is_unasked_page(from, message)) {
+    state_->replies_unasked += 1;
+    return;
+  }
   if (from != state_->self()) {
     state_->liveness.receive(now, from, message, out);
     state_->take_root(now, from, message.body, out);
@@ -401,9 +406,17 @@ void Node::State::take_root(Now now, const NodeId& from, const Body& body, Outpu
   if (const auto* reply = std::get_if<PingReply>(&body)) repair.on_root(turn(now, out), from, reply->store_digest);
 }
 
+// Who sends members that nobody asked for would have us check a page of signatures for each.
+bool Node::State::is_unasked_page(const NodeId& from, const Message& message) const {
+  return std::holds_alternative<MembersReply>(message.body) && !joining.has_asked(from, message.request_id) &&
+         !liveness.has_asked(from, message.request_id);
+}
+
 void Node::State::take_members(Now now, const NodeId& from, const Message& message, Outputs& out) {
-  const auto& reply = std::get<MembersReply>(message.body);
-  joining.on_reply(now, from, message.request_id, reply, out);
+  if (!joining.has_asked(from, message.request_id)) return;
+  const auto& page = std::get<MembersReply>(message.body);
+  liveness.learn(now, from, page, out);
+  joining.on_reply(now, from, message.request_id, page, out);
 }
 
 // ---- clients

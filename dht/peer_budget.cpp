@@ -14,9 +14,9 @@ constexpr std::size_t stored_key = 3;
 constexpr std::size_t compared_node = 200;  // its partition's rows read and hashed
 constexpr std::size_t item = 15;
 constexpr std::size_t checked_record = 20;   // its signature, mostly
-constexpr std::size_t checked_contact = 20;  // the same
+constexpr std::size_t checked_contact = 50;  // the same, and nobody sends many
 
-struct Work {
+struct WorkOfRequest {
   std::size_t operator()(const Fetch& fetch) const { return any_request + stored_key * fetch.keys.size(); }
   std::size_t operator()(const Store& store) const { return any_request + checked_record * store.records.size(); }
   std::size_t operator()(const Scan&) const { return page_of_keys; }
@@ -31,12 +31,23 @@ struct Work {
   }
 };
 
+std::size_t contacts_in(const std::vector<MemberUpdate>& claims) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(claims, [](const MemberUpdate& claim) { return !claim.contact.empty(); }));
+}
+
+std::size_t contacts_in(const Message& message) {
+  const std::size_t told = contacts_in(message.gossip);
+  if (const auto* page = std::get_if<MembersReply>(&message.body)) return told + contacts_in(page->members);
+  if (const auto* found = std::get_if<FindReply>(&message.body)) return told + found->contacts.size();
+  return told;
+}
+
 }  // namespace
 
 std::size_t work_of(const Message& message) {
-  if (is_reply(message.body)) return 0;
-  const auto contacts = std::ranges::count_if(message.gossip, [](const auto& claim) { return !claim.contact.empty(); });
-  return std::visit(Work{}, message.body) + checked_contact * static_cast<std::size_t>(contacts);
+  const std::size_t request = is_reply(message.body) ? 0 : std::visit(WorkOfRequest{}, message.body);
+  return request + checked_contact * contacts_in(message);
 }
 
 }  // namespace kith::dht

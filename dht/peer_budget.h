@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What an authenticated peer may have this node do: a budget of work, of which each request and each piece of gossip
-// takes what it costs. Answers take nothing: they were asked for, and who asks for nothing hears that it is unasked.
+// What an authenticated peer may have this node do: a budget of work, of which each request takes what it costs, and
+// each contact its check, whatever message brings it. An answer without contacts takes nothing: one that nobody asked
+// for is dropped before anything is done with it.
 //
 // The limits leave an honest peer all that one core can serve; they hold whoever repeats the dearest requests.
 #pragma once
@@ -11,7 +12,7 @@
 
 namespace kith::dht {
 
-// In microseconds, about: what the message costs a small device at worst. Nothing for an answer.
+// In microseconds, about: what the message costs a small device at worst.
 std::size_t work_of(const Message& message);
 
 class PeerBudget {

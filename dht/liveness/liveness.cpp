@@ -226,14 +226,25 @@ void Liveness::take_probe_reply(Now now, const NodeId& from, const ProbeReply& r
 void Liveness::take_page(Now now, const NodeId& from, const Message& message, Outputs& out) {
   const auto& page = std::get<MembersReply>(message.body);
   const std::optional<Reconciliation::Range> range = reconciliation_.range_of(from, message.request_id, page);
-  const Teller teller{.node = from, .route = range ? Route::gossip : Route::page, .asks_about = std::nullopt};
-  if (range) tell(from, lacking_in(page, *range, members_), out);
+  if (!range) return;
+  tell(from, lacking_in(page, *range, members_), out);
+  using Yield = Reconciliation::Yield;
+  const Teller teller{.node = from, .route = Route::gossip, .asks_about = std::nullopt};
+  const Yield yield = take_members(now, teller, page, out) ? Yield::news : Yield::nothing;
+  reconciliation_.advance(now.instant, *range, yield, rng_, out);
+}
+
+void Liveness::learn(Now now, const NodeId& from, const MembersReply& page, Outputs& out) {
+  take_members(now, {.node = from, .route = Route::page, .asks_about = std::nullopt}, page, out);
+  judge(now);
+}
+
+// True when something in it was news.
+bool Liveness::take_members(Now now, const Teller& teller, const MembersReply& page, Outputs& out) {
   bool has_news = false;
   const std::size_t claims = std::min(page.members.size(), limits::members_per_page);
   for (std::size_t i = 0; i < claims; ++i) has_news |= take_claim(now, teller, page.members[i], out);
-  if (!range) return;
-  using Yield = Reconciliation::Yield;
-  reconciliation_.advance(now.instant, *range, has_news ? Yield::news : Yield::nothing, rng_, out);
+  return has_news;
 }
 
 void Liveness::piggyback(const NodeId& to, Message& message) {

@@ -60,9 +60,17 @@ class Liveness {
   void replace_self(Now now, Contact self);
 
   // `from` is authenticated: any packet is its heartbeat. `message` may be a Ping, a Probe, an answer to one, a Join
-  // (the newcomer is told on, the answer is the caller's) or a page of members; of other messages only the gossip is
-  // read.
+  // (the newcomer is told on, the answer is the caller's) or a page of members that a comparison asked for; of other
+  // messages only the gossip is read.
   void receive(Now now, const NodeId& from, const Message& message, Outputs& out);
+
+  // A page that this node asked `from` for when it joined. Kept to ourselves: the mesh knows.
+  void learn(Now now, const NodeId& from, const MembersReply& page, Outputs& out);
+
+  // A comparison waits for this answer of `from`.
+  bool has_asked(const NodeId& from, std::uint64_t request_id) const {
+    return reconciliation_.has_asked(from, request_id);
+  }
 
   // Adds what is worth telling to message.gossip. Call for every message sent.
   void piggyback(const NodeId& to, Message& message);
@@ -126,6 +134,7 @@ class Liveness {
   void answer_probe(Now now, const NodeId& from, std::uint64_t request_id, const Probe& probe, Outputs& out);
   void take_probe_reply(Now now, const NodeId& from, const ProbeReply& reply);
   void take_page(Now now, const NodeId& from, const Message& message, Outputs& out);
+  bool take_members(Now now, const Teller& teller, const MembersReply& page, Outputs& out);
 
   // Deadlines.
   void forgive_sleep(Now now);

@@ -44,7 +44,7 @@ void Reconciliation::ask(Instant now, crypto::Rng& rng, Outputs& out) {
 
 std::optional<Reconciliation::Range> Reconciliation::range_of(const NodeId& from, std::uint64_t request_id,
                                                               const MembersReply& page) const {
-  if (!question_ || question_->peer != from || question_->request_id != request_id) return std::nullopt;
+  if (!has_asked(from, request_id)) return std::nullopt;
   if (page.next && *page.next <= question_->after) return std::nullopt;
   return Range{.after = question_->after, .upto = page.next};
 }

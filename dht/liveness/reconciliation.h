@@ -32,6 +32,11 @@ class Reconciliation {
   // Ignored while a comparison runs or its pause lasts.
   void begin(Instant now, const NodeId& peer, crypto::Rng& rng, Outputs& out);
 
+  // This is the answer that is waited for.
+  bool has_asked(const NodeId& peer, std::uint64_t request_id) const {
+    return question_ && question_->peer == peer && question_->request_id == request_id;
+  }
+
   // Absent: nobody asked for this page, or it does not move on.
   std::optional<Range> range_of(const NodeId& from, std::uint64_t request_id, const MembersReply& page) const;
 

@@ -34,12 +34,17 @@ void Joining::start(Now now, std::span<const NodeId> candidates, const crypto::B
 void Joining::knock(std::span<const NodeId> nodes, const crypto::Bytes& own_contact, Outputs& out) {
   own_contact_ = own_contact;
   knock_id_ = rng_.u64();
+  knocked_.assign(nodes.begin(), nodes.end());
   for (const NodeId& node : nodes) out.sends.push_back({node, {.request_id = knock_id_, .body = Join{own_contact}}});
 }
 
 void Joining::on_reply(Now now, const NodeId& from, std::uint64_t request_id, const MembersReply& reply, Outputs& out) {
-  if (request_id == knock_id_ && reply.next && !question_) return start(now, {&from, 1}, own_contact_, out);
-  if (!question_ || question_->to != from || question_->request_id != request_id) return;
+  if (answers_knock(from, request_id)) {
+    std::erase(knocked_, from);
+    if (reply.next && !question_) start(now, {&from, 1}, own_contact_, out);
+    return;
+  }
+  if (!answers_question(from, request_id)) return;
   if (!is_presented_ && reply.members.empty()) return;
   members_listed_ += reply.members.size();
   if (is_last(reply)) return finish(out);

@@ -13,6 +13,7 @@
 // What a page says about members goes to liveness; here only its `next` matters.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -37,7 +38,12 @@ class Joining {
   // not met. Whoever answers with more members than fit in a page is paged through.
   void knock(std::span<const NodeId> nodes, const crypto::Bytes& own_contact, Outputs& out);
 
-  // Ignored unless it answers the open question. A candidate that lists nobody, not even itself, has not let us in:
+  // This is an answer that is waited for: to the open question, or the first to a knock.
+  bool has_asked(const NodeId& peer, std::uint64_t request_id) const {
+    return answers_question(peer, request_id) || answers_knock(peer, request_id);
+  }
+
+  // Ignored where has_asked() is false. A candidate that lists nobody, not even itself, has not let us in:
   // that counts as silence.
   void on_reply(Now now, const NodeId& from, std::uint64_t request_id, const MembersReply& reply, Outputs& out);
 
@@ -61,6 +67,12 @@ class Joining {
     Instant deadline{};
   };
 
+  bool answers_question(const NodeId& peer, std::uint64_t request_id) const {
+    return question_ && question_->to == peer && question_->request_id == request_id;
+  }
+  bool answers_knock(const NodeId& peer, std::uint64_t request_id) const {
+    return request_id == knock_id_ && std::ranges::find(knocked_, peer) != knocked_.end();
+  }
   void remember(std::span<const NodeId> candidates);
   void ask(Now now, Outputs& out);
   Duration patience();
@@ -74,7 +86,8 @@ class Joining {
   crypto::Bytes own_contact_;
   std::vector<NodeId> candidates_;  // the one in turn first
   std::optional<Question> question_;
-  std::uint64_t knock_id_ = 0;  // of the last round of knocks
+  std::uint64_t knock_id_ = 0;   // of the last round of knocks
+  std::vector<NodeId> knocked_;  // and who has not answered it yet
   bool is_joined_ = false;
 
   bool is_presented_ = false;  // the one in turn has our contact, so it is asked for members

@@ -267,4 +267,18 @@ TEST_CASE("a knock asks once, and joins no more where the whole answer fits in a
   }
 }
 
+TEST_CASE("one answer of each node that was knocked at is waited for, and none of others", "[joining]") {
+  Newcomer node;
+  const std::vector seeds{numbered_node(5), numbered_node(6)};
+  node.joining.knock(seeds, own_contact, node.out);
+  const auto id = node.last().message.request_id;
+  CHECK_FALSE(node.joining.has_asked(numbered_node(7), id));
+  CHECK_FALSE(node.joining.has_asked(seeds[0], id + 1));
+  for (const NodeId& seed : seeds) {
+    CHECK(node.joining.has_asked(seed, id));
+    node.joining.on_reply(node.now, seed, id, page(std::nullopt), node.out);
+    CHECK_FALSE(node.joining.has_asked(seed, id));
+  }
+}
+
 }  // namespace kith::dht

@@ -56,6 +56,13 @@ MemberUpdate claim_of(std::uint64_t node, MemberState state, Incarnation incarna
           .contact = {}};
 }
 
+MembersReply page_of_strangers() {
+  MembersReply page;
+  for (std::uint64_t i = 10; i < 110; ++i) page.members.push_back(alive_claim(signed_contact(i)));
+  page.next = numbered_node(5);
+  return page;
+}
+
 TEST_CASE("an accusation of an unknown node, or by one, is ignored", "[liveness][hostile]") {
   Fixture f(1);
   const std::uint64_t digest = f.node.view_digest();
@@ -164,16 +171,22 @@ TEST_CASE("claims beyond the limit of a message are not read", "[liveness][hosti
   CHECK(f.node.members().size() == 1 + limits::gossip_updates_per_message);
 }
 
-TEST_CASE("a page that nobody asked for is read as far as a page goes, and is not told on", "[liveness][hostile]") {
+TEST_CASE("a page that nobody asked for teaches nothing", "[liveness][hostile]") {
   Fixture f(1);
-  MembersReply page;
-  for (std::uint64_t i = 10; i < 110; ++i) page.members.push_back(alive_claim(signed_contact(i)));
-  page.next = numbered_node(5);
   Message message;
   message.request_id = 4711;
-  message.body = page;
+  message.body = page_of_strangers();
   f.out = {};
   f.node.receive(f.now, numbered_node(1), message, f.out);
+  CHECK(f.node.members().size() == 1);
+  CHECK(f.out.sends.empty());
+}
+
+TEST_CASE("what a node is told when it joins is read as far as a page goes, and is not told on",
+          "[liveness][hostile]") {
+  Fixture f(1);
+  f.out = {};
+  f.node.learn(f.now, numbered_node(1), page_of_strangers(), f.out);
   CHECK(f.node.members().size() == 1 + limits::members_per_page);
   CHECK(f.out.sends.empty());
   Message carrier;

@@ -43,6 +43,13 @@ struct Device {
   Outputs out;
 };
 
+Message page_with(const Contact& member, std::uint64_t request_id) {
+  MembersReply page;
+  page.members.push_back(
+      {.node = member.id, .state = MemberState::alive, .incarnation = 1, .accuser = {}, .contact = member.bytes});
+  return {.request_id = request_id, .body = page, .gossip = {}};
+}
+
 ErrorCode code_of(const Completion& completion) { return std::get<Error>(completion.outcome).code; }
 
 }  // namespace
@@ -72,16 +79,30 @@ TEST_CASE("a record whose signature does not hold is refused and counted as such
   CHECK(device.node.counters().records_refused == 1);
 }
 
+TEST_CASE("a page of members counts only from whom it was asked, as the answer to that question", "[node]") {
+  Device device;
+  const NodeId seed = numbered_node(1);
+  const Contact member = tests::signed_contact(2);
+  device.node.join(device.now, {&seed, 1}, device.out);
+  const auto question = device.out.sends.back().message.request_id;
+  device.node.receive(device.now, seed, page_with(member, question + 1), device.out);
+  device.node.receive(device.now, numbered_node(3), page_with(member, question), device.out);
+  CHECK(device.node.members().empty());
+  CHECK(device.node.counters().replies_unasked == 2);
+  device.node.receive(device.now, seed, page_with(member, question), device.out);
+  CHECK(device.node.members().size() == 1);
+  device.node.receive(device.now, seed, page_with(tests::signed_contact(4), question), device.out);
+  CHECK(device.node.members().size() == 1);
+  CHECK(device.node.counters().replies_unasked == 3);
+}
+
 TEST_CASE("a node that lost its last member asks its seeds and those who were members again, ever later", "[node]") {
   Device device;
   const NodeId seed = numbered_node(1);
   const Contact member = tests::signed_contact(2);
   device.node.join(device.now, {&seed, 1}, device.out);
-  MembersReply page;
-  page.members.push_back(
-      {.node = member.id, .state = MemberState::alive, .incarnation = 1, .accuser = {}, .contact = member.bytes});
   const auto question = device.out.sends.back().message.request_id;
-  device.node.receive(device.now, seed, {.request_id = question, .body = page, .gossip = {}}, device.out);
+  device.node.receive(device.now, seed, page_with(member, question), device.out);
   REQUIRE(device.node.members().size() == 1);
   device.out = {};
   device.wait(5s);

@@ -32,11 +32,21 @@ TEST_CASE("who repeats the dearest requests is held to a rate, and nobody else",
   CHECK(admitted(budget, start + 1s, of(Scan{}), 100'000) == a_second);
 }
 
-TEST_CASE("answers cost nothing, however many a peer was asked for", "[budget]") {
+TEST_CASE("an answer costs nothing but the contacts in it, and those alike wherever they stand", "[budget]") {
   PeerBudget budget;
   admitted(budget, start, of(Scan{}), 100'000);
-  CHECK(admitted(budget, start, of(MembersReply{}), 1000) == 1000);
   CHECK(admitted(budget, start, of(StoreReply{}), 1000) == 1000);
+  MembersReply page;
+  page.members.resize(32);
+  CHECK(work_of(of(page)) == 0);
+  for (MemberUpdate& claim : page.members) claim.contact = {1};
+  CHECK(work_of(of(page)) >= 32 * 50);
+  CHECK(work_of(of(FindReply{.contacts = std::vector<crypto::Bytes>(32)})) == work_of(of(page)));
+  Message gossip = of(StoreReply{});
+  gossip.gossip = page.members;
+  CHECK(work_of(gossip) == work_of(of(page)));
+  admitted(budget, start, of(page), 100'000);
+  CHECK_FALSE(budget.admit(start, peer, of(page)));
 }
 
 TEST_CASE("an import is never held up: a hundred thousand records at once are within the budget", "[budget]") {
