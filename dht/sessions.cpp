@@ -17,8 +17,9 @@ using crypto::ByteSpan;
 constexpr Duration jitter_max = 333ms;
 // Two or three sendings of a request in a row: the peer may have lost the session.
 constexpr Duration silence_max = 1s;
-// Of a session that the peer began, the first sending tells by which contact: so long it is taken for the latest.
-constexpr Duration unasked_life = 10s;
+// A session this young is taken for one with the peer's latest incarnation: nobody makes us call without end by raising
+// its own.
+constexpr Duration recall_pause = 10s;
 constexpr Duration path_question_pause = 1s;
 constexpr std::size_t path_frame_bytes = 9;
 
@@ -76,8 +77,7 @@ void Sessions::send(Instant now, const PeerAddress& to, Bytes payload, RoadOutpu
   const auto known = std::exchange(link.incarnation, std::max(link.incarnation, to.incarnation));
   if (auto* session = usable_session(now, peer)) {
     // A younger incarnation has refuted something, or started anew and lost its sessions.
-    const bool is_fresh = known == 0 && now - session->born < unasked_life;
-    if (known < to.incarnation && !is_fresh) dial(now, peer, out);
+    if (known < to.incarnation && now - session->born >= recall_pause) dial(now, peer, out);
     send_now(now, peer, *session, payload, out);
   } else if (link.queue.size() < limits::session_queued_datagrams_max) {
     link.queue.push_back(std::move(payload));

@@ -359,7 +359,7 @@ TEST_CASE("a peer that restarted is called at the first word after its younger i
   auto& a = net.add(1);
   SessionNode* b = &net.add(2);
   net.send(a, *b, "before");
-  net.run(100ms);
+  net.run(10s);
   b = &net.add(2);
   b->incarnation = 2;
   net.send(a, *b, "lost with the session");
@@ -374,21 +374,47 @@ TEST_CASE("a peer that restarted is called at the first word after its younger i
   CHECK(count_of(net, crypto::PacketType::init) == inits);
 }
 
+TEST_CASE("whoever raises its incarnation again and again is called once in ten seconds", "[session]") {
+  SessionNet net;
+  auto& a = net.add(1);
+  auto& b = net.add(2);
+  for (int i = 0; i < 600; ++i) {
+    ++b.incarnation;
+    net.send(a, b, "word");
+    net.run(50ms);
+    net.send(b, a, "answer");
+    net.run(50ms);
+  }
+  CHECK(b.arrivals.size() == 600);
+  CHECK(count_of(net, crypto::PacketType::init) >= 3);
+  CHECK(count_of(net, crypto::PacketType::init) <= 6);
+}
+
 TEST_CASE("calls that cross again and again lose nothing that is said meanwhile", "[session]") {
   SessionNet net;
   auto& a = net.add(1);
   auto& b = net.add(2);
   Texts said;
+  const auto say = [&](const std::string& text) {
+    net.send(a, b, text);
+    net.send(b, a, text);
+  };
   for (int i = 0; i < 60; ++i) {
-    if (i % 3 == 0) ++a.incarnation, ++b.incarnation;  // each calls the other anew
+    if (i % 10 == 0 && i > 0) {  // neither hears the other for so long that each calls anew
+      net.run(50ms);
+      net.carries = [](const Packet&) { return false; };
+      say("unheard");
+      net.run(1s);
+      net.carries = [](const Packet&) { return true; };
+    }
     said.push_back(std::to_string(i));
-    net.send(a, b, said.back());
-    net.send(b, a, said.back());
+    say(said.back());
     net.run(5ms);
   }
   net.run(200ms);
   CHECK(texts(a) == said);
   CHECK(texts(b) == said);
+  CHECK(count_of(net, crypto::PacketType::init) == 2 * 6);
 }
 
 TEST_CASE("a peer that moves is followed once it answers from where it is", "[session]") {
