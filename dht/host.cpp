@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "dht/host.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 #include <variant>
@@ -99,23 +100,32 @@ class Host::Turn {
       out_.failures.push_back(to);
       return;
     }
-    auto& streams = state_.streams;
-    if (streams.is_open(to)) return streams.send(instant(), *address, write_message(message), out_);
-    auto payloads = write_for_datagrams(message);
-    if (!fit_datagrams(to, payloads)) {
-      auto whole = payloads.size() == 1 ? std::move(payloads.front()) : write_message(message);
-      return streams.send(instant(), *address, std::move(whole), out_);
+    auto payloads = payloads_for(to, message);
+    if (is_reply(message.body)) state_.budget.answered(instant(), to, bytes_of(payloads));
+    if (!state_.streams.is_open(to) && fit_datagrams(to, payloads)) {
+      for (auto& payload : payloads) state_.sessions.send(instant(), *address, std::move(payload), out_);
+      return;
     }
-    for (auto& payload : payloads) state_.sessions.send(instant(), *address, std::move(payload), out_);
+    auto whole = payloads.size() == 1 ? std::move(payloads.front()) : write_message(message);
+    state_.streams.send(instant(), *address, std::move(whole), out_);
+  }
+
+  std::vector<crypto::Bytes> payloads_for(const NodeId& to, const Message& message) const {
+    if (!state_.streams.is_open(to)) return write_for_datagrams(message);
+    std::vector<crypto::Bytes> whole;
+    whole.push_back(write_message(message));
+    return whole;
+  }
+
+  static std::size_t bytes_of(const std::vector<crypto::Bytes>& payloads) {
+    std::size_t bytes = 0;
+    for (const auto& payload : payloads) bytes += payload.size();
+    return bytes;
   }
 
   bool fit_datagrams(const NodeId& to, const std::vector<crypto::Bytes>& payloads) {
-    std::size_t bytes = 0;
-    for (const auto& payload : payloads) {
-      if (payload.size() > limits::datagram_plaintext_bytes_max) return false;
-      bytes += payload.size();
-    }
-    return state_.meter.fits_datagrams(instant(), to, bytes);
+    const auto fits = [](const auto& payload) { return payload.size() <= limits::datagram_plaintext_bytes_max; };
+    return std::ranges::all_of(payloads, fits) && state_.meter.fits_datagrams(instant(), to, bytes_of(payloads));
   }
 
   std::optional<PeerAddress> address_of(const NodeId& node) const {

@@ -14,6 +14,7 @@ constexpr std::size_t stored_key = 3;
 constexpr std::size_t compared_node = 200;  // its partition's rows read and hashed
 constexpr std::size_t item = 15;
 constexpr std::size_t checked_record = 20;   // its signature, mostly
+constexpr std::size_t answered_bytes_per_us = 100;
 constexpr std::size_t checked_contact = 50;  // the same, and nobody sends many
 
 struct WorkOfRequest {
@@ -49,5 +50,7 @@ std::size_t work_of(const Message& message) {
   const std::size_t request = is_reply(message.body) ? 0 : std::visit(WorkOfRequest{}, message.body);
   return request + checked_contact * contacts_in(message);
 }
+
+std::size_t work_of_answer(std::size_t bytes) { return bytes / answered_bytes_per_us; }
 
 }  // namespace kith::dht

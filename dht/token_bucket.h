@@ -31,6 +31,12 @@ class TokenBucket {
     return true;
   }
 
+  // Takes them in any case: what is owed then is filled up first.
+  void debit(Instant now, double tokens) {
+    tokens_ = tokens_at(now) - tokens;
+    filled_at_ = std::max(filled_at_, now);
+  }
+
   // Nothing was taken lately: forgetting this bucket and making a new one changes nothing.
   bool is_full(Instant now) const { return tokens_at(now) >= rate_.burst; }
 
@@ -53,15 +59,26 @@ class TokenBuckets {
   TokenBuckets(TokenBucket::Rate rate, std::size_t keys_max) : rate_(rate), keys_max_(keys_max) {}
 
   bool take(Instant now, const Key& key, double tokens = 1) {
-    auto found = buckets_.find(key);
-    if (found == buckets_.end()) {
-      if (!has_room(now)) return false;
-      found = buckets_.emplace(key, TokenBucket(rate_, now)).first;
-    }
-    return found->second.take(now, tokens);
+    TokenBucket* bucket = bucket_of(now, key);
+    return bucket != nullptr && bucket->take(now, tokens);
+  }
+
+  // For what a taker turned out to cost beside what it took. Nobody owes without a bucket.
+  void debit(Instant now, const Key& key, double tokens) {
+    if (TokenBucket* bucket = bucket_of(now, key)) bucket->debit(now, tokens);
   }
 
  private:
+  // Null where there is no room for another one.
+  TokenBucket* bucket_of(Instant now, const Key& key) {
+    auto found = buckets_.find(key);
+    if (found == buckets_.end()) {
+      if (!has_room(now)) return nullptr;
+      found = buckets_.emplace(key, TokenBucket(rate_, now)).first;
+    }
+    return &found->second;
+  }
+
   // Looks through all of them at most once a second.
   bool has_room(Instant now) {
     if (buckets_.size() < keys_max_) return true;

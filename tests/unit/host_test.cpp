@@ -242,6 +242,21 @@ TEST_CASE("the host counts what goes in and out", "[host]") {
   CHECK(counters.malformed + counters.not_authentic + counters.undecodable == 0);
 }
 
+TEST_CASE("a peer pays for the bytes of its answers too", "[host]") {
+  HostNet net;
+  auto& a = net.add(1);
+  auto& b = net.add(2);
+  net.join(b, a);
+  net.run(3s);
+  for (int i = 0; i < 50; ++i) net.put(a, put_of(std::to_string(i) + std::string(1000, 'k'), {1}));
+  net.run(5s);
+  net.call(b, [&](Now now, HostOutputs& out) {
+    for (int i = 0; i < 1500; ++i) b.host.scan(now, {}, out);  // by themselves within the budget
+  });
+  net.run(1s);
+  CHECK(a.host.counters().over_budget > 0);
+}
+
 TEST_CASE("requests beyond what a peer may cost are dropped and counted, and it is served again later", "[host]") {
   HostNet net;
   auto& a = net.add(1);

@@ -69,4 +69,16 @@ TEST_CASE("a request costs what it names, and the signatures that its gossip mak
   CHECK(work_of(with_gossip) > 10 * work_of(of(Ping{})));
 }
 
+TEST_CASE("what a peer was answered is paid for by its bytes, afterwards and before it is heard again", "[budget]") {
+  PeerBudget budget;
+  REQUIRE(budget.admit(start, peer, of(Fetch{})));
+  const std::size_t owed = 1'000'000;
+  const std::size_t work = limits::peer_work_us_burst + owed;
+  budget.answered(start, peer, work * 1'000'000 / work_of_answer(1'000'000));
+  CHECK_FALSE(budget.admit(start, peer, of(Fetch{})));
+  CHECK_FALSE(budget.admit(start + 1s, peer, of(Fetch{})));
+  CHECK(budget.admit(start + 1100ms, peer, of(Fetch{})));
+  CHECK(budget.admit(start, other, of(Fetch{})));
+}
+
 }  // namespace kith::dht
