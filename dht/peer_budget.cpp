@@ -14,8 +14,8 @@ constexpr std::size_t stored_key = 3;
 constexpr std::size_t compared_node = 200;  // its partition's rows read and hashed
 constexpr std::size_t item = 15;
 constexpr std::size_t checked_record = 20;   // its signature, mostly
-constexpr std::size_t answered_bytes_per_us = 100;
 constexpr std::size_t checked_contact = 50;  // the same, and nobody sends many
+constexpr std::size_t answered_bytes_per_us = 100;
 
 struct WorkOfRequest {
   std::size_t operator()(const Fetch& fetch) const { return any_request + stored_key * fetch.keys.size(); }

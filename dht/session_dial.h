@@ -16,7 +16,10 @@ class SessionDial {
 
   // `jitter` is drawn once for each call, so that nodes that began together do not go on together: it delays the second
   // INIT and all after it.
-  SessionDial(const crypto::PeerIdentity& peer, Duration jitter) : peer_(peer), jitter_(jitter) {}
+  SessionDial(const crypto::PeerIdentity& peer, Instant begun, Duration jitter)
+      : peer_(peer), begun_(begun), jitter_(jitter) {}
+
+  Instant begun() const { return begun_; }
 
   // Makes the next INIT, with an ephemeral key and an index of its own: a repeated one would be dropped as a
   // duplicate. False when the peer's key can never serve. Requires: !is_exhausted().
@@ -47,6 +50,7 @@ class SessionDial {
   const std::optional<crypto::Cookie>& fresh_cookie(Instant now);
 
   crypto::PeerIdentity peer_;
+  Instant begun_;
   Duration jitter_;
   std::optional<crypto::InitiatorHandshake> handshake_;
   std::size_t tries_ = 0;

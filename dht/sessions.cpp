@@ -20,6 +20,8 @@ constexpr Duration silence_max = 1s;
 // A session this young is taken for one with the peer's latest incarnation: nobody makes us call without end by raising
 // its own.
 constexpr Duration recall_pause = 10s;
+// An INIT unanswered for so long has found nobody, or is lost.
+constexpr Duration answer_wait = 500ms;
 constexpr Duration path_question_pause = 1s;
 constexpr std::size_t path_frame_bytes = 9;
 
@@ -116,13 +118,26 @@ Session* Sessions::usable_session(Instant now, const Links::value_type& peer) {
 void Sessions::dial(Instant now, Links::value_type& peer, RoadOutputs& out) {
   auto& link = peer.second;
   if (link.dial) return;
-  if (dials_.size() >= limits::handshakes_pending_max) {
+  if (dials_.size() >= limits::handshakes_pending_max && !end_silent_dial(now, out)) {
     out.counters.queue_full += std::exchange(link.queue, {}).size();
     forget_if_idle(peer.first);
     return;
   }
-  link.dial.emplace(link.identity, Duration(rng_.below(Duration(jitter_max).count())));
+  link.dial.emplace(link.identity, now, Duration(rng_.below(Duration(jitter_max).count())));
   try_dial(now, peer, out);
+}
+
+// Makes room for a call, if that is right: the peer that was called first goes, of those that never had a session. Who
+// is there has answered within this time; so peers that somebody made up do not keep the honest ones from being called.
+bool Sessions::end_silent_dial(Instant now, RoadOutputs& out) {
+  std::optional<std::pair<Instant, NodeId>> first;
+  for (const auto& [index, node] : dials_) {
+    const auto& link = links_.at(node);
+    const auto call = std::pair(link.dial->begun(), node);
+    if (link.sessions.empty() && now - call.first >= answer_wait && (!first || call < *first)) first = call;
+  }
+  if (first) fail(first->second, out);
+  return first.has_value();
 }
 
 void Sessions::try_dial(Instant now, Links::value_type& peer, RoadOutputs& out) {

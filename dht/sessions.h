@@ -73,6 +73,7 @@ class Sessions {
   Session* usable_session(Instant now, const Links::value_type& peer);
 
   void dial(Instant now, Links::value_type& peer, RoadOutputs& out);
+  bool end_silent_dial(Instant now, RoadOutputs& out);
   void call_unproven(Instant now, const Endpoint& to, crypto::ByteSpan init, RoadOutputs& out);
   void try_dial(Instant now, Links::value_type& peer, RoadOutputs& out);
   void end_dial(Link& link);

@@ -497,6 +497,35 @@ TEST_CASE("calls under way are bounded, and those beyond fail nobody", "[session
   CHECK(a.counters.queue_full == 10);
 }
 
+TEST_CASE("peers that somebody made up do not keep an honest one from being called", "[session]") {
+  SessionNet net;
+  auto& a = net.add(1);
+  auto& b = net.add(2);
+  HostOutputs host;
+  RoadOutputs out{host, a.counters, {}, {}};
+  std::size_t made_up = 0;
+  const auto call_strangers = [&](std::size_t count) {
+    for (const std::size_t end = made_up + count; made_up < end; ++made_up) {
+      auto address = SessionNode(9, {}).address();
+      address.node.bytes[0] = static_cast<std::uint8_t>(made_up);
+      address.node.bytes[1] = static_cast<std::uint8_t>(made_up >> 8U);
+      a.sessions.send(net.now, address, {1}, out);
+    }
+  };
+  call_strangers(limits::handshakes_pending_max);
+  net.run(600ms);
+  for (int second = 0; second < 10; ++second) {
+    net.send(a, b, "word");
+    net.run(1s);
+    call_strangers(60);
+  }
+  CHECK(b.arrivals.size() == 10);
+  // Who had to go is told of, and the first one first.
+  REQUIRE_FALSE(out.failures.empty());
+  CHECK(out.failures.size() < made_up);
+  CHECK(a.counters.queue_full == 0);
+}
+
 TEST_CASE("a stranger whose address stands in many contacts is not flooded with INITs", "[session]") {
   SessionNet net;
   auto& a = net.add(1);
