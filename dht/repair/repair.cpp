@@ -62,7 +62,7 @@ void Repair::settle_cover(Neighbours& neighbours) {
 }
 
 std::uint64_t Repair::root(Neighbours& neighbours, const NodeId& peer) {
-  if (!trie_.is_counted()) return 0;
+  if (!trie_.is_counted() || !cover_.is_current(neighbours)) return 0;
   settle_cover(neighbours);
   Pair& pair = pairs_[peer];
   if (pair.of_trie == trie_.version() && pair.of_cover == cover_.version()) return pair.root;

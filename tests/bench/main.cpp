@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // make bench: kith beside the raw limits of the same machine, both sides in one run, medians of three.
 //
-//   bench [JSON]      writes the table as JSON too (default build/bench.json)
+//   bench [JSON]              writes the table as JSON too (default build/bench.json)
+//   bench --reconciliation    only what comparing replicas costs
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <poll.h>
@@ -14,6 +15,7 @@
 #include "tests/bench/daemons.h"
 #include "tests/bench/handshakes.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/reconciliation.h"
 
 namespace kith::bench {
 
@@ -193,6 +195,10 @@ std::vector<Row> bench_idle(const Folder& folder) {
 int main(int count, char** words) {
   using namespace kith::bench;
   if (!kith::crypto::init()) return 1;
+  if (count > 1 && words[1] == std::string_view("--reconciliation")) {
+    print_table(bench_reconciliation());
+    return 0;
+  }
   std::vector<Row> rows;
   const auto add = [&](const std::vector<Row>& more) { rows.insert(rows.end(), more.begin(), more.end()); };
   {
@@ -201,6 +207,7 @@ int main(int count, char** words) {
     add(bench_three_nodes(folder));
     add(bench_handshakes());
     add(bench_idle(folder));
+    add(bench_reconciliation());
   }
   print_table(rows);
   write_json(rows, count > 1 ? words[1] : "build/bench.json");

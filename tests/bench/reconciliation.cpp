@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+#include "tests/bench/reconciliation.h"
+
+#include <fmt/core.h>
+
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "crypto/rng.h"
+#include "dht/model/memory_store.h"
+#include "dht/repair/descent.h"
+#include "dht/repair/tracked_store.h"
+#include "dht/wire.h"
+#include "tests/support/records.h"
+
+namespace kith::bench {
+namespace {
+
+using namespace dht;
+
+constexpr std::size_t records = 1'000'000;
+constexpr DataKey data_key{1, 2, 3};
+
+Rows rows_of(std::size_t number, Seq seq) {
+  return {{.record = tests::record_of({.seq = seq, .key = fmt::format("bench/{}", number)}), .is_replica = true}};
+}
+
+// A million records, in order of their keys' hashes.
+struct Million {
+  Million() {
+    for (std::size_t i = 0; i < records; ++i) {
+      Rows rows = rows_of(i, 1);
+      keys.push_back(rows.front().record.key_hash());
+      store.replace(keys.back(), std::move(rows));
+      if (i % 1000 == 0) store.commit();
+    }
+    store.commit();
+    std::sort(keys.begin(), keys.end());
+  }
+
+  MemoryStore store;
+  std::vector<KeyHash> keys;
+};
+
+// A replica of the million that lacks some. Only what a descent calls is there.
+class Replica final : public RecordStore {
+ public:
+  Replica(MemoryStore& all, std::set<KeyHash> lacking) : all_(all), lacking_(std::move(lacking)) {
+    while (!trie_.is_counted()) trie_.count_some(*this, 100'000);
+  }
+
+  TrieReader reader(std::uint32_t salt) {
+    if (shared_.empty()) {
+      shared_.resize(std::size_t{1} << partition_bits);
+      std::iota(shared_.begin(), shared_.end(), std::uint16_t{0});
+    }
+    return TrieReader({.trie = trie_, .store = *this, .shared = shared_}, salt);
+  }
+  std::size_t lacking() const { return lacking_.size(); }
+  void take(const Record& record) {
+    if (lacking_.erase(record.key_hash()) > 0) trie_.change(record.key_hash(), {}, all_.read(record.key_hash()).rows);
+  }
+
+  const KeyRows& read(const KeyHash& key) override {
+    static const KeyRows nothing;
+    return lacking_.contains(key) ? nothing : all_.read(key);
+  }
+  std::vector<KeyHash> keys_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) override {
+    return all_.keys_between(first, last, count_max);
+  }
+  void replace(const KeyHash&, Rows) override {}
+  void outbox_add(const KeyHash&, const NodeId&) override {}
+  void outbox_remove(const KeyHash&, const NodeId&) override {}
+  std::vector<KeyHash> outbox_for(const NodeId&, std::size_t) override { return {}; }
+  ScanPage scan(const std::optional<KeyHash>&, std::string_view, std::size_t) override { return {}; }
+  std::vector<KeyHash> keys_after(const std::optional<KeyHash>&) override { return {}; }
+  std::optional<Operation> find_operation(const OpId&) override { return std::nullopt; }
+  void remember_operation(const OpId&, const Operation&) override {}
+  std::optional<AuthorState> author_state() const override { return std::nullopt; }
+  void reserve(const AuthorState&) override {}
+  std::vector<crypto::Bytes> contacts() override { return {}; }
+  void remember_contact(const NodeId&, crypto::ByteSpan) override {}
+  void forget_contact(const NodeId&) override {}
+  StoreTotals totals() const override { return {}; }
+
+ private:
+  MemoryStore& all_;
+  std::set<KeyHash> lacking_;
+  DigestTrie trie_{data_key};
+  std::vector<std::uint16_t> shared_;
+};
+
+// What a descent between two replicas sent: all messages whole, and how much of them was records.
+struct Cost {
+  std::size_t bytes = 0;
+  std::size_t record_bytes = 0;
+  std::size_t messages = 0;
+
+  void add(const Body& body) {
+    bytes += write_message({.request_id = 0x0102030405060708, .body = body}).size();
+    messages += 1;
+    const auto* store = std::get_if<Store>(&body);
+    const auto* items = std::get_if<ItemsReply>(&body);
+    if (store == nullptr && items == nullptr) return;
+    for (const crypto::Bytes& record : store != nullptr ? store->records : items->records) {
+      record_bytes += record.size();
+    }
+  }
+};
+
+std::vector<Record> take_all(Replica& replica, const std::vector<crypto::Bytes>& all) {
+  std::vector<Record> taken;
+  for (const crypto::Bytes& bytes : all) {
+    taken.push_back(*Record::parse(bytes));
+    replica.take(taken.back());
+  }
+  return taken;
+}
+
+void answer_question(const Body& question, Replica& leader, Replica& other, Descent& descent, Cost& cost) {
+  if (const auto* compare = std::get_if<Compare>(&question)) {
+    TrieReader theirs = other.reader(compare->salt);
+    const CompareReply reply = answer(*compare, theirs);
+    cost.add(reply);
+    TrieReader ours = leader.reader(compare->salt);
+    descent.on_answer(reply, ours);
+  } else if (const auto* items = std::get_if<Items>(&question)) {
+    const ItemsReply reply = answer(*items, other);
+    cost.add(reply);
+    descent.on_items(take_all(leader, reply.records));
+  } else if (const auto* store = std::get_if<Store>(&question)) {
+    take_all(other, store->records);
+    cost.add(StoreReply{.answers = std::vector<StoreAnswer>(store->records.size())});
+  }
+}
+
+Cost descend(Replica& leader, Replica& other, crypto::Rng& rng) {
+  Cost cost;
+  Descent descent;
+  for (;;) {
+    const std::uint32_t salt = rng.u32();
+    TrieReader reader = leader.reader(salt);
+    const std::optional<Body> question = descent.next(reader, salt);
+    if (!question) return cost;
+    cost.add(*question);
+    answer_question(*question, leader, other, descent, cost);
+  }
+}
+
+enum class Spread : std::uint8_t { everywhere, clustered };
+
+// Each of the two lacks half of the differences.
+Row bench_differences(Million& million, std::size_t differences, Spread spread, double known) {
+  crypto::Rng rng(std::array<std::uint8_t, 32>{static_cast<std::uint8_t>(differences)});
+  std::array<std::set<KeyHash>, 2> lacking;
+  const std::size_t first = rng.below(records - differences + 1);
+  for (std::size_t i = 0; i < differences;) {
+    const std::size_t at = spread == Spread::clustered ? first + i : rng.below(records);
+    if (lacking[0].contains(million.keys[at]) || lacking[1].contains(million.keys[at])) continue;
+    lacking[i++ % 2].insert(million.keys[at]);
+  }
+  Replica leader(million.store, lacking[0]);
+  Replica other(million.store, lacking[1]);
+  const Cost cost = descend(leader, other, rng);
+  const std::string left = fmt::format("{}", leader.lacking() + other.lacking());
+  return {fmt::format("{} of a million differ{}, {} messages, {} missed", differences,
+                      spread == Spread::clustered ? " in one place" : "", cost.messages, left),
+          static_cast<double>(cost.bytes - cost.record_bytes), known, "B", 0};
+}
+
+Row bench_upkeep(Million& million) {
+  constexpr std::size_t overwritten = 2000;
+  DigestTrie trie(data_key);
+  while (!trie.is_counted()) trie.count_some(million.store, 100'000);
+  std::vector<std::pair<Rows, Rows>> versions;
+  for (std::size_t i = 0; i < overwritten; ++i) versions.emplace_back(rows_of(i, 1), rows_of(i, 2));
+  const auto overwrite = [&] {
+    for (std::size_t i = 0; i < 100 * versions.size(); ++i) {
+      auto& [before, after] = versions[i % versions.size()];
+      trie.change(before.front().record.key_hash(), before, after);
+      std::swap(before, after);
+    }
+    return 100 * versions.size();
+  };
+  return {"upkeep of the digests, an overwrite (at most 0.5)", 1e6 / rate(overwrite), 0, "µs", 0};
+}
+
+}  // namespace
+
+std::vector<Row> bench_reconciliation() {
+  Million million;
+  std::vector<Row> rows{bench_upkeep(million)};
+  const std::vector<std::pair<std::size_t, double>> known{{0, 0},        {1, 351},         {10, 3014},
+                                                          {100, 22'552}, {1'000, 166'609}, {10'000, 1'120'000}};
+  for (const auto& [differences, bytes] : known) {
+    rows.push_back(bench_differences(million, differences, Spread::everywhere, bytes));
+    if (differences > 1) rows.push_back(bench_differences(million, differences, Spread::clustered, bytes));
+  }
+
+  return rows;
+}
+
+}  // namespace kith::bench

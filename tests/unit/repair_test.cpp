@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+#include <deque>
+#include <memory>
+
+#include <rapidcheck.h>
+#include <catch2/catch.hpp>
+
+#include "dht/model/memory_store.h"
+#include "dht/node.h"
+#include "dht/repair/cover.h"
+#include "tests/sim/signatures.h"
+#include "tests/support/replication.h"
+
+namespace kith::dht {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr WallMs epoch_ms = 1'700'000'000'000;
+
+// Nodes that hear each other after a millisecond, and their disks.
+class Mesh {
+ public:
+  explicit Mesh(std::size_t size, std::size_t bytes_per_second = limits::repair_bytes_per_second) {
+    for (std::size_t i = 0; i < size; ++i) {
+      devices_.push_back(std::make_unique<Device>(i));
+      devices_[i]->options.repair_bytes_per_second = bytes_per_second;
+    }
+  }
+
+  // A record of nobody's here, as a replica's row.
+  Record record(const std::string& key, std::string_view value, const VersionVector& context = {},
+                std::uint64_t author = 99) {
+    const sim::SimSignatures signatures(author, sim::Checking::on);
+    const Seq seq = seq_at(epoch_ms) + ++last_;
+    const Entry entry{.seq = seq, .bytes = crypto::as_bytes(value)};
+    return Record::sign({.key = key,
+                         .actor = {signatures.signing_key(), 1},
+                         .seq = seq,
+                         .context = &context,
+                         .entries = std::span(&entry, 1)},
+                        signatures);
+  }
+  void keep(std::size_t device, const Record& record) {
+    Rows rows = disk(device).read(record.key_hash()).rows;
+    merge_record(rows, record);
+    disk(device).replace(record.key_hash(), std::move(rows));
+    disk(device).commit();
+  }
+
+  void start() {
+    for (auto& device : devices_) boot(*device);
+    for (std::size_t i = 1; i < devices_.size(); ++i) {
+      const std::array seed{devices_[0]->node->id()};
+      Outputs out;
+      devices_[i]->node->join(now(), seed, out);
+      take(*devices_[i], out);
+    }
+  }
+
+  void run(Duration duration) {
+    for (const Instant end = now_ + duration; now_ < end; now_ += 1ms) {
+      for (std::size_t waiting = queue_.size(); waiting > 0; --waiting) deliver();
+      for (auto& device : devices_) wake(*device);
+    }
+  }
+
+  std::size_t size() const { return devices_.size(); }
+  MemoryStore& disk(std::size_t device) { return devices_[device]->disk; }
+  Node& node(std::size_t device) { return *devices_[device]->node; }
+  Now now() const { return {now_, epoch_ms + 1000 + static_cast<WallMs>(now_.time_since_epoch().count() / 1000)}; }
+  std::size_t messages_of_repair() const { return messages_of_repair_; }
+
+  bool are_equal() {
+    for (const auto& device : devices_) {
+      for (const KeyHash& key : device->disk.keys_after(std::nullopt)) {
+        for (const auto& other : devices_) {
+          if (other->disk.read(key).rows != device->disk.read(key).rows) return false;
+        }
+      }
+    }
+    return true;
+  }
+
+ private:
+  struct Device {
+    explicit Device(std::size_t i) : index(i), signatures(i + 1, sim::Checking::on) {}
+    std::size_t index;
+    sim::SimSignatures signatures;
+    NodeOptions options;
+    MemoryStore disk;
+    std::unique_ptr<Node> node;
+  };
+  struct Letter {
+    NodeId from;
+    NodeId to;
+    Message message;
+  };
+
+  void boot(Device& device) {
+    crypto::Hash256 seed{static_cast<std::uint8_t>(device.index)};
+    device.node = std::make_unique<Node>(device.options, device.signatures, device.disk, seed);
+    Outputs out;
+    device.node->start(now(), {}, out);
+    take(device, out);
+  }
+  void wake(Device& device) {
+    const auto due = device.node->next_deadline();
+    if (!due || *due > now_) return;
+    Outputs out;
+    device.node->on_deadline(now(), out);
+    take(device, out);
+  }
+  void take(Device& device, Outputs& out) {
+    device.disk.commit();
+    for (Send& send : out.sends) {
+      const auto& body = send.message.body;
+      messages_of_repair_ += std::holds_alternative<Compare>(body) || std::holds_alternative<Items>(body) ? 1 : 0;
+      queue_.push_back({device.node->id(), send.to, std::move(send.message)});
+    }
+  }
+  void deliver() {
+    const Letter letter = std::move(queue_.front());
+    queue_.pop_front();
+    for (auto& device : devices_) {
+      if (device->node->id() != letter.to) continue;
+      Outputs out;
+      device->node->receive(now(), letter.from, letter.message, out);
+      take(*device, out);
+    }
+  }
+
+  Instant now_{1s};
+  Seq last_ = 0;
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::deque<Letter> queue_;
+  std::size_t messages_of_repair_ = 0;
+};
+
+View view_of(std::uint8_t members) {
+  View view;
+  for (std::uint8_t i = 0; i < members; ++i) {
+    Contact contact;
+    contact.signing_key.fill(i);
+    contact.id = node_id_of(contact.signing_key);
+    contact.weight = 1;
+    view.add(contact);
+  }
+  return view;
+}
+
+struct PlacedNeighbours final : test::FakeNeighbours {
+  explicit PlacedNeighbours(Placement& sets) : placement(sets) { self_id = node_id_of(crypto::PublicKey{}); }
+  const ReplicaSet& replica_set(Partition partition) override { return placement.replica_set(partition, 3); }
+  Placement& placement;
+};
+
+std::string key(std::size_t number) { return "default/" + std::to_string(number); }
+
+// 200 records.
+void fill(MemoryStore& disk, DigestTrie& trie) {
+  while (!trie.is_counted()) trie.count_some(disk, 100);
+  TrackedStore store(disk, trie);
+  Mesh records(0);
+  for (std::size_t i = 0; i < 200; ++i) {
+    const Record record = records.record(key(i), "v");
+    store.replace(record.key_hash(), {{.record = record, .is_own = false, .is_replica = true}});
+  }
+}
+
+}  // namespace
+
+TEST_CASE("replicas that miss records of each other become equal without a read", "[repair]") {
+  const std::size_t count = GENERATE(1U, 40U, 3000U);
+  Mesh mesh(3);
+  for (std::size_t i = 0; i < count; ++i) mesh.keep(i % 3, mesh.record(key(i), "value"));
+  mesh.start();
+  mesh.run(20s);
+  CHECK(mesh.are_equal());
+  CHECK(mesh.disk(0).totals().records == count);
+}
+
+TEST_CASE("a replica that lost its disk is refilled", "[repair]") {
+  Mesh mesh(2);
+  for (std::size_t i = 0; i < 500; ++i) mesh.keep(0, mesh.record(key(i), "value"));
+  mesh.start();
+  mesh.run(15s);
+  CHECK(mesh.disk(1).totals().records == 500);
+}
+
+TEST_CASE("of an old version and the new one only the new one travels", "[repair]") {
+  Mesh mesh(2);
+  const Record old = mesh.record(key(1), "old", {}, 7);
+  VersionVector seen;
+  seen.raise(old.tag(), old.seq());
+  const std::size_t holder = GENERATE(0U, 1U);
+  SECTION("of one author") { mesh.keep(holder, mesh.record(key(1), "new", {}, 7)); }
+  SECTION("of another one, who had seen it") { mesh.keep(holder, mesh.record(key(1), "new", seen, 8)); }
+  mesh.keep(1 - holder, old);
+  mesh.start();
+  mesh.run(15s);
+  CHECK(mesh.are_equal());
+  CHECK(mesh.disk(0).totals().records == 1);
+  CHECK(mesh.node(0).counters().repair.records_repaired + mesh.node(1).counters().repair.records_repaired == 1);
+}
+
+TEST_CASE("two records under one version, of a cloned actor, are exchanged all the same", "[repair]") {
+  Mesh mesh(2);
+  Mesh same_clock(2);
+  mesh.keep(0, mesh.record(key(1), "one"));
+  mesh.keep(1, same_clock.record(key(1), "other"));
+  mesh.start();
+  mesh.run(15s);
+  CHECK(mesh.are_equal());
+  CHECK(mesh.disk(0).totals().records == 2);
+}
+
+TEST_CASE("replicas that are equal exchange no message of repair", "[repair]") {
+  Mesh mesh(3);
+  for (std::size_t i = 0; i < 100; ++i) {
+    const Record record = mesh.record(key(i), "value");
+    for (std::size_t device = 0; device < mesh.size(); ++device) mesh.keep(device, record);
+  }
+  mesh.start();
+  mesh.run(30s);
+  CHECK(mesh.messages_of_repair() == 0);
+  CHECK(mesh.node(0).counters().repair.comparisons > 0);
+  CHECK(mesh.node(0).counters().repair.comparisons_differing == 0);
+}
+
+TEST_CASE("a record with a bad signature is not taken in, and the asking calms down", "[repair]") {
+  Mesh mesh(2);
+  Record good = mesh.record(key(1), "value");
+  crypto::Bytes forged = good.bytes();
+  forged.back() ^= 1U;
+  mesh.keep(0, *Record::parse(forged));
+  mesh.start();
+  mesh.run(120s);
+  CHECK(mesh.disk(1).totals().records == 0);
+  CHECK(mesh.node(1).counters().signatures_bad > 0);
+  CHECK(mesh.messages_of_repair() < 40);
+}
+
+TEST_CASE("repair stays within its bytes a second", "[repair]") {
+  constexpr std::size_t bytes_per_second = 20'000;
+  Mesh mesh(2, bytes_per_second);
+  const std::string value(1000, 'v');
+  for (std::size_t i = 0; i < 300; ++i) mesh.keep(0, mesh.record(key(i), value));
+  mesh.start();
+  mesh.run(12s);
+  const std::uint64_t bytes = mesh.disk(1).totals().bytes;
+  CHECK(bytes > 0);
+  CHECK(bytes < 12 * bytes_per_second);
+  mesh.run(20s);
+  CHECK(mesh.are_equal());
+}
+
+TEST_CASE("what two nodes share is exactly the partitions that both hold", "[repair]") {
+  rc::check([] {
+    const View view = view_of(*rc::gen::inRange<std::uint8_t>(2, 51));
+    Placement placement(view);
+    PlacedNeighbours neighbours(placement);
+    MemoryStore disk;
+    DigestTrie trie(DataKey{});
+    fill(disk, trie);
+    Cover cover;
+    if (*rc::gen::arbitrary<bool>()) {
+      while (!cover.is_current(neighbours)) cover.renew(neighbours, trie, 7);
+    } else {
+      for (const Partition partition : trie.take_arrivals()) cover.add(neighbours, partition);
+    }
+    const NodeId peer = view.closest(partition_point(*rc::gen::inRange<Partition>(0, 65536)), 1).front();
+    std::vector<std::uint16_t> expected;
+    for (Partition partition = 0; partition < 65536; ++partition) {
+      if (trie.tally(partition).count == 0 || peer == neighbours.self_id) continue;
+      const auto& replicas = neighbours.replica_set(partition).replicas;
+      const auto holds = [&](const NodeId& node) { return std::ranges::find(replicas, node) != replicas.end(); };
+      if (holds(neighbours.self_id) && holds(peer)) expected.push_back(static_cast<std::uint16_t>(partition));
+    }
+    RC_ASSERT(std::ranges::equal(cover.shared_with(peer), expected));
+  });
+}
+
+}  // namespace kith::dht
