@@ -89,6 +89,7 @@ Exit members(const Common& common);
 Exit locate(const Common& common, const std::string& key);
 Exit invite(const Common& common);
 Exit join(const Common& common, const JoinCommand& command);
+Exit doctor(const Common& common);
 Exit stop(const Common& common);
 Exit snapshot(const Common& common, const std::string& file);
 Exit restore(const Common& common, const RestoreCommand& command);

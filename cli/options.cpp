@@ -131,6 +131,7 @@ void add_mesh(CLI::App& app, CommandLine& line) {
   plain("status", "this device's daemon in a few lines", status);
   plain("members", "the devices of the mesh and how they are", members);
   plain("invite", "a line that lets another device join", invite);
+  plain("doctor", "look at clock, ports, disk, database and members, and say what to do", doctor);
   plain("stop", "end this device's daemon", stop);
   CLI::App* locate_verb = app.add_subcommand("locate", "which devices keep a key");
   locate_verb->add_option("KEY", line.locate_key, "the key; it need not exist")->required();

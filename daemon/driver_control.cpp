@@ -216,6 +216,9 @@ ProcessFacts Driver::facts() const {
   const store::DatabaseCounters counters = home_->database().counters();
   return {.mesh = mesh_text(home_->mesh().id),
           .durability = durability_word(options_.config.storage.durability),
+          .data = home_->folder(),
+          .has_discovery = options_.config.network.discovery,
+          .clock_ahead_ms = now_ ? host_->node().clock_ahead_ms(now_->wall_ms) : 0,
           .port = network_.port(),
           .started = started_,
           .clients = server_->size(),

@@ -159,7 +159,7 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
   const dht::Node& node = report.host.node();
   const MemberCounts members = count_members(node);
   const dht::NodeOptions& options = node.options();
-  writer.map(17);
+  writer.map(20);
   write_identity(writer, report);
   writer.text("members");
   write_counts(writer, {{"alive", members.alive}, {"suspect", members.suspect}, {"dead", members.dead}});
@@ -174,6 +174,9 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
   writer.text("outbox").number(report.totals.outbox);
   writer.text("uptime_s").number(static_cast<std::uint64_t>(seconds(now - report.facts.started)));
   writer.text("durability").text(report.facts.durability);
+  writer.text("data").name(report.facts.data);
+  writer.text("discovery").boolean(report.facts.has_discovery);
+  writer.text("clock_ahead_ms").integer(report.facts.clock_ahead_ms);
   writer.text("replication");
   write_counts(writer, {{"n", static_cast<std::uint64_t>(options.n)},
                         {"r", static_cast<std::uint64_t>(options.r)},

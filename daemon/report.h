@@ -15,6 +15,9 @@ namespace kith::daemon {
 struct ProcessFacts {
   std::string mesh;
   std::string durability;
+  std::string data;  // the folder
+  bool has_discovery = false;
+  std::int64_t clock_ahead_ms = 0;
   std::uint16_t port = 0;
   dht::Instant started{};
   std::size_t clients = 0;

@@ -113,6 +113,8 @@ class Node {
   Repair::Progress repair_progress() const;
   const NodeOptions& options() const;
   std::size_t tickets_open() const;
+  // How far the hybrid clock runs ahead of the wall; negative while nothing was written or heard for a while.
+  std::int64_t clock_ahead_ms(WallMs wall_ms) const;
   // Own endpoints changed (interfaces came or went): the contact is signed anew and gossiped.
   void set_endpoints(Now now, std::span<const Endpoint> own_endpoints, Outputs& out);
 

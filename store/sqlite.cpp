@@ -17,6 +17,8 @@ using dht::Result;
 
 // Another process that looks at the file with its own SQLite may hold it for a moment.
 constexpr int busy_wait_ms = 5000;
+// Commits wait for it, too.
+constexpr int checkpoint_wait_ms = 100;
 
 Fault fault_of(int code) {
   // The file could be opened for writing: it is its own header that says otherwise.
@@ -183,8 +185,11 @@ Result<bool> Connection::checkpoint(Checkpoint mode) {
   constexpr std::array<int, 3> modes{SQLITE_CHECKPOINT_PASSIVE, SQLITE_CHECKPOINT_RESTART, SQLITE_CHECKPOINT_TRUNCATE};
   int in_log = 0;
   int copied = 0;
+  // A reader of another process may stay for seconds; its turn comes again.
+  if (mode == Checkpoint::restart) sqlite3_busy_timeout(handle_.get(), checkpoint_wait_ms);
   const int code =
       sqlite3_wal_checkpoint_v2(handle_.get(), "main", modes.at(static_cast<std::size_t>(mode)), &in_log, &copied);
+  sqlite3_busy_timeout(handle_.get(), busy_wait_ms);
   if ((code & 0xff) == SQLITE_BUSY) return false;
   if (code != SQLITE_OK) return error("cannot copy the write-ahead log into the database");
   return in_log == copied;

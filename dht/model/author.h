@@ -59,6 +59,9 @@ class Author {
   bool contradicts(const VersionVector& context, std::span<const Row> rows) const;
 
   void observe(Seq remote, WallMs wall_ms) { clock_.observe(remote, wall_ms); }
+  std::int64_t clock_ahead_ms(WallMs wall_ms) const {
+    return static_cast<std::int64_t>(seq_wall_ms(clock_.last())) - static_cast<std::int64_t>(wall_ms);
+  }
   bool needs_new_run(WallMs wall_ms) const { return clock_.is_ahead_of(wall_ms); }
 
   const Actor& actor() const { return actor_; }

@@ -89,8 +89,8 @@ def percentile(samples, share):
 
 def describe(name, samples):
     p50, p99 = percentile(samples, 0.5), percentile(samples, 0.99)
-    longest = samples[-1] * 1e3
-    print(f"  {name:<22} {len(samples):6} puts   p50 {p50:7.2f} ms   p99 {p99:7.2f} ms   max {longest:8.2f} ms", flush=True)
+    print(f"  {name:<22} {len(samples):6} puts   p50 {p50:7.2f} ms   p99 {p99:7.2f} ms   "
+          f"max {samples[-1] * 1e3:8.2f} ms", flush=True)
     return p99
 
 

@@ -136,7 +136,38 @@ def a_bad_file_is_refused_and_leaves_nothing_behind():
         check(value_of(daemon, "k7") == b"value 7 " * 20, "the daemon lost a value")
 
 
+def doctor(daemon):
+    """(exit code, finding of each check)"""
+    done = daemon.kith("doctor", "--json")
+    findings = json.loads(done.stdout)["findings"]
+    return done.returncode, {finding["check"]: finding for finding in findings}
+
+
+def doctor_finds_a_healthy_node_healthy_and_names_what_is_wrong_with_one_that_does_not_run():
+    with mesh(2) as (daemon, other):
+        put_all(daemon)
+        code, found = doctor(daemon)
+        check(code == 0, f"{found}")
+        for name in ("daemon", "members", "port", "disk", "database", "keys"):
+            check(found[name]["verdict"] == "ok", f"{found[name]}")
+        other.kill()
+        wait_for(lambda: doctor(daemon)[1]["members"]["verdict"] == "fail", "the other's silence to be found")
+        daemon.stop()
+        daemon.process = None
+        (daemon.home / "node.key").chmod(0o644)
+        database = daemon.home / "kith.db"
+        content = bytearray(database.read_bytes())
+        content[len(content) // 2 // 4096 * 4096 + 100] ^= 1
+        database.write_bytes(content)
+        code, found = doctor(daemon)
+        check(code == 1, f"{found}")
+        for name, advice in (("daemon", "kithd --home"), ("keys", "chmod 600"), ("database", "start kithd again")):
+            check(found[name]["verdict"] == "fail" and advice in found[name]["advice"], f"{found[name]}")
+        check(found["disk"]["verdict"] == "ok", f"{found['disk']}")
+
+
 run_tests(a_snapshot_under_load_lives_on_in_a_fresh_home_as_another_node,
           a_merge_into_a_living_mesh_brings_back_what_is_lost_and_undoes_nothing,
           a_fresh_home_finds_the_mesh_that_still_lives_and_undoes_nothing,
-          a_bad_file_is_refused_and_leaves_nothing_behind)
+          a_bad_file_is_refused_and_leaves_nothing_behind,
+          doctor_finds_a_healthy_node_healthy_and_names_what_is_wrong_with_one_that_does_not_run)

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/doctor.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include "daemon/config.h"
+#include "daemon/network.h"
+#include "daemon/paths.h"
+#include "store/health.h"
+
+namespace kith::daemon {
+namespace {
+
+constexpr std::uint64_t mebibyte = 1U << 20;
+constexpr std::uint64_t bytes_needed = 64 * mebibyte;  // storage.reserve_bytes, below which writes are refused
+constexpr std::uint64_t bytes_comfortable = 512 * mebibyte;
+constexpr std::uint64_t inodes_needed = 100;
+
+std::string reason(int code) { return std::system_category().message(code); }
+
+Finding examine_clock() {
+  timex state{};
+  if (adjtimex(&state) == TIME_ERROR || (state.status & STA_UNSYNC) != 0) {
+    return {"clock", Verdict::warn, "nothing keeps the clock right",
+            "run a time service (systemd-timesyncd, chrony): a clock a minute ahead has its writes refused"};
+  }
+  return {"clock", Verdict::ok, "kept right by a time service"};
+}
+
+Finding examine_disk(const std::string& folder) {
+  struct statvfs status {};
+  if (::statvfs(folder.c_str(), &status) != 0) {
+    return {"disk", Verdict::warn, folder + ": " + reason(errno), "the first start of kithd makes the folder"};
+  }
+  const std::uint64_t bytes = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+  std::string found = std::to_string(bytes / mebibyte) + " MiB free at " + folder;
+  if (bytes < bytes_needed) return {"disk", Verdict::fail, found, "make room: writes are refused, reads go on"};
+  // A file system without a table of inodes says that it has none.
+  if (status.f_files > 0 && status.f_favail < inodes_needed) {
+    return {"disk", Verdict::fail, std::to_string(status.f_favail) + " inodes free at " + folder, "remove files there"};
+  }
+  if (bytes < bytes_comfortable) return {"disk", Verdict::warn, found, "make room before writes are refused"};
+  return {"disk", Verdict::ok, found};
+}
+
+bool has_damaged_database(const std::string& folder) {
+  std::error_code failure;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, failure)) {
+    if (entry.path().filename().string().starts_with("kith.db.damaged-")) return true;
+  }
+  return false;
+}
+
+Finding examine_database(const std::string& folder) {
+  const std::string path = folder + "/kith.db";
+  if (::access(path.c_str(), R_OK) != 0) {
+    const bool is_missing = errno == ENOENT;
+    return {"database", Verdict::warn, path + ": " + reason(errno),
+            is_missing ? "the first start of kithd makes it" : "run kith doctor as the user of kithd, or as root"};
+  }
+  const dht::Status whole = store::check_database(path);
+  if (!whole) {
+    return {
+        "database", Verdict::fail, whole.error().message,
+        "start kithd again: it keeps every row that is whole and fetches the others from replicas; look at the disk"};
+  }
+  if (has_damaged_database(folder)) {
+    return {"database", Verdict::warn, path + " is whole; a damaged one lies beside it",
+            "look at the disk's health; remove " + folder + "/kith.db.damaged-* when you like"};
+  }
+  return {"database", Verdict::ok, path + " is whole"};
+}
+
+Finding examine_keys(const std::string& folder) {
+  for (const char* name : {"node.key", "mesh.key"}) {
+    const std::string path = folder + "/" + name;
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) {
+      const bool is_missing = errno == ENOENT;
+      return {"keys", Verdict::warn, path + ": " + reason(errno),
+              is_missing ? "the first start of kithd makes it; if it was lost, put your copy of it back first"
+                         : "run kith doctor as the user of kithd, or as root"};
+    }
+    if (!S_ISREG(status.st_mode)) return {"keys", Verdict::fail, path + " is no file", "put the key itself there"};
+    if ((status.st_mode & 077) != 0) {
+      return {"keys", Verdict::fail, path + " can be opened by others", "chmod 600 " + path};
+    }
+  }
+  return {"keys", Verdict::ok, "node.key and mesh.key are their owner's alone"};
+}
+
+}  // namespace
+
+std::string_view to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::ok:
+      return "ok";
+    case Verdict::warn:
+      return "warn";
+    case Verdict::fail:
+      break;
+  }
+  return "fail";
+}
+
+dht::Result<Patient> find_patient(const std::string& home) {
+  const auto paths = find_paths({.home = home, .is_root = ::geteuid() == 0}, environment_of(environ));
+  if (!paths) return paths.error();
+  ConfigBuilder builder;
+  if (std::filesystem::exists(paths->config_file)) {
+    const auto given = read_toml_file(paths->config_file);
+    if (!given) return given.error();
+    if (dht::Status status = builder.add(*given); !status) return status.error();
+  }
+  const auto config = builder.finish();
+  if (!config) return config.error();
+  const int port = config->network.port == 0 ? default_port : config->network.port;
+  return Patient{.folder = config->node.data.empty() ? paths->data_folder : config->node.data,
+                 .address = {},
+                 .port = static_cast<std::uint16_t>(port),
+                 .has_discovery = config->network.discovery};
+}
+
+std::vector<Finding> examine(const Patient& patient) {
+  return {examine_clock(),
+          examine_port(patient),
+          examine_multicast(patient),
+          examine_disk(patient.folder),
+          examine_database(patient.folder),
+          examine_keys(patient.folder)};
+}
+
+}  // namespace kith::daemon
