@@ -20,7 +20,6 @@ void Joining::start(Now now, std::span<const NodeId> candidates, const crypto::B
   own_contact_ = own_contact;
   remember(candidates);
   if (candidates_.empty()) return;
-  is_joined_ = false;
   passed_over_ = 0;
   rounds_ = 0;
   if (question_) return;
@@ -115,7 +114,6 @@ bool Joining::is_last(const MembersReply& page) const {
 void Joining::finish(Outputs& out) {
   out.events.push_back({EventKind::joined_mesh, question_->to, {}});
   question_.reset();
-  is_joined_ = true;
 }
 
 void Joining::on_silence(Now now, Outputs& out) {

@@ -57,9 +57,6 @@ class Joining {
   // Empty while idle or joined.
   std::optional<Instant> next_deadline() const;
 
-  // The last page is in. False again from the next start() with a candidate.
-  bool is_joined() const { return is_joined_; }
-
  private:
   struct Question {
     NodeId to;
@@ -88,7 +85,6 @@ class Joining {
   std::optional<Question> question_;
   std::uint64_t knock_id_ = 0;   // of the last round of knocks
   std::vector<NodeId> knocked_;  // and who has not answered it yet
-  bool is_joined_ = false;
 
   bool is_presented_ = false;  // the one in turn has our contact, so it is asked for members
   NodeId after_;               // members up to here are in, whoever listed them
