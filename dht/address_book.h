@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Where peers may be: as they say themselves (contacts), as somebody told this node (seeds), and as they have proven
-// (the path of a session). What is proven comes first.
+// (the path of a session). What is proven comes first, then the operator's word, for a contact may be out of date.
 #pragma once
 
 #include <algorithm>
@@ -43,11 +43,11 @@ class AddressBook {
       return std::nullopt;
     }
     if (known.path) add_all({&*known.path, 1}, address);
+    if (seed != seeds_.end()) add_all(seed->second.endpoints, address);
     if (contact != nullptr) {
       add_all(contact->endpoints, address);
       address.incarnation = contact->incarnation;
     }
-    if (seed != seeds_.end()) add_all(seed->second.endpoints, address);
     return address;
   }
 
