@@ -87,7 +87,7 @@ struct Node::State final : Neighbours {
   void ask_missing_seeds(Now now, Outputs& out);
   void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
   void answer_request(Now now, const NodeId& from, const Message& message, Outputs& out);
-  void answer_join(Now now, const NodeId& from, const Join& join, std::uint64_t request_id, Outputs& out);
+  void answer_join(const NodeId& from, std::uint64_t request_id, Outputs& out) const;
   void carry_roots(Turn& turn_now, std::size_t first_send);
   void take_root(Now now, const NodeId& from, const Body& body, Outputs& out);
   void answer_compare(Now now, const NodeId& from, const Compare& compare, std::uint64_t request_id, Outputs& out);
@@ -329,7 +329,7 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
   if (const auto* scan = std::get_if<Scan>(&message.body)) return reply(from, id, {.body = replica.scan(*scan)}, out);
   if (const auto* find = std::get_if<Find>(&message.body))
     return reply(from, id, {.body = closest_contacts(*find)}, out);
-  if (const auto* join = std::get_if<Join>(&message.body)) return answer_join(now, from, *join, id, out);
+  if (std::holds_alternative<Join>(message.body)) return answer_join(from, id, out);
   if (const auto* page = std::get_if<Members>(&message.body))
     return reply(from, id, {.body = member_page(liveness, page->after)}, out);
   if (const auto* compare = std::get_if<Compare>(&message.body)) return answer_compare(now, from, *compare, id, out);
@@ -342,11 +342,10 @@ void Node::State::answer_compare(Now now, const NodeId& from, const Compare& com
   reply(from, request_id, {.body = repair.answer(turn(now, out), from, compare)}, out);
 }
 
-// A stranger presents itself; whoever could open a session belongs to the mesh.
-void Node::State::answer_join(Now now, const NodeId& from, const Join& join, std::uint64_t request_id, Outputs& out) {
-  const std::optional<Contact> contact = read_contact(join.contact, signatures);
-  if (!contact || contact->id != from) return;
-  liveness.add(now, *contact, MemberState::alive);
+// A stranger presents itself; whoever could open a session belongs to the mesh. Liveness has read its contact, and
+// knows it now where that was its own.
+void Node::State::answer_join(const NodeId& from, std::uint64_t request_id, Outputs& out) const {
+  if (liveness.find(from) == nullptr) return;
   reply(from, request_id, {.body = member_page(liveness, {})}, out);
 }
 

@@ -17,9 +17,22 @@ namespace {
 using namespace std::chrono_literals;
 using tests::numbered_node;
 
+Message page_with(const Contact& member, std::uint64_t request_id) {
+  MembersReply page;
+  page.members.push_back(
+      {.node = member.id, .state = MemberState::alive, .incarnation = 1, .accuser = {}, .contact = member.bytes});
+  return {.request_id = request_id, .body = page, .gossip = {}};
+}
+
 // Node 0, and what it said since the last look.
 struct Device {
   Device() { node.start(now, {}, out); }
+
+  // Through a seed that is no member, and tells of one.
+  void join(const NodeId& seed, const Contact& member) {
+    node.join(now, {&seed, 1}, out);
+    node.receive(now, seed, page_with(member, out.sends.back().message.request_id), out);
+  }
 
   std::vector<Completion> take_completions() { return std::exchange(out.completions, {}); }
 
@@ -40,15 +53,15 @@ struct Device {
         out.sends, [&](const Send& send) { return send.to == to && std::holds_alternative<Join>(send.message.body); }));
   }
 
+  // Null where nothing was sent there.
+  const Message* last_to(const NodeId& to) const {
+    const auto last =
+        std::find_if(out.sends.rbegin(), out.sends.rend(), [&](const Send& send) { return send.to == to; });
+    return last == out.sends.rend() ? nullptr : &last->message;
+  }
+
   Outputs out;
 };
-
-Message page_with(const Contact& member, std::uint64_t request_id) {
-  MembersReply page;
-  page.members.push_back(
-      {.node = member.id, .state = MemberState::alive, .incarnation = 1, .accuser = {}, .contact = member.bytes});
-  return {.request_id = request_id, .body = page, .gossip = {}};
-}
 
 ErrorCode code_of(const Completion& completion) { return std::get<Error>(completion.outcome).code; }
 
@@ -100,9 +113,7 @@ TEST_CASE("a node that lost its last member asks its seeds and those who were me
   Device device;
   const NodeId seed = numbered_node(1);
   const Contact member = tests::signed_contact(2);
-  device.node.join(device.now, {&seed, 1}, device.out);
-  const auto question = device.out.sends.back().message.request_id;
-  device.node.receive(device.now, seed, page_with(member, question), device.out);
+  device.join(seed, member);
   REQUIRE(device.node.members().size() == 1);
   device.out = {};
   device.wait(5s);
@@ -119,12 +130,7 @@ TEST_CASE("others take the place of a member that has been dead for long, until 
   Device device;
   const NodeId seed = numbered_node(1);
   const Contact member = tests::signed_contact(2);
-  device.node.join(device.now, {&seed, 1}, device.out);
-  MembersReply page;
-  page.members.push_back(
-      {.node = member.id, .state = MemberState::alive, .incarnation = 1, .accuser = {}, .contact = member.bytes});
-  const auto question = device.out.sends.back().message.request_id;
-  device.node.receive(device.now, seed, {.request_id = question, .body = page, .gossip = {}}, device.out);
+  device.join(seed, member);
   const auto holds_something = [&] { return device.node.replicas_of(0).size() == 2; };
   CHECK(holds_something());
   device.wait(9min);
@@ -134,6 +140,46 @@ TEST_CASE("others take the place of a member that has been dead for long, until 
   const Ping ping{.incarnation = 1, .heartbeat = 1};
   device.node.receive(device.now, member.id, {.request_id = 7, .body = ping, .gossip = {}}, device.out);
   CHECK(holds_something());
+}
+
+TEST_CASE("who presents another's contact, or none, is not let in", "[node]") {
+  Device device;
+  const Contact newcomer = tests::signed_contact(1);
+  const auto present = [&](const NodeId& from, const crypto::Bytes& contact) {
+    device.out = {};
+    device.node.receive(device.now, from, {.request_id = 1, .body = Join{contact}, .gossip = {}}, device.out);
+    return device.last_to(from) != nullptr;
+  };
+  CHECK_FALSE(present(numbered_node(2), newcomer.bytes));
+  CHECK_FALSE(present(newcomer.id, {1, 2, 3}));
+  CHECK(device.node.members().empty());
+  CHECK(present(newcomer.id, newcomer.bytes));
+  CHECK(device.node.members().size() == 1);
+}
+
+TEST_CASE("an own record that comes back while the disk gives nothing does not make the author begin anew", "[node]") {
+  Device device;
+  const Contact member = tests::signed_contact(2);
+  device.join(numbered_node(1), member);
+  PutRequest put;
+  put.key = "key";
+  device.node.put(device.now, put, device.out);
+  device.store.commit();
+  const auto records = std::get<Store>(device.last_to(member.id)->body).records;
+  const auto run = device.store.author_state()->run;
+
+  device.store.fail_reads();
+  GetRequest get;
+  get.key = put.key;
+  device.node.get(device.now, get, device.out);
+  const FetchReply found{{{.status = FetchStatus::found, .digest = {}, .records = records}}};
+  const auto fetch = *device.last_to(member.id);
+  REQUIRE(std::holds_alternative<Fetch>(fetch.body));
+  device.node.receive(device.now, member.id, {.request_id = fetch.request_id, .body = found, .gossip = {}}, device.out);
+  CHECK(device.store.author_state()->run == run);
+  const auto completions = device.take_completions();
+  REQUIRE(completions.size() == 1);
+  CHECK(std::get<ReadAnswer>(completions.front().outcome).values.size() == 1);
 }
 
 }  // namespace kith::dht

@@ -96,4 +96,20 @@ TEST_CASE("an answer for another number of records confirms none", "[outbox]") {
   CHECK(bench.sent_to(node(2)).size() == 1);
 }
 
+TEST_CASE("while the disk gives nothing, what a replica missed is neither sent nor forgotten", "[outbox]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  bench.store.outbox_add(hash_key(key), node(2));
+  bench.store.commit();
+  Outbox outbox;
+  Turn turn = bench.turn();
+  bench.store.fail_reads();
+  outbox.on_member_back(turn, node(2));
+  CHECK(bench.sent_to(node(2)).empty());
+  bench.store.heal_reads();
+  outbox.on_member_back(turn, node(2));
+  CHECK(bench.sent_to(node(2)).size() == 1);
+  CHECK(bench.store.outbox_for(node(2), 10).size() == 1);
+}
+
 }  // namespace kith::dht
