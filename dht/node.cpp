@@ -90,7 +90,6 @@ struct Node::State final : Neighbours {
   void answer_join(const NodeId& from, std::uint64_t request_id, Outputs& out) const;
   void carry_roots(Turn& turn_now, std::size_t first_send);
   void take_root(Now now, const NodeId& from, const Body& body, Outputs& out);
-  void answer_compare(Now now, const NodeId& from, const Compare& compare, std::uint64_t request_id, Outputs& out);
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
@@ -332,14 +331,10 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
   if (std::holds_alternative<Join>(message.body)) return answer_join(from, id, out);
   if (const auto* page = std::get_if<Members>(&message.body))
     return reply(from, id, {.body = member_page(liveness, page->after)}, out);
-  if (const auto* compare = std::get_if<Compare>(&message.body)) return answer_compare(now, from, *compare, id, out);
+  if (const auto* compare = std::get_if<Compare>(&message.body))
+    return reply(from, id, {.body = repair.answer(turn(now, out), from, *compare)}, out);
   if (const auto* items = std::get_if<Items>(&message.body))
     reply(from, id, {.body = repair.answer(*items), .release = Release::after_commit}, out);
-}
-
-void Node::State::answer_compare(Now now, const NodeId& from, const Compare& compare, std::uint64_t request_id,
-                                 Outputs& out) {
-  reply(from, request_id, {.body = repair.answer(turn(now, out), from, compare)}, out);
 }
 
 // A stranger presents itself; whoever could open a session belongs to the mesh. Liveness has read its contact, and

@@ -460,12 +460,7 @@ const Member* Liveness::find(const NodeId& node) const {
   return entry == nullptr ? nullptr : &entry->member;
 }
 
-std::vector<const Member*> Liveness::members() const {
-  std::vector<const Member*> members;
-  members.reserve(members_.entries().size());
-  for (const auto& [node, entry] : members_.entries()) members.push_back(&entry.member);
-  return members;
-}
+std::vector<const Member*> Liveness::members() const { return members_after({}, members_.entries().size()); }
 
 std::vector<const Member*> Liveness::members_after(const NodeId& node, std::size_t count_max) const {
   std::vector<const Member*> members;

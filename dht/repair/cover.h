@@ -2,8 +2,8 @@
 // Which partitions this node and each other one both hold. Only partitions in which this node has something are here:
 // an empty one adds nothing to a sum.
 //
-// When the members change, all sets are computed anew, some at a time; until that is done answers are from the old ones,
-// and no digest is told.
+// When the members change, all sets are computed anew, some at a time; until that is done answers are from the old
+// ones, and no digest is told.
 #pragma once
 
 #include <cstdint>
