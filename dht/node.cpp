@@ -78,6 +78,8 @@ struct Node::State final : Neighbours {
   bool is_everywhere() override { return table.size() <= static_cast<std::size_t>(options.n); }
 
   Turn turn(Now now, Outputs& out) { return {now, out, requests, *this, store}; }
+  template <typename Request>
+  Ticket begin(Now now, Outputs& out, Request request);
   void finish(Now now, Outputs& out, std::size_t first_send);
   void tell_of_damage(Outputs& out);
   void apply(Now now, const MemberChange& change, Outputs& out);
@@ -415,36 +417,29 @@ void Node::State::take_members(Now now, const NodeId& from, const Message& messa
 
 // ---- clients
 
-Ticket Node::put(Now now, PutRequest request, Outputs& out) {
+template <typename Request>
+Ticket Node::State::begin(Now now, Outputs& out, Request request) {
   const std::size_t first_send = out.sends.size();
-  Turn turn = state_->turn(now, out);
-  const Ticket ticket = state_->coordinator.put(turn, std::move(request));
-  state_->finish(now, out, first_send);
+  Turn turn_now = turn(now, out);
+  const Ticket ticket = request(turn_now);
+  finish(now, out, first_send);
   return ticket;
+}
+
+Ticket Node::put(Now now, PutRequest request, Outputs& out) {
+  return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.put(turn, std::move(request)); });
 }
 
 Ticket Node::restore(Now now, const RestoreRequest& request, Outputs& out) {
-  const std::size_t first_send = out.sends.size();
-  Turn turn = state_->turn(now, out);
-  const Ticket ticket = state_->coordinator.restore(turn, request);
-  state_->finish(now, out, first_send);
-  return ticket;
+  return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.restore(turn, request); });
 }
 
 Ticket Node::get(Now now, const GetRequest& request, Outputs& out) {
-  const std::size_t first_send = out.sends.size();
-  Turn turn = state_->turn(now, out);
-  const Ticket ticket = state_->coordinator.get(turn, request);
-  state_->finish(now, out, first_send);
-  return ticket;
+  return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.get(turn, request); });
 }
 
 Ticket Node::scan(Now now, const ScanRequest& request, Outputs& out) {
-  const std::size_t first_send = out.sends.size();
-  Turn turn = state_->turn(now, out);
-  const Ticket ticket = state_->coordinator.scan(turn, request);
-  state_->finish(now, out, first_send);
-  return ticket;
+  return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.scan(turn, request); });
 }
 
 void Node::cancel(Ticket ticket) { state_->coordinator.cancel(ticket); }
