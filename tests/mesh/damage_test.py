@@ -105,6 +105,7 @@ def a_full_disk_refuses_writes_clearly_and_keeps_what_was_acknowledged():
                     try:
                         error, _ = client.call("put", key=f"k{number}", value=os.urandom(8000), timeout_ms=5000)
                     except (ConnectionError, OSError):
+                        daemon.process.wait(timeout=10)  # it ends by itself
                         error = {"message": daemon.log_text()[-300:]}
                     if error is not None:
                         break

@@ -41,7 +41,12 @@ dht::Now HostNet::both_clocks() const {
 HostNode& HostNet::add(std::uint8_t number) {
   auto made = std::make_unique<HostNode>(number, mesh_);
   auto& node = *made;
-  nodes_.insert_or_assign(node.endpoint, std::move(made));
+  auto& place = nodes_[node.endpoint];
+  if (place) {
+    place->is_up = false;
+    ended_.push_back(std::move(place));
+  }
+  place = std::move(made);
   call(node, [&](auto when, auto& out) { node.host.start(when, {&node.endpoint, 1}, out); });
   return node;
 }
@@ -90,6 +95,7 @@ void HostNet::call(HostNode& node, const std::function<void(dht::Now, dht::HostO
   node.host.end_turn(batch);
   carry_out(node, out);
   at(commit_time, [this, &node, batch] {
+    if (!node.is_up) return;
     node.store.commit();
     dht::HostOutputs released;
     node.host.committed(both_clocks(), batch, released);

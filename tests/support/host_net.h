@@ -71,6 +71,7 @@ class HostNet {
 
   dht::MeshKeys mesh_;
   std::map<dht::Endpoint, std::unique_ptr<HostNode>> nodes_;
+  std::vector<std::unique_ptr<HostNode>> ended_;  // another took their place; work under way may still name them
   std::map<End, End> connections_;
   std::multimap<dht::Instant, std::function<void()>> work_;
   dht::StreamId next_accepted_ = 1;
