@@ -145,15 +145,19 @@ void History::check_values(const Seen& seen, Violations& violations) const {
   }
 }
 
-// Checker 2: for one reader, an own key never goes back.
+// Checker 2: for one reader, an own key never goes back behind what it was told before it asked. Of two reads that
+// overlap either may be answered first.
 void History::check_order(const Seen& seen, const Writes& visible, Violations& violations) {
-  std::uint64_t& last = newest_seen_[{seen.reader, seen.answer.key}];
+  std::map<dht::Instant, std::uint64_t>& told = newest_told_[{seen.reader, seen.answer.key}];
   const std::uint64_t newest = visible.empty() ? 0 : *visible.rbegin();
+  const auto later = told.lower_bound(seen.asked);
+  const std::uint64_t last = later == told.begin() ? 0 : std::prev(later)->second;
   if (newest < last && !seen.answer.degraded) {
     violations.push_back(
         fmt::format("{} went back for {}: from write {} to {}", seen.answer.key, seen.reader, last, newest));
   }
-  last = std::max(last, newest);
+  const std::uint64_t so_far = told.empty() ? 0 : told.rbegin()->second;
+  if (newest > so_far) told[seen.answered] = newest;
 }
 
 // Checkers 2 and 3: no answer holds a write beside the one that replaced it, and what a reader has known to be

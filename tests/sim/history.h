@@ -108,7 +108,8 @@ class History {
 
   std::map<std::uint64_t, Written> writes_;
   std::map<std::string, std::vector<std::uint64_t>> of_key_;
-  std::map<std::pair<std::string, std::string>, std::uint64_t> newest_seen_;  // by reader and own key
+  // By reader and own key: the newest write it was told of, and when.
+  std::map<std::pair<std::string, std::string>, std::map<dht::Instant, std::uint64_t>> newest_told_;
   // By reader and key: what the reader has known to be replaced, and since when.
   std::map<std::pair<std::string, std::string>, std::map<std::uint64_t, dht::Instant>> gone_;
   std::set<std::size_t> wiped_;
