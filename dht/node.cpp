@@ -3,13 +3,7 @@
 
 #include <algorithm>
 
-#include "dht/liveness/member_page.h"
-#include "dht/overlay/departures.h"
-#include "dht/overlay/joining.h"
-#include "dht/overlay/missing_seeds.h"
-#include "dht/overlay/table.h"
-#include "dht/replication/coordinator.h"
-#include "dht/replication/placement.h"
+#include "dht/node_state.h"
 
 namespace kith::dht {
 
@@ -39,85 +33,29 @@ AuthorState author_state_of(const RecordStore& store) { return store.author_stat
 
 }  // namespace
 
-struct Node::State final : Neighbours {
-  State(NodeOptions node_options, const Signatures& node_signatures, RecordStore& node_store, crypto::Rng node_rng)
-      : options(std::move(node_options)),
-        signatures(node_signatures),
-        rng(std::move(node_rng)),
-        repair(node_store, options.data_key, options.repair_bytes_per_second, rng.fork()),
-        store(repair.store()),
-        table(make_contact(options, signatures)),
-        placement(table.view()),
-        liveness(options.liveness, table.self(), signatures, rng.fork()),
-        joining(table.self().id, rng.fork()),
-        missing_seeds(rng.fork()),
-        departures(options.departure_after),
-        author(signatures, author_state_of(store)),
-        replica(signatures, store, options.data_key),
-        requests(rng.fork()),
-        coordinator({options.n, options.r, options.w, options.value_bytes_max}, options.data_key, author, replica,
-                    rng.fork()) {}
+Node::State::State(NodeOptions node_options, const Signatures& node_signatures, RecordStore& node_store,
+                   crypto::Rng node_rng)
+    : options(std::move(node_options)),
+      signatures(node_signatures),
+      rng(std::move(node_rng)),
+      repair(node_store, options.data_key, options.repair_bytes_per_second, rng.fork()),
+      store(repair.store()),
+      table(make_contact(options, signatures)),
+      placement(table.view()),
+      liveness(options.liveness, table.self(), signatures, rng.fork()),
+      joining(table.self().id, rng.fork()),
+      missing_seeds(rng.fork()),
+      departures(options.departure_after),
+      author(signatures, author_state_of(store)),
+      replica(signatures, store, options.data_key),
+      requests(rng.fork()),
+      coordinator({options.n, options.r, options.w, options.value_bytes_max}, options.data_key, author, replica,
+                  rng.fork()) {}
 
-  // Neighbours
-  const NodeId& self() const override { return table.self().id; }
-  const ReplicaSet& replica_set(Partition partition) override {
-    return placement.replica_set(partition, static_cast<std::size_t>(options.n));
-  }
-  bool is_usable(const NodeId& node) const override { return node == self() || liveness.is_usable(node); }
-  Duration round_trip(const NodeId& node) const override {
-    const Member* member = liveness.find(node);
-    return member == nullptr ? Duration::zero() : member->rtt;
-  }
-  bool is_joining() const override { return liveness.member_count() == 0 && joining.next_deadline(); }
-  bool is_settled(Instant now) const override {
-    if (liveness.member_count() == 0) return !is_joining();
-    return settled_since && *settled_since + settle_time <= now;
-  }
-  std::uint64_t view_version() const override { return table.view().version(); }
-  std::vector<NodeId> usable_members() const override;
-  bool is_everywhere() override { return table.size() <= static_cast<std::size_t>(options.n); }
-
-  Turn turn(Now now, Outputs& out) { return {now, out, requests, *this, store}; }
-  template <typename Request>
-  Ticket begin(Now now, Outputs& out, Request request);
-  void finish(Now now, Outputs& out, std::size_t first_send);
-  void tell_of_damage(Outputs& out);
-  void apply(Now now, const MemberChange& change, Outputs& out);
-  void rejoin_when_alone(Now now, Outputs& out);
-  void remove_departed(Instant now);
-  void refresh_contact(const NodeId& node);
-  void ask_missing_seeds(Now now, Outputs& out);
-  void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
-  void answer_request(Now now, const NodeId& from, const Message& message, Outputs& out);
-  void answer_join(const NodeId& from, std::uint64_t request_id, Outputs& out) const;
-  void carry_roots(Turn& turn_now, std::size_t first_send);
-  void take_root(Now now, const NodeId& from, const Body& body, Outputs& out);
-  void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
-  void note_hint(Now now, const Store& stored, const StoreReply& reply);
-  void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
-  bool is_unasked_page(const NodeId& from, const Message& message) const;
-  void take_members(Now now, const NodeId& from, const Message& message, Outputs& out);
-  FindReply closest_contacts(const Find& find) const;
-
-  NodeOptions options;
-  const Signatures& signatures;
-  crypto::Rng rng;
-  Repair repair;
-  RecordStore& store;  // repair's, which sees each change
-  Table table;
-  Placement placement;
-  Liveness liveness;
-  Joining joining;
-  MissingSeeds missing_seeds;
-  Departures departures;
-  Author author;
-  Replica replica;
-  RequestTable requests;
-  Coordinator coordinator;
-  std::optional<Instant> settled_since;
-  std::uint64_t replies_unasked = 0;
-  Replica::Counters told;  // what events have told of
-};
+bool Node::State::is_settled(Instant now) const {
+  if (liveness.member_count() == 0) return !is_joining();
+  return settled_since && *settled_since + settle_time <= now;
+}
 
 Node::Node(NodeOptions options, const Signatures& signatures, RecordStore& store, const crypto::Hash256& seed)
     : state_(std::make_unique<State>(std::move(options), signatures, store, crypto::Rng(seed))) {}
@@ -312,107 +250,6 @@ std::vector<NodeId> Node::State::usable_members() const {
     if (liveness.is_usable(member->contact.id)) usable.push_back(member->contact.id);
   }
   return usable;
-}
-
-// ---- answering
-
-void Node::State::reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const {
-  if (request_id == 0) return;  // one way: nobody waits
-  out.sends.push_back({.to = to,
-                       .message = {.request_id = request_id, .body = std::move(answer.body), .gossip = {}},
-                       .release = answer.release});
-}
-
-void Node::State::answer_request(Now now, const NodeId& from, const Message& message, Outputs& out) {
-  const std::uint64_t id = message.request_id;
-  if (const auto* fetch = std::get_if<Fetch>(&message.body)) return reply(from, id, replica.fetch(*fetch), out);
-  if (const auto* put = std::get_if<Store>(&message.body)) return answer_store(now, from, *put, id, out);
-  if (const auto* scan = std::get_if<Scan>(&message.body)) return reply(from, id, {.body = replica.scan(*scan)}, out);
-  if (const auto* find = std::get_if<Find>(&message.body))
-    return reply(from, id, {.body = closest_contacts(*find)}, out);
-  if (std::holds_alternative<Join>(message.body)) return answer_join(from, id, out);
-  if (const auto* page = std::get_if<Members>(&message.body))
-    return reply(from, id, {.body = member_page(liveness, page->after)}, out);
-  if (const auto* compare = std::get_if<Compare>(&message.body))
-    return reply(from, id, {.body = repair.answer(turn(now, out), from, *compare)}, out);
-  if (const auto* items = std::get_if<Items>(&message.body))
-    reply(from, id, {.body = repair.answer(*items), .release = Release::after_commit}, out);
-}
-
-// A stranger presents itself; whoever could open a session belongs to the mesh. Liveness has read its contact, and
-// knows it now where that was its own.
-void Node::State::answer_join(const NodeId& from, std::uint64_t request_id, Outputs& out) const {
-  if (liveness.find(from) == nullptr) return;
-  reply(from, request_id, {.body = member_page(liveness, {})}, out);
-}
-
-void Node::State::answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id,
-                               Outputs& out) {
-  if (store_request.hint && store.totals().outbox >= limits::outbox_entries_max) {
-    const StoreAnswer refused{.status = StoreStatus::refused, .reason = ErrorCode::quota, .seen = {}};
-    return reply(from, request_id, {.body = StoreReply{std::vector(store_request.records.size(), refused)}}, out);
-  }
-  Replica::StoreOutcome outcome = replica.store(now.wall_ms, store_request, author);
-  if (store_request.hint) note_hint(now, store_request, outcome.reply);
-  Turn turn_now = turn(now, out);
-  if (outcome.author_forgot) coordinator.begin_run(turn_now);
-  reply(from, request_id, {.body = std::move(outcome.reply), .release = Release::after_commit}, out);
-}
-
-// Only for a replica of the key: nobody can make this node note more than it stores.
-void Node::State::note_hint(Now now, const Store& stored, const StoreReply& reply) {
-  coordinator.on_copy_taken(now.instant);
-  for (std::size_t i = 0; i < reply.answers.size(); ++i) {
-    if (reply.answers[i].status == StoreStatus::refused) continue;
-    const KeyHash key = Record::parse(stored.records[i])->key_hash();
-    const auto& replicas = replica_set(partition_of(key)).replicas;
-    const bool is_replica = std::find(replicas.begin(), replicas.end(), *stored.hint) != replicas.end();
-    if (is_replica && *stored.hint != self()) store.outbox_add(key, *stored.hint);
-  }
-}
-
-FindReply Node::State::closest_contacts(const Find& find) const {
-  FindReply reply;
-  const std::size_t count = std::min<std::size_t>(find.count, limits::contacts_per_reply);
-  for (const Contact* contact : table.closest(find.target, count)) reply.contacts.push_back(contact->bytes);
-  return reply;
-}
-
-// ---- taking answers
-
-void Node::State::take_reply(Now now, const NodeId& from, const Message& message, Outputs& out) {
-  if (std::holds_alternative<PingReply>(message.body) || std::holds_alternative<ProbeReply>(message.body)) return;
-  if (std::holds_alternative<MembersReply>(message.body)) return take_members(now, from, message, out);
-  const auto answered = requests.answer(now.instant, from, message.request_id);
-  if (!answered) {
-    replies_unasked += 1;
-    return;
-  }
-  if (answered->round_trip && from != self()) liveness.measured(from, *answered->round_trip);
-  Turn turn_now = turn(now, out);
-  if (answered->owner.kind == RequestOwner::Kind::repair) {
-    return repair.on_reply(turn_now, from, message.body, answered->owner);
-  }
-  coordinator.on_reply(turn_now, from, answered->owner, message.body);
-}
-
-void Node::State::take_root(Now now, const NodeId& from, const Body& body, Outputs& out) {
-  if (liveness.find(from) == nullptr) return;
-  if (const auto* ping = std::get_if<Ping>(&body)) repair.on_root(turn(now, out), from, ping->store_digest);
-  if (const auto* reply = std::get_if<PingReply>(&body)) repair.on_root(turn(now, out), from, reply->store_digest);
-}
-
-// Who sends members that nobody asked for would have us check a page of signatures for each.
-bool Node::State::is_unasked_page(const NodeId& from, const Message& message) const {
-  return std::holds_alternative<MembersReply>(message.body) && !joining.has_asked(from, message.request_id) &&
-         !liveness.has_asked(from, message.request_id);
-}
-
-void Node::State::take_members(Now now, const NodeId& from, const Message& message, Outputs& out) {
-  if (!joining.has_asked(from, message.request_id)) return;
-  const auto& page = std::get<MembersReply>(message.body);
-  liveness.learn(now, from, page, out);
-  joining.on_reply(now, from, message.request_id, page, out);
 }
 
 // ---- clients

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// What a node consists of, and how an input goes through its parts. Only node*.cpp include this.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "dht/node.h"
+#include "dht/overlay/departures.h"
+#include "dht/overlay/joining.h"
+#include "dht/overlay/missing_seeds.h"
+#include "dht/overlay/table.h"
+#include "dht/replication/coordinator.h"
+#include "dht/replication/placement.h"
+
+namespace kith::dht {
+
+struct Node::State final : Neighbours {
+  State(NodeOptions node_options, const Signatures& node_signatures, RecordStore& node_store, crypto::Rng node_rng);
+
+  // Neighbours
+  const NodeId& self() const override { return table.self().id; }
+  const ReplicaSet& replica_set(Partition partition) override {
+    return placement.replica_set(partition, static_cast<std::size_t>(options.n));
+  }
+  bool is_usable(const NodeId& node) const override { return node == self() || liveness.is_usable(node); }
+  Duration round_trip(const NodeId& node) const override {
+    const Member* member = liveness.find(node);
+    return member == nullptr ? Duration::zero() : member->rtt;
+  }
+  bool is_joining() const override { return liveness.member_count() == 0 && joining.next_deadline(); }
+  bool is_settled(Instant now) const override;
+  std::uint64_t view_version() const override { return table.view().version(); }
+  std::vector<NodeId> usable_members() const override;
+  bool is_everywhere() override { return table.size() <= static_cast<std::size_t>(options.n); }
+
+  Turn turn(Now now, Outputs& out) { return {now, out, requests, *this, store}; }
+  template <typename Request>
+  Ticket begin(Now now, Outputs& out, Request request);
+  void finish(Now now, Outputs& out, std::size_t first_send);
+  void tell_of_damage(Outputs& out);
+  void apply(Now now, const MemberChange& change, Outputs& out);
+  void rejoin_when_alone(Now now, Outputs& out);
+  void remove_departed(Instant now);
+  void refresh_contact(const NodeId& node);
+  void ask_missing_seeds(Now now, Outputs& out);
+  void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
+  void answer_request(Now now, const NodeId& from, const Message& message, Outputs& out);
+  void answer_join(const NodeId& from, std::uint64_t request_id, Outputs& out) const;
+  void carry_roots(Turn& turn_now, std::size_t first_send);
+  void take_root(Now now, const NodeId& from, const Body& body, Outputs& out);
+  void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
+  void note_hint(Now now, const Store& stored, const StoreReply& reply);
+  void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
+  bool is_unasked_page(const NodeId& from, const Message& message) const;
+  void take_members(Now now, const NodeId& from, const Message& message, Outputs& out);
+  FindReply closest_contacts(const Find& find) const;
+
+  NodeOptions options;
+  const Signatures& signatures;
+  crypto::Rng rng;
+  Repair repair;
+  RecordStore& store;  // repair's, which sees each change
+  Table table;
+  Placement placement;
+  Liveness liveness;
+  Joining joining;
+  MissingSeeds missing_seeds;
+  Departures departures;
+  Author author;
+  Replica replica;
+  RequestTable requests;
+  Coordinator coordinator;
+  std::optional<Instant> settled_since;
+  std::uint64_t replies_unasked = 0;
+  Replica::Counters told;  // what events have told of
+};
+
+}  // namespace kith::dht
