@@ -77,6 +77,11 @@ struct RestoreCommand {
   std::uint64_t after = 0;  // a place that an earlier restore told
 };
 
+struct RepairCommand {
+  bool is_now = false;
+  std::optional<std::uint64_t> wait_ms;  // without: a terminal looks on, a script is told once
+};
+
 Exit put(const Common& common, const PutCommand& command);
 Exit get(const Common& common, const GetCommand& command);
 Exit del(const Common& common, const DelCommand& command);
@@ -93,6 +98,7 @@ Exit doctor(const Common& common);
 Exit stop(const Common& common);
 Exit snapshot(const Common& common, const std::string& file);
 Exit restore(const Common& common, const RestoreCommand& command);
+Exit repair(const Common& common, const RepairCommand& command);
 Exit testnet(const TestnetCommand& command);
 
 // The terms as params of the socket's methods; how many fields they add.

@@ -54,7 +54,7 @@ Exit status(const Common& common) {
   fmt::print("members     {} alive, {} suspect, {} dead\n", number(members["alive"]), number(members["suspect"]),
              number(members["dead"]));
   fmt::print("records     {} here, {}\n", grouped(number(answer["records"])), human_bytes(number(answer["bytes"])));
-  fmt::print("partitions  {} held: {} whole, {} under-replicated, {} repairing\n", grouped(number(partitions["held"])),
+  fmt::print("partitions  {} held: {} whole, {} under-replicated, {} in repair\n", grouped(number(partitions["held"])),
              grouped(number(partitions["whole"])), grouped(number(partitions["under_replicated"])),
              grouped(number(partitions["repairing"])));
   fmt::print("waiting     {} in the outbox, {} hints\n", grouped(number(answer["outbox"])),

@@ -30,6 +30,8 @@ struct CommandLine {
   std::string locate_key;
   std::string snapshot_file;
   RestoreCommand restore;
+  RepairCommand repair;
+  std::string repair_wait;
   std::string ttl;
   std::function<Exit()> chosen;
 };
@@ -41,6 +43,7 @@ constexpr const char* footer = R"(Examples:
   echo '{"key":"a","value":"1"}' | kith mput
   kith import rows.jsonl --wait all
   kith members; kith locate greeting
+  kith repair --now --wait 60s       compare the replicas; 0 when all are equal
   kith testnet 5                     five daemons on loopback and a shell
 
 Exit codes: 0 done, 1 not found, 2 usage, 3 conflict, 4 too few replicas, 5 no daemon, 6 refused, 7 internal.
@@ -152,6 +155,23 @@ void add_snapshots(CLI::App& app, CommandLine& line) {
   restore_verb->callback([&line] { line.chosen = [&line] { return restore(line.common, line.restore); }; });
 }
 
+void add_repair(CLI::App& app, CommandLine& line) {
+  CLI::App* verb =
+      app.add_subcommand("repair", "whether this device and the others hold the same, and how far they are");
+  verb->add_flag("--now", line.repair.is_now, "compare with everybody at once, instead of in turn");
+  verb->add_option("--wait", line.repair_wait,
+                   "until all is equal, at most so long: 90s, 10m, 24h; exit code 4 if not");
+  verb->footer(
+      "Examples:\n"
+      "  kith repair                      a terminal looks on until all is equal; a pipe is told once\n"
+      "  kith repair --now --wait 60s     compare now; 0 when all is equal, 4 after a minute\n"
+      "  kith --json repair               the figures for a script");
+  verb->callback([&line] {
+    if (!line.repair_wait.empty()) line.repair.wait_ms = milliseconds_of(line.repair_wait);
+    line.chosen = [&line] { return repair(line.common, line.repair); };
+  });
+}
+
 void add_testnet(CLI::App& app, CommandLine& line) {
   CLI::App* verb = app.add_subcommand("testnet", "daemons on loopback in a temporary folder, and a shell");
   verb->add_option("N", line.testnet.nodes, "how many daemons (default 3)")->check(CLI::Range(1, 50));
@@ -173,6 +193,7 @@ void build(CLI::App& app, CommandLine& line) {
   add_batches(app, line);
   add_mesh(app, line);
   add_snapshots(app, line);
+  add_repair(app, line);
   add_testnet(app, line);
 }
 

@@ -76,16 +76,21 @@ void Progress::show(std::uint64_t done, std::uint64_t total) {
 
 std::string Progress::amount(std::uint64_t of) const { return unit_ == Unit::bytes ? human_bytes(of) : grouped(of); }
 
+std::string Progress::ending(std::uint64_t done) const {
+  if (!note_.empty()) return note_;
+  return amount(static_cast<std::uint64_t>(static_cast<double>(done) / std::max(seconds(), 0.001))) + "/s";
+}
+
 void Progress::draw(std::uint64_t done) {
-  const double rate = static_cast<double>(done) / std::max(seconds(), 0.001);
+  static constexpr const char* clear_to_end = "\033[K";
   if (total_ == 0) {
-    fmt::print(stderr, "\r{}  {}  {}/s ", what_, amount(done), amount(static_cast<std::uint64_t>(rate)));
+    fmt::print(stderr, "\r{}  {}  {} {}", what_, amount(done), ending(done), clear_to_end);
     return;
   }
   constexpr std::uint64_t width = 30;
   const std::uint64_t filled = std::min(width, done * width / total_);
-  fmt::print(stderr, "\r{}  [{:#<{}}{:.<{}}]  {:3} %  {} of {}  {}/s ", what_, "", filled, "", width - filled,
-             done * 100 / total_, amount(done), amount(total_), amount(static_cast<std::uint64_t>(rate)));
+  fmt::print(stderr, "\r{}  [{:#<{}}{:.<{}}]  {:3} %  {} of {}  {} {}", what_, "", filled, "", width - filled,
+             done * 100 / total_, amount(done), amount(total_), ending(done), clear_to_end);
 }
 
 }  // namespace kith::cli

@@ -29,15 +29,19 @@ class Progress {
 
   void show(std::uint64_t done);
   void show(std::uint64_t done, std::uint64_t total);  // which may change
+  // What stands at the end from the next show() on, in place of the rate.
+  void note(std::string text) { note_ = std::move(text); }
   double seconds() const;
 
  private:
   void draw(std::uint64_t done);
   std::string amount(std::uint64_t of) const;
+  std::string ending(std::uint64_t done) const;
 
   std::string what_;
   std::uint64_t total_;  // 0: unknown
   Unit unit_;
+  std::string note_;
   std::chrono::steady_clock::time_point began_;
   std::chrono::steady_clock::time_point drawn_{};
   std::uint64_t done_ = 0;

@@ -2,7 +2,6 @@
 #include "daemon/census.h"
 
 #include <algorithm>
-#include <functional>
 
 namespace kith::daemon {
 namespace {
@@ -12,48 +11,58 @@ constexpr dht::Partition partitions_per_step = 512;
 
 }  // namespace
 
-Census::Members Census::members_of(const dht::Node& node) {
-  Members result;
-  for (const dht::Member* member : node.members()) {
-    const bool is_usable = node.is_usable(member->contact.id);
-    // A sum, since it must not depend on the order; multiplied so that two changes do not undo each other.
-    const std::uint64_t one = std::hash<dht::Id>{}(member->contact.id) * 0x9E3779B97F4A7C15U;
-    result.fingerprint += is_usable ? one : one ^ (one >> 32U);
-    result.count += 1;
-    result.all_usable &= is_usable;
+std::optional<PartitionCounts> Census::counts(dht::Node& node) {
+  if (!is_made(node) && !(node.is_everywhere() && step(node))) return std::nullopt;
+  std::vector<Standing> standings;
+  for (const dht::NodeId& replica : nodes_) standings.push_back(standing(node, replica));
+  PartitionCounts counts;
+  const std::uint32_t each = partitions / end_;
+  auto other = others_.begin();
+  for (const std::uint8_t size : sizes_) {
+    Standing worst = Standing::whole;
+    for (const auto end = other + size; other != end; ++other) worst = std::max(worst, standings[*other]);
+    counts.held += each;
+    counts.whole += worst == Standing::whole ? each : 0;
+    counts.under_replicated += worst == Standing::away ? each : 0;
+    counts.repairing += worst == Standing::repairing ? each : 0;
   }
-  return result;
+  return counts;
 }
 
-std::optional<PartitionCounts> Census::counts(const dht::Node& node) const {
-  const Members now = members_of(node);
-  // Few enough that everybody holds everything.
-  if (now.count < static_cast<std::size_t>(node.options().n)) {
-    return PartitionCounts{partitions, now.all_usable ? partitions : 0, now.all_usable ? 0 : partitions};
-  }
-  if (next_ == partitions && now == members_) return counts_;
-  return std::nullopt;
+Census::Standing Census::standing(const dht::Node& node, const dht::NodeId& replica) {
+  if (replica == node.id()) return Standing::whole;
+  if (!node.is_usable(replica)) return Standing::away;
+  return node.repair_verdict(replica) == dht::Repair::Verdict::equal ? Standing::whole : Standing::repairing;
 }
 
 bool Census::step(dht::Node& node) {
-  const Members now = members_of(node);
-  if (now != members_ || next_ == partitions) {
-    if (counts(node)) return true;
-    members_ = now;
-    next_ = 0;
-    counts_ = {};
+  if (made_from_ != node.view_version()) begin(node);
+  for (const dht::Partition end = std::min(next_ + partitions_per_step, end_); next_ < end; ++next_) {
+    add(node.replicas_of(next_));
   }
-  const dht::Partition end = std::min(next_ + partitions_per_step, partitions);
-  for (; next_ < end; ++next_) {
-    const auto& replicas = node.replicas_of(next_);
-    const bool is_held = std::find(replicas.begin(), replicas.end(), node.id()) != replicas.end();
-    const bool is_whole = std::all_of(replicas.begin(), replicas.end(),
-                                      [&](const dht::NodeId& replica) { return node.is_usable(replica); });
-    counts_.held += is_held ? 1 : 0;
-    counts_.whole += is_held && is_whole ? 1 : 0;
-    counts_.under_replicated += is_whole ? 0 : 1;
+  return is_made(node);
+}
+
+void Census::begin(const dht::Node& node) {
+  *this = {};
+  made_from_ = node.view_version();
+  end_ = node.is_everywhere() ? 1 : partitions;
+  slot_of(node.id());
+}
+
+void Census::add(const std::vector<dht::NodeId>& replicas) {
+  const dht::NodeId& self = nodes_.front();
+  if (std::find(replicas.begin(), replicas.end(), self) == replicas.end()) return;
+  for (const dht::NodeId& replica : replicas) {
+    if (replica != self) others_.push_back(slot_of(replica));
   }
-  return next_ == partitions;
+  sizes_.push_back(static_cast<std::uint8_t>(replicas.size() - 1));
+}
+
+Census::Slot Census::slot_of(const dht::NodeId& node) {
+  const auto [found, is_new] = slots_.try_emplace(node, static_cast<Slot>(nodes_.size()));
+  if (is_new) nodes_.push_back(node);
+  return found->second;
 }
 
 }  // namespace kith::daemon

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "dht/model/limits.h"
 #include "dht/model/result.h"
 
 namespace kith::daemon {
@@ -42,6 +43,7 @@ struct Config {
     int r = 2;
     int w = 2;
     std::int64_t value_bytes_max = 65536;
+    std::int64_t repair_bytes_per_second = dht::limits::repair_bytes_per_second;
   } replication;
   struct Log {
     LogLevel level = LogLevel::info;

@@ -49,6 +49,7 @@ void Driver::make_host() {
   node.r = config.replication.r;
   node.w = config.replication.w;
   node.value_bytes_max = static_cast<std::size_t>(config.replication.value_bytes_max);
+  node.repair_bytes_per_second = static_cast<std::size_t>(config.replication.repair_bytes_per_second);
   host_ =
       std::make_unique<dht::Host>(std::move(node), home_->keys(), home_->mesh(), home_->database(), rng_.bytes<32>());
   host_->number_streams_from(next_stream_);

@@ -81,6 +81,11 @@ std::vector<Counter> counters_of(const StatusReport& report) {
           {"signatures_bad", node.signatures_bad},
           {"replies_unasked", node.replies_unasked},
           {"read_repairs", node.read_repairs},
+          {"repair_bytes_sent", node.repair.bytes_sent},
+          {"repair_bytes_fetched", node.repair.bytes_fetched},
+          {"repair_comparisons", node.repair.comparisons},
+          {"repair_descents", node.repair.descents},
+          {"repair_records", node.repair.records_repaired},
           {"records_damaged", node.records_damaged},
           {"actors_cloned", node.actors_cloned},
           {"requests_retried", node.requests_retried},
@@ -169,7 +174,7 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
   write_counts(writer, {{"held", report.partitions.held},
                         {"whole", report.partitions.whole},
                         {"under_replicated", report.partitions.under_replicated},
-                        {"repairing", 0}});
+                        {"repairing", report.partitions.repairing}});
   writer.text("hints").number(0);
   writer.text("outbox").number(report.totals.outbox);
   writer.text("uptime_s").number(static_cast<std::uint64_t>(seconds(now - report.facts.started)));

@@ -11,6 +11,7 @@ namespace kith::daemon {
 namespace {
 
 constexpr int copies_max = 16;
+constexpr std::uint64_t wait_ms_most = std::uint64_t{7} * 24 * 3600 * 1000;
 
 dht::Error invalid(std::string message) { return {dht::ErrorCode::invalid, std::move(message)}; }
 
@@ -262,6 +263,13 @@ dht::Result<RestoreCall> read_restore(const RpcValue& map) {
   RestoreCall call{.file = params.file()};
   call.after = static_cast<std::int64_t>(params.number("after", 0, INT64_MAX).value_or(0));
   return finished(params, std::move(call));
+}
+
+dht::Result<RepairCall> read_repair(const RpcValue& map) {
+  Params params(map);
+  RepairCall call{.is_now = params.flag("now")};
+  call.wait = std::chrono::milliseconds(params.number("wait_ms", 0, wait_ms_most).value_or(0));
+  return finished(params, call);
 }
 
 dht::Result<JoinCall> read_join(const RpcValue& map) {

@@ -33,6 +33,11 @@ struct RestoreCall {
   std::string mesh = {};   // of this node, as people see it
 };
 
+struct RepairCall {
+  bool is_now = false;    // compare with everybody at once
+  dht::Duration wait{0};  // for all to be equal
+};
+
 struct JoinCall {
   std::string invite;
   dht::Duration deadline = std::chrono::seconds(10);
@@ -47,6 +52,7 @@ dht::Result<dht::ScanRequest> read_scan(const RpcValue& map);
 dht::Result<std::string> read_locate(const RpcValue& map);
 dht::Result<std::string> read_snapshot(const RpcValue& map);
 dht::Result<RestoreCall> read_restore(const RpcValue& map);
+dht::Result<RepairCall> read_repair(const RpcValue& map);
 dht::Result<JoinCall> read_join(const RpcValue& map);
 
 // For methods without params: an empty map, or nil.

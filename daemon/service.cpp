@@ -19,7 +19,7 @@ constexpr std::size_t output_bytes_high = dht::limits::client_unsent_bytes_max /
 
 Service::Method Service::find_method(std::string_view name) {
   // The most frequent first.
-  static constexpr std::array<std::pair<std::string_view, Method>, 14> methods{{{"get", &Service::get},
+  static constexpr std::array<std::pair<std::string_view, Method>, 15> methods{{{"get", &Service::get},
                                                                                 {"put", &Service::put},
                                                                                 {"del", &Service::del},
                                                                                 {"mget", &Service::mget},
@@ -32,6 +32,7 @@ Service::Method Service::find_method(std::string_view name) {
                                                                                 {"join", &Service::join},
                                                                                 {"snapshot", &Service::snapshot},
                                                                                 {"restore", &Service::restore},
+                                                                                {"repair", &Service::repair},
                                                                                 {"stop", &Service::stop}}};
   for (const auto& [known, method] : methods) {
     if (known == name) return method;
@@ -148,6 +149,16 @@ void Service::go_on_with_restore(dht::Now now, dht::HostOutputs& out) {
   restore_.advance(now, {.host = control_.host(), .room = control_.accepts_writes(), .out = out});
 }
 
+// ---- repair
+
+RepairWork::Surroundings Service::around_repair() { return {control_.host().node(), control_.totals().outbox}; }
+
+void Service::repair(dht::Now now, const Call& call, dht::HostOutputs&) {
+  const auto request = read_repair(call.params);
+  if (!request) return responder_.fail(call.from, request.error());
+  repair_.begin(now, call.from, *request, around_repair());
+}
+
 // ---- joining
 
 void Service::join(dht::Now now, const Call& call, dht::HostOutputs& out) {
@@ -208,12 +219,14 @@ void Service::on_event(dht::Now now, const dht::Event& event) {
 void Service::on_deadline(dht::Now now, dht::HostOutputs& out) {
   if (joining_ && joining_->deadline <= now.instant) finish_join(now);
   snapshot_.on_deadline(now);
+  if (const auto due = repair_.next_deadline(); due && *due <= now.instant) repair_.on_deadline(now, around_repair());
   if (const auto due = restore_.next_deadline(); due && *due <= now.instant) go_on_with_restore(now, out);
 }
 
 std::optional<dht::Instant> Service::next_deadline() const {
   std::optional<dht::Instant> next = joining_ ? std::optional(joining_->deadline) : std::nullopt;
-  for (const auto& other : {snapshot_.next_deadline(), restore_.next_deadline()}) next = dht::earlier(next, other);
+  for (const auto& other : {snapshot_.next_deadline(), restore_.next_deadline(), repair_.next_deadline()})
+    next = dht::earlier(next, other);
   return next;
 }
 
@@ -295,6 +308,7 @@ bool Service::has_room(ClientId client, const Client& state) const {
 void Service::client_closed(ClientId client) {
   snapshot_.client_closed(client);
   restore_.client_closed(client);
+  repair_.client_closed(client);
   const auto state = client_states_.find(client);
   if (state == client_states_.end()) return;
   const bool has_tickets = state->second.tickets > 0;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon/census.h"
+#include "daemon/repair_work.h"
 #include "daemon/responder.h"
 #include "daemon/restore_work.h"
 #include "daemon/rpc_params.h"
@@ -63,7 +64,8 @@ class Service {
         clients_(clients),
         responder_(clients),
         snapshot_(control, responder_),
-        restore_(responder_) {}
+        restore_(responder_),
+        repair_(responder_) {}
 
   // Requires: message is a request.
   void request(dht::Now now, ClientId client, const RpcMessage& message, dht::HostOutputs& out);
@@ -148,6 +150,7 @@ class Service {
   void join(dht::Now now, const Call& call, dht::HostOutputs& out);
   void snapshot(dht::Now now, const Call& call, dht::HostOutputs& out);
   void restore(dht::Now now, const Call& call, dht::HostOutputs& out);
+  void repair(dht::Now now, const Call& call, dht::HostOutputs& out);
   void stop(dht::Now now, const Call& call, dht::HostOutputs& out);
 
   void write(dht::Now now, const Call& call, dht::Result<dht::PutRequest> request, dht::HostOutputs& out);
@@ -162,6 +165,7 @@ class Service {
   void on_event(dht::Now now, const dht::Event& event);
   void finish_join(dht::Now now);
   void go_on_with_restore(dht::Now now, dht::HostOutputs& out);
+  RepairWork::Surroundings around_repair();
   void write_status(dht::Now now, const Waiting& to, const PartitionCounts& partitions);
   bool has_room(ClientId client, const Client& state) const;
 
@@ -176,6 +180,7 @@ class Service {
   std::optional<Joining> joining_;
   SnapshotWork snapshot_;
   RestoreWork restore_;
+  RepairWork repair_;
   std::vector<Waiting> awaiting_census_;
   std::vector<dht::Completion> completions_;  // being settled
   std::vector<dht::Event> events_;

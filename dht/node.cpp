@@ -315,7 +315,10 @@ Location Node::locate(std::string_view key) {
 }
 
 void Node::repair_now(Now now) { state_->repair.compare_now(now.instant); }
-Repair::Progress Node::repair_progress() const { return state_->repair.progress(); }
+Repair::Progress Node::repair_progress() const { return state_->repair.progress(*state_); }
+Repair::Verdict Node::repair_verdict(const NodeId& peer) const { return state_->repair.verdict(peer); }
+std::uint64_t Node::view_version() const { return state_->view_version(); }
+bool Node::is_everywhere() const { return state_->is_everywhere(); }
 
 NodeCounters Node::counters() const {
   const Replica::Counters& replica = state_->replica.counters();

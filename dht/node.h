@@ -108,9 +108,12 @@ class Node {
   Location locate(std::string_view key);             // Requires: key is canonical
   // The replica set of a partition as this node sees it now; valid until the next input.
   const std::vector<NodeId>& replicas_of(Partition partition);
+  std::uint64_t view_version() const;  // rises whenever replica sets may have changed
+  bool is_everywhere() const;          // there are no more members than replicas: all sets are the same
   bool is_usable(const NodeId& node) const;
   NodeCounters counters() const;
   Repair::Progress repair_progress() const;
+  Repair::Verdict repair_verdict(const NodeId& peer) const;
   const NodeOptions& options() const;
   std::size_t tickets_open() const;
   // How far the hybrid clock runs ahead of the wall; negative while nothing was written or heard for a while.

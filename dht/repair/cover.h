@@ -21,6 +21,8 @@ class Cover {
   // In ascending order. Valid until the next call that is not const.
   std::span<const std::uint16_t> shared_with(const NodeId& peer) const;
   std::vector<NodeId> peers() const;
+  // Partitions with something in them that belong to others: to be handed over (handoff.h). Some may be empty by now.
+  std::span<const std::uint16_t> elsewhere() const { return sets_.elsewhere; }
 
   // This partition came to hold something.
   void add(Neighbours& neighbours, Partition partition);
@@ -29,20 +31,26 @@ class Cover {
   void renew(Neighbours& neighbours, const DigestTrie& trie, std::size_t count_max);
   bool is_current(const Neighbours& neighbours) const { return made_from_ == neighbours.view_version(); }
 
+  std::uint64_t made_from() const { return made_from_; }  // the version of the view
+
   // Rises whenever a list may have changed.
   std::uint64_t version() const { return version_; }
 
  private:
-  using Lists = std::map<NodeId, std::vector<std::uint16_t>>;
+  using List = std::vector<std::uint16_t>;
+  struct Sets {
+    std::map<NodeId, List> shared;
+    List elsewhere;
+  };
 
-  static void insert(Lists& lists, Neighbours& neighbours, Partition partition);
+  static void insert(Sets& sets, Neighbours& neighbours, Partition partition);
 
-  Lists lists_;
-  std::uint64_t made_from_ = 0;  // the version of the view
+  Sets sets_;
+  std::uint64_t made_from_ = 0;
   std::uint64_t version_ = 0;
 
   // Under way, up to the partition `next_`.
-  Lists coming_;
+  Sets coming_;
   std::uint64_t coming_from_ = 0;
   std::size_t next_ = 0;
 };

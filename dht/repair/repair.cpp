@@ -81,12 +81,14 @@ void Repair::on_root(const Turn& turn, const NodeId& peer, std::uint64_t theirs)
   if (ours == theirs) {
     pair.differs_since.reset();
     pair.rounds = 0;
+    pair.equal_in_view = turn.neighbours.view_version();
     pair.rest = rest_least;
     return;
   }
   counters_.comparisons_differing += 1;
   if (!pair.differs_since) pair.differs_since = turn.now.instant;
   pair.rounds += 1;
+  if (pair.rounds >= rounds_least) pair.equal_in_view.reset();
 }
 
 void Repair::on_back(Instant now, const NodeId& peer) {
@@ -97,6 +99,7 @@ void Repair::on_back(Instant now, const NodeId& peer) {
 void Repair::compare_now(Instant now) {
   for (auto& [peer, pair] : pairs_) {
     pair.greet_at = now;
+    pair.equal_in_view.reset();
     pair.rests_until = now;
     pair.rest = rest_least;
   }
@@ -186,7 +189,11 @@ void Repair::on_reply(Turn& turn, const NodeId& from, const Body& reply, const R
   if (found == led_.end()) return;
   Led& led = found->second;
   led.is_waiting = false;
-  if (from != turn.neighbours.self()) pace_.spend(turn.now.instant, weight_of(reply));
+  if (from != turn.neighbours.self()) {
+    const std::size_t bytes = weight_of(reply);
+    pace_.spend(turn.now.instant, bytes);
+    counters_.bytes_fetched += bytes;
+  }
   if (const auto* compared = std::get_if<CompareReply>(&reply)) {
     TrieReader shown = reader(led.peer, led.descent.salt());
     led.descent.on_answer(*compared, shown);
@@ -282,13 +289,38 @@ std::optional<Instant> Repair::next_deadline() const {
   return is_held_back ? earlier(next, pace_.opens_at()) : next;
 }
 
-Repair::Progress Repair::progress() const {
-  const auto differs = [](const auto& entry) { return entry.second.differs_since.has_value(); };
-  return {.is_counted = trie_.is_counted(),
-          .peers = cover_.peers().size(),
-          .peers_differing = static_cast<std::size_t>(std::ranges::count_if(pairs_, differs)),
-          .descents_open = led_.size(),
-          .corrections = trie_.corrections()};
+// ---- looking
+
+Repair::Verdict Repair::verdict(const NodeId& peer) const {
+  const auto found = pairs_.find(peer);
+  if (found == pairs_.end()) return Verdict::open;
+  if (found->second.equal_in_view == cover_.made_from()) return Verdict::equal;
+  return found->second.rounds >= rounds_least ? Verdict::differing : Verdict::open;
+}
+
+Repair::Progress Repair::progress(const Neighbours& neighbours) const {
+  Progress progress{.is_counted = trie_.is_counted() && cover_.is_current(neighbours),
+                    .descents_open = led_.size(),
+                    .corrections = trie_.corrections()};
+  std::vector<NodeId> peers = cover_.peers();
+  // Who shares partitions that are empty here has them to fill.
+  for (const auto& [peer, pair] : pairs_) {
+    if (neighbours.is_usable(peer)) peers.push_back(peer);
+  }
+  std::ranges::sort(peers);
+  const auto doubles = std::ranges::unique(peers);
+  peers.erase(doubles.begin(), doubles.end());
+  for (const NodeId& peer : peers) {
+    if (!neighbours.is_usable(peer)) {
+      progress.peers_away += 1;
+      continue;
+    }
+    progress.peers += 1;
+    progress.peers_equal += verdict(peer) == Verdict::equal ? 1 : 0;
+    progress.peers_differing += verdict(peer) == Verdict::differing ? 1 : 0;
+  }
+  for (const std::uint16_t partition : cover_.elsewhere()) progress.records_elsewhere += trie_.tally(partition).count;
+  return progress;
 }
 
 }  // namespace kith::dht

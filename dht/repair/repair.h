@@ -29,6 +29,7 @@ class Repair {
  public:
   struct Counters {
     std::uint64_t bytes_sent = 0;        // questions, answers and records, with headers; close, not exact
+    std::uint64_t bytes_fetched = 0;     // the same of what answered this node's questions
     std::uint64_t records_repaired = 0;  // by this node's descents, here or at a peer
     std::uint64_t comparisons = 0;       // root digests against root digests
     std::uint64_t comparisons_differing = 0;
@@ -36,12 +37,19 @@ class Repair {
     std::uint64_t partitions_differing = 0;  // met by this node's descents
   };
   struct Progress {
-    bool is_counted = false;  // what is held here has been counted since the start
-    std::size_t peers = 0;    // that share something with this node
-    std::size_t peers_differing = 0;
+    bool is_counted = false;  // what is held here has been counted since the start, and who else holds it
+    std::size_t peers = 0;    // that share something with this node, and can be used
+    std::size_t peers_equal = 0;
+    std::size_t peers_differing = 0;  // the others were not compared yet
+    std::size_t peers_away = 0;       // that share something, and cannot be used
     std::size_t descents_open = 0;
-    std::uint64_t corrections = 0;  // DigestTrie::corrections()
+    std::uint64_t records_elsewhere = 0;  // of partitions that belong to others: kept until they are handed over
+    std::uint64_t corrections = 0;        // DigestTrie::corrections()
+
+    bool is_equal() const { return is_counted && peers_equal == peers && descents_open == 0; }
   };
+  // What the last comparisons with a peer said. A single difference is a write on its way.
+  enum class Verdict : std::uint8_t { open, equal, differing };
 
   // `disk` outlives this object.
   Repair(RecordStore& disk, const DataKey& data_key, std::size_t bytes_per_second, crypto::Rng rng);
@@ -78,12 +86,14 @@ class Repair {
   std::vector<NodeId> take_greetings() { return std::exchange(greetings_, {}); }
 
   const Counters& counters() const { return counters_; }
-  Progress progress() const;
+  Progress progress(const Neighbours& neighbours) const;
+  Verdict verdict(const NodeId& peer) const;
 
  private:
   struct Pair {
     std::optional<Instant> differs_since;
-    int rounds = 0;  // of differing digests, one after the other
+    int rounds = 0;                              // of differing digests, one after the other
+    std::optional<std::uint64_t> equal_in_view;  // whose cover it was; until it differs
     Instant greet_at{};
     Instant rests_until{};
     Duration rest{};  // after the next descent that brings nothing

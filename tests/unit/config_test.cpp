@@ -53,6 +53,14 @@ durability = "normal"
   CHECK(config.storage.durability == Durability::normal);
 }
 
+TEST_CASE("a budget of repair that a single record would exhaust for minutes is refused", "[config]") {
+  CHECK(error_of("[replication]\nrepair_bytes_per_second = 100\n") ==
+        "kith.toml:2: replication.repair_bytes_per_second must be from 4096 to 1125899906842624");
+  ConfigBuilder builder;
+  REQUIRE(builder.add_text("replication.repair_bytes_per_second=262144", "--set"));
+  CHECK(builder.finish().value().replication.repair_bytes_per_second == 262144);
+}
+
 TEST_CASE("an unknown option names its line and the nearest known one", "[config]") {
   CHECK(error_of("[network]\n\nprot = 7000\n") ==
         "kith.toml:3: unknown option network.prot; the nearest known one is network.port");

@@ -180,6 +180,39 @@ TEST_CASE("replicas that miss records of each other become equal without a read"
   CHECK(mesh.disk(0).totals().records == count);
 }
 
+TEST_CASE("a peer is called equal only once it was compared, and compared anew when asked for", "[repair]") {
+  Mesh mesh(2);
+  for (std::size_t i = 0; i < 300; ++i) mesh.keep(1, mesh.record(key(i), "value"));
+  mesh.start();
+  CHECK_FALSE(mesh.node(0).repair_progress().is_equal());
+  mesh.run(15s);
+  const NodeId peer = mesh.node(1).id();
+  CHECK(mesh.node(0).repair_progress().is_equal());
+  CHECK(mesh.node(0).repair_verdict(peer) == Repair::Verdict::equal);
+  mesh.node(0).repair_now(mesh.now());
+  CHECK(mesh.node(0).repair_verdict(peer) == Repair::Verdict::open);
+  CHECK_FALSE(mesh.node(0).repair_progress().is_equal());
+  mesh.run(2s);
+  CHECK(mesh.node(0).repair_progress().is_equal());
+}
+
+TEST_CASE("a difference that cannot be made good keeps showing, at both ends", "[repair]") {
+  Mesh mesh(2);
+  crypto::Bytes forged = mesh.record(key(1), "value").bytes();
+  forged.back() ^= 1U;
+  mesh.keep(0, *Record::parse(forged));
+  mesh.start();
+  std::array<bool, 2> was_differing{};
+  for (int second = 0; second < 60; ++second) {
+    mesh.run(1s);
+    for (const std::size_t i : {0U, 1U}) {
+      CHECK_FALSE(mesh.node(i).repair_progress().is_equal());
+      was_differing[i] |= mesh.node(i).repair_verdict(mesh.node(1 - i).id()) == Repair::Verdict::differing;
+    }
+  }
+  CHECK(was_differing == std::array{true, true});
+}
+
 TEST_CASE("a replica that lost its disk is refilled", "[repair]") {
   Mesh mesh(2);
   for (std::size_t i = 0; i < 500; ++i) mesh.keep(0, mesh.record(key(i), "value"));
@@ -253,6 +286,24 @@ TEST_CASE("repair stays within its bytes a second", "[repair]") {
   CHECK(bytes < 12 * bytes_per_second);
   mesh.run(20s);
   CHECK(mesh.are_equal());
+}
+
+TEST_CASE("what a node keeps for others is counted as to be handed over", "[repair]") {
+  const View view = view_of(20);
+  Placement placement(view);
+  PlacedNeighbours neighbours(placement);
+  MemoryStore disk;
+  DigestTrie trie(DataKey{});
+  fill(disk, trie);
+  Cover cover;
+  while (!cover.is_current(neighbours)) cover.renew(neighbours, trie, 7);
+  std::vector<std::uint16_t> expected;
+  for (Partition partition = 0; partition < 65536; ++partition) {
+    const auto& replicas = neighbours.replica_set(partition).replicas;
+    const bool is_held = std::ranges::find(replicas, neighbours.self_id) != replicas.end();
+    if (trie.tally(partition).count > 0 && !is_held) expected.push_back(static_cast<std::uint16_t>(partition));
+  }
+  CHECK(std::ranges::equal(cover.elsewhere(), expected));
 }
 
 TEST_CASE("what two nodes share is exactly the partitions that both hold", "[repair]") {

@@ -437,3 +437,35 @@ TEST_CASE("a snapshot ends with its client, and a path that is not absolute is r
   refused_as("snapshot", "/full", "quota");
   refused_as("restore", "copy", "invalid");
 }
+
+TEST_CASE("a node alone is equal with everybody, once it has counted what it holds", "[service]") {
+  Desk desk;
+  desk.ask(1, "repair", nothing);
+  CHECK(desk.receive([](const RpcMessage& message) {
+    CHECK(message.result["equal"].boolean() == false);
+    CHECK(message.result["peers"].number() == 0);
+  }) == 1);
+}
+
+TEST_CASE("who waits for repair is told how far it is, and answered when the time is up", "[service]") {
+  Desk desk;
+  const Params wait = [](RpcWriter& w) { w.map(2).text("now").boolean(true).text("wait_ms").number(250); };
+  desk.ask(1, "repair", wait);
+  CHECK(desk.receive() == 0);
+  desk.wait(100ms);
+  CHECK(desk.receive([](const RpcMessage& message) {
+    CHECK(message.method == "progress");
+    CHECK(message.params["request"].number() == 1);
+    CHECK(message.params["waiting"]["handoff"].number() == 0);
+  }) == 1);
+  desk.wait(200ms);
+  CHECK(desk.receive([](const RpcMessage& message) { CHECK(message.result["equal"].boolean() == false); }) == 1);
+  CHECK_FALSE(desk.service.next_deadline());
+}
+
+TEST_CASE("a client that goes away no longer waits for repair", "[service]") {
+  Desk desk;
+  desk.ask(1, "repair", [](RpcWriter& w) { w.map(1).text("wait_ms").number(60'000); });
+  desk.disconnect(1);
+  CHECK_FALSE(desk.service.next_deadline());
+}
