@@ -38,7 +38,8 @@ Node::State::State(NodeOptions node_options, const Signatures& node_signatures, 
     : options(std::move(node_options)),
       signatures(node_signatures),
       rng(std::move(node_rng)),
-      repair(node_store, options.data_key, options.repair_bytes_per_second, rng.fork()),
+      repair(node_store, options.data_key, {static_cast<std::size_t>(options.n), options.repair_bytes_per_second},
+             rng.fork()),
       store(repair.store()),
       table(make_contact(options, signatures)),
       placement(table.view()),
@@ -70,6 +71,7 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   s.settled_since = now.instant;
   set_endpoints(now, own_endpoints, out);
   Turn turn = s.turn(now, out);
+  if (!s.store.author_state()) s.repair.catch_up().begin_with_all(now.instant);
   if (!s.store.author_state() || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
   s.coordinator.start(now.instant);
   s.repair.start(now.instant);
@@ -200,6 +202,7 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
     case Kind::joined:
     case Kind::alive:
       departures.on_alive(change.node);
+      if (liveness.member_count() == 1) repair.catch_up().on_company(now.instant);
       refresh_contact(change.node);
       coordinator.on_owners_changed(now.instant);
       coordinator.on_back(turn_now, change.node);
@@ -231,6 +234,7 @@ void Node::State::rejoin_when_alone(Now now, Outputs& out) {
 
 void Node::State::remove_departed(Instant now) {
   while (const auto node = departures.take_due(now)) {
+    repair.catch_up().on_departure(now, table.view());
     table.remove(*node);
     settled_since = now;
     coordinator.on_owners_changed(now);
@@ -241,6 +245,7 @@ void Node::State::refresh_contact(const NodeId& node) {
   const Member* member = liveness.find(node);
   if (member == nullptr) return;
   table.add(member->contact);
+  repair.catch_up().on_member(member->contact);
   store.remember_contact(node, member->contact.bytes);
 }
 

@@ -24,6 +24,7 @@ struct Node::State final : Neighbours {
     return placement.replica_set(partition, static_cast<std::size_t>(options.n));
   }
   bool is_usable(const NodeId& node) const override { return node == self() || liveness.is_usable(node); }
+  bool is_caught_up(Partition partition) override { return repair.catch_up().is_caught_up(*this, partition); }
   Duration round_trip(const NodeId& node) const override {
     const Member* member = liveness.find(node);
     return member == nullptr ? Duration::zero() : member->rtt;
@@ -49,6 +50,7 @@ struct Node::State final : Neighbours {
   void answer_join(const NodeId& from, std::uint64_t request_id, Outputs& out) const;
   void carry_roots(Turn& turn_now, std::size_t first_send);
   void take_root(Now now, const NodeId& from, const Body& body, Outputs& out);
+  Replica::Answer fetch_here(const Fetch& request);
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);

@@ -74,6 +74,9 @@ bool read_body(const Fields& in, Compare& out) {
 bool read_body(const Fields& in, CompareReply& out) {
   crypto::Bytes nodes;
   crypto::Bytes differences;
+  std::uint8_t later = 0;
+  if (!in.take_if_there("l", later) || later > 1) return false;
+  out.is_put_off = later == 1;
   return in.take_if_there("n", nodes) && in.take_if_there("d", differences) &&
          wire::read_nodes(nodes, 16 * limits::compare_nodes_max, out.nodes) &&
          wire::read_differences(differences, out.differences);

@@ -147,6 +147,7 @@ void write_body(const Compare& compare, Map& map) {
 void write_body(const CompareReply& reply, Map& map) {
   if (!reply.nodes.empty()) map.field("n", wire::nodes_to_bytes(reply.nodes));
   if (!reply.differences.empty()) map.field("d", wire::differences_to_bytes(reply.differences));
+  if (reply.is_put_off) map.field("l", std::uint8_t{1});
 }
 
 void write_body(const Items& items, Map& map) { map.field("k", wire::key_beginnings_to_bytes(items.keys)); }

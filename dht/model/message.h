@@ -84,7 +84,12 @@ struct Fetch {
   FetchForm form = FetchForm::records;
   std::vector<KeyHash> keys;
 };
-enum class FetchStatus : std::uint8_t { found = 0, absent = 1, damaged = 2 };
+enum class FetchStatus : std::uint8_t {
+  found = 0,
+  absent = 1,
+  damaged = 2,
+  catching_up = 3,  // what is held is told, and there may be more: the sender holds the partition since a short time
+};
 struct FetchAnswer {
   FetchStatus status = FetchStatus::absent;
   RowsDigest digest{};
@@ -160,6 +165,7 @@ struct Compare {
 struct CompareReply {
   std::vector<TrieNode> nodes;
   std::vector<KeysDifference> differences;
+  bool is_put_off = false;  // nothing was compared: ask again later
 };
 
 // All rows of keys, named by the first eight bytes of their hashes. The answer may end early.

@@ -32,14 +32,21 @@ constexpr int rounds_least = 2;
 constexpr Duration differs_least = 1500ms;
 constexpr Duration differs_long = 20s;
 
+// Who is behind waits for no second round, and leads before a peer would. Of two such it is the smaller id again.
+constexpr Duration differs_behind = 1s;
+
 constexpr Duration rest_least = 2s;
 constexpr Duration rest_most = 5min;
 constexpr Duration answer_deadline = 10s;
 
 }  // namespace
 
-Repair::Repair(RecordStore& disk, const DataKey& data_key, std::size_t bytes_per_second, crypto::Rng rng)
-    : trie_(data_key), store_(disk, trie_), pace_(bytes_per_second), rng_(std::move(rng)) {}
+Repair::Repair(RecordStore& disk, const DataKey& data_key, Settings settings, crypto::Rng rng)
+    : trie_(data_key),
+      store_(disk, trie_),
+      catch_up_(settings.replicas),
+      pace_(settings.bytes_per_second),
+      rng_(std::move(rng)) {}
 
 void Repair::start(Instant now) {
   step_at_ = now;
@@ -79,6 +86,7 @@ void Repair::on_root(const Turn& turn, const NodeId& peer, std::uint64_t theirs)
   if (ours == 0 || theirs == 0) return;
   counters_.comparisons += 1;
   if (ours == theirs) {
+    catch_up_.on_compared(peer, turn.now.instant);
     pair.differs_since.reset();
     pair.rounds = 0;
     pair.equal_in_view = turn.neighbours.view_version();
@@ -122,9 +130,14 @@ void Repair::greet(const Turn& turn) {
 
 // ---- answering
 
+// Before all is counted everything would seem to differ, and before the members are known nothing. And who is new
+// itself asks one node after the other: it would be given everything several times.
+bool Repair::puts_off(const Neighbours& neighbours) const {
+  return !trie_.is_counted() || !cover_.is_current(neighbours) || (catch_up_.is_new() && !led_.empty());
+}
+
 Body Repair::answer(const Turn& turn, const NodeId& from, const Compare& question) {
-  // Before all is counted everything would seem to differ.
-  if (!trie_.is_counted()) return CompareReply{};
+  if (puts_off(turn.neighbours)) return CompareReply{.nodes = {}, .differences = {}, .is_put_off = true};
   settle_cover(turn.neighbours);
   TrieReader shown = reader(from, question.salt);
   Body reply = dht::answer(question, shown);
@@ -141,17 +154,21 @@ Body Repair::answer(const Items& question) {
 // ---- descents
 
 bool Repair::stands(const Turn& turn, const NodeId& peer, const Pair& pair) const {
-  if (!pair.differs_since || pair.rounds < rounds_least || pair.rests_until > turn.now.instant) return false;
-  const Duration least = turn.neighbours.self() < peer ? differs_least : differs_long;
-  return turn.now.instant - *pair.differs_since >= least && turn.neighbours.is_usable(peer);
+  if (!pair.differs_since || pair.rests_until > turn.now.instant) return false;
+  if (!turn.neighbours.is_usable(peer)) return false;
+  const Duration differs = turn.now.instant - *pair.differs_since;
+  const bool is_first = turn.neighbours.self() < peer;
+  if (catch_up_.wants(peer)) return is_first || differs >= differs_behind;
+  return pair.rounds >= rounds_least && differs >= (is_first ? differs_least : differs_long);
 }
 
 void Repair::begin_descents(Turn& turn) {
   for (auto& [peer, pair] : pairs_) {
-    if (led_.size() >= limits::repairs_at_once_max) return;
+    if (led_.size() >= (catch_up_.is_new() ? 1 : limits::repairs_at_once_max)) return;
     if (!stands(turn, peer, pair)) continue;
     pair.rests_until = Instant::max();  // until it has ended
-    led_[++last_number_] = {.peer = peer, .descent = {}};
+    led_[++last_number_] = {
+        .peer = peer, .descent = {}, .began = turn.now.instant, .is_of_view = cover_.is_current(turn.neighbours)};
     counters_.descents += 1;
     go_on(turn, last_number_);
   }
@@ -195,6 +212,7 @@ void Repair::on_reply(Turn& turn, const NodeId& from, const Body& reply, const R
     counters_.bytes_fetched += bytes;
   }
   if (const auto* compared = std::get_if<CompareReply>(&reply)) {
+    if (compared->is_put_off) return break_off(turn.now.instant, owner.ticket);
     TrieReader shown = reader(led.peer, led.descent.salt());
     led.descent.on_answer(*compared, shown);
   } else if (const auto* items = std::get_if<ItemsReply>(&reply)) {
@@ -203,7 +221,7 @@ void Repair::on_reply(Turn& turn, const NodeId& from, const Body& reply, const R
     led.records +=
         static_cast<std::uint64_t>(std::ranges::count(stored->answers, StoreStatus::stored, &StoreAnswer::status));
   } else {
-    return finish(turn.now.instant, owner.ticket);
+    return break_off(turn.now.instant, owner.ticket);
   }
   go_on(turn, owner.ticket);
 }
@@ -228,7 +246,18 @@ void Repair::merge(Turn& turn, std::uint64_t number, const ItemsReply& items) {
 }
 
 void Repair::on_silence(const Turn& turn, const RequestOwner& owner) {
-  if (led_.contains(owner.ticket)) finish(turn.now.instant, owner.ticket);
+  if (led_.contains(owner.ticket)) break_off(turn.now.instant, owner.ticket);
+}
+
+// The peer did not go on with it.
+void Repair::break_off(Instant now, std::uint64_t number) {
+  Led& led = led_.at(number);
+  Pair& pair = pairs_[led.peer];
+  pair.rests_until = with_jitter(now, rest_least);
+  pair.differs_since.reset();
+  pair.rounds = 0;
+  counters_.records_repaired += led.records;
+  led_.erase(number);
 }
 
 // One that brought nothing doubles the rest before the next: what it met may be refused for its clock, or on its way.
@@ -242,6 +271,7 @@ void Repair::finish(Instant now, std::uint64_t number) {
   pair.rounds = 0;
   counters_.records_repaired += led.records;
   counters_.partitions_differing += led.descent.partitions_differing();
+  if (led.is_of_view) catch_up_.on_compared(led.peer, led.began);
   led_.erase(found);
 }
 
@@ -271,6 +301,7 @@ void Repair::on_deadline(Turn& turn) {
     count(turn);
     settle_cover(turn.neighbours);
     cover_.renew(turn.neighbours, trie_, partitions_per_step);
+    catch_up_.settle(turn.now.instant, turn.neighbours, cover_.peers());
     begin_descents(turn);
     step_at_ = turn.now.instant + (is_busy(turn.neighbours) ? step_pause : idle_step_pause);
   }

@@ -3,6 +3,7 @@
 //
 //   digest_trie, tally   what is held here, summed up with every write; tracked_store sees to that
 //   cover                which partitions are shared with whom
+//   catch_up             for which of them this node may not answer yet
 //   trie_reader          the trie as it is shown to one peer; answers questions
 //   descent              the questions that find a difference and make it good
 //
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "crypto/rng.h"
+#include "dht/repair/catch_up.h"
 #include "dht/repair/cover.h"
 #include "dht/repair/descent.h"
 #include "dht/repair/pace.h"
@@ -36,6 +38,10 @@ class Repair {
     std::uint64_t descents = 0;
     std::uint64_t partitions_differing = 0;  // met by this node's descents
   };
+  struct Settings {
+    std::size_t replicas = 3;  // of a partition
+    std::size_t bytes_per_second = 0;
+  };
   struct Progress {
     bool is_counted = false;  // what is held here has been counted since the start, and who else holds it
     std::size_t peers = 0;    // that share something with this node, and can be used
@@ -52,7 +58,7 @@ class Repair {
   enum class Verdict : std::uint8_t { open, equal, differing };
 
   // `disk` outlives this object.
-  Repair(RecordStore& disk, const DataKey& data_key, std::size_t bytes_per_second, crypto::Rng rng);
+  Repair(RecordStore& disk, const DataKey& data_key, Settings settings, crypto::Rng rng);
 
   // The store to be used in place of `disk` by everybody else.
   RecordStore& store() { return store_; }
@@ -67,6 +73,8 @@ class Repair {
   void on_back(Instant now, const NodeId& peer);
   // It is doubted, or no road leads there.
   void on_away(const NodeId& peer) { drop(peer); }
+
+  CatchUp& catch_up() { return catch_up_; }
 
   // Compares with everybody now, and lets no descent wait for its rest.
   void compare_now(Instant now);
@@ -108,6 +116,8 @@ class Repair {
     Descent descent;
     bool is_waiting = false;  // for an answer
     std::uint64_t records = 0;
+    Instant began{};
+    bool is_of_view = false;  // this node knew what the two share
   };
 
   TrieReader reader(const NodeId& peer, std::uint32_t salt);
@@ -117,6 +127,8 @@ class Repair {
   void go_on(Turn& turn, std::uint64_t number);
   void ask(Turn& turn, std::uint64_t number, Body question);
   void merge(Turn& turn, std::uint64_t number, const ItemsReply& items);
+  bool puts_off(const Neighbours& neighbours) const;
+  void break_off(Instant now, std::uint64_t number);
   void finish(Instant now, std::uint64_t number);
   void drop(const NodeId& peer);
   void greet(const Turn& turn);
@@ -127,6 +139,7 @@ class Repair {
   DigestTrie trie_;
   TrackedStore store_;
   Cover cover_;
+  CatchUp catch_up_;
   Pace pace_;
   crypto::Rng rng_;
   std::map<NodeId, Pair> pairs_;

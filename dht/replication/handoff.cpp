@@ -132,10 +132,11 @@ void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply
   if (reply.answers.size() != items_.size()) return finish_target(turn, slot);
   std::vector<std::size_t> differing;
   for (std::size_t i = 0; i < items_.size(); ++i) {
-    const bool is_equal = reply.answers[i].status == FetchStatus::found && reply.answers[i].digest == items_[i].digest;
-    if (is_equal) {
+    const FetchAnswer& answer = reply.answers[i];
+    if (answer.digest == items_[i].digest && answer.status != FetchStatus::damaged) {
       items_[i].confirmations += 1;
-    } else {
+    } else if (answer.status !=
+               FetchStatus::catching_up) {  // else it fetches what the others have; then it is asked again
       differing.push_back(i);
     }
   }

@@ -24,6 +24,8 @@ class Neighbours {
   virtual std::uint64_t view_version() const = 0;
   // Alive as far as the mesh agrees; this node always is.
   virtual bool is_usable(const NodeId& node) const = 0;
+  // This node was compared with the partition's other replicas since it became one. Requires: it is one.
+  virtual bool is_caught_up(Partition partition) = 0;
   // Smoothed; zero while unmeasured.
   virtual Duration round_trip(const NodeId& node) const = 0;
   // No member came, went or was doubted for a while: the nodes asked are the nodes that were written to.

@@ -62,11 +62,12 @@ void Read::start(Turn& turn, const ReplicaSet& set, const DataKey& data_key) {
   is_settled_ = turn.neighbours.is_settled(turn.now.instant);
   patience_ = std::min(turn.now.instant + patience, terms_.deadline);
   choose_targets(turn, set);
-  while (count(State::waiting) + count(State::replied) < asked_at_once_) {
+  while (count(State::waiting) + proper_replies() < asked_at_once_) {
     const std::size_t before = count(State::idle);
     ask_next(turn);
     if (count(State::idle) == before) break;
   }
+  if (count(State::waiting) + proper_replies() < asked_at_once_) ask_another(turn);
   if (count(State::waiting) == 0) go_on(turn);
 }
 
@@ -126,6 +127,7 @@ void Read::read_own_rows(Turn& turn, Target& target) {
     if (row.is_replica) target.status = FetchStatus::found;
     merge_record(merged_, row.record);
   }
+  if (!turn.neighbours.is_caught_up(partition_of(terms_.hash))) target.status = FetchStatus::catching_up;
   if (!own.is_damaged && !own.rows.empty()) records_asked_ = true;
 }
 
@@ -153,8 +155,9 @@ void Read::on_answer(Turn& turn, std::size_t slot, const FetchAnswer& answer, co
     return;
   }
   target.state = State::replied;
-  target.has_records = !rows.empty() || answer.status == FetchStatus::absent;
+  target.has_records = !rows.empty() || answer.digest == RowsDigest{};
   for (const Row& row : rows) merge_record(merged_, row.record);
+  if (answer.status == FetchStatus::catching_up) ask_another(turn);
   go_on(turn);
 }
 
@@ -168,6 +171,13 @@ void Read::on_silence(Turn& turn, std::size_t slot) {
   targets_[slot].state = State::failed;
   ask_next(turn);
   go_on(turn);
+}
+
+// In place of a replica whose word is not enough yet: most likely the next closest node held the key before.
+void Read::ask_another(Turn& turn) {
+  if (count(State::idle) > 0) return ask_next(turn);
+  if (wider_.empty() || deadline_passed_) return;
+  ask_wider(turn);
 }
 
 // Whoever holds something that is not merged yet is asked for it; one of several with the same digest is enough.
@@ -188,15 +198,17 @@ void Read::fetch_differing(Turn& turn) {
 // Nobody who should hold the key has it, and members came or went: the nodes that held it may only have moved back.
 void Read::widen(Turn& turn) {
   if (is_settled_ || !merged_.empty() || wider_.empty() || deadline_passed_) return;
-  while (!wider_.empty()) {
-    targets_.push_back({.node = wider_.back(), .is_stand_in = true});
-    wider_.pop_back();
-    if (targets_.back().node != turn.neighbours.self()) {
-      ask(turn, targets_.size() - 1, FetchForm::records);
-    } else {
-      targets_.back().state = State::replied;  // what is here was merged at the start
-      targets_.back().has_records = true;
-    }
+  while (!wider_.empty()) ask_wider(turn);
+}
+
+void Read::ask_wider(Turn& turn) {
+  targets_.push_back({.node = wider_.back(), .is_stand_in = true});
+  wider_.pop_back();
+  if (targets_.back().node != turn.neighbours.self()) {
+    ask(turn, targets_.size() - 1, FetchForm::records);
+  } else {
+    targets_.back().state = State::replied;  // what is here was merged at the start
+    targets_.back().has_records = true;
   }
 }
 
@@ -224,7 +236,8 @@ std::size_t Read::count(State state) const {
 
 std::size_t Read::proper_replies() const {
   return static_cast<std::size_t>(std::count_if(targets_.begin(), targets_.end(), [](const Target& target) {
-    return target.state == State::replied && (!target.is_stand_in || target.status == FetchStatus::found);
+    if (target.state != State::replied || target.status == FetchStatus::catching_up) return false;
+    return !target.is_stand_in || target.status == FetchStatus::found;
   }));
 }
 
@@ -288,6 +301,7 @@ void Read::repair(Turn& turn) {
     if (target.is_stand_in) continue;
     if (is_self && target.state != State::idle) repair_own_rows(turn, merged_);
     if (is_self || (target.state != State::replied && !was_damaged)) continue;
+    if (target.status == FetchStatus::catching_up) continue;  // it fetches all of it
     if (target.state == State::replied && target.digest == merged_digest) continue;
     if (merged_.empty()) continue;
     repairs_ += 1;

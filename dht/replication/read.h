@@ -76,6 +76,8 @@ class Read {
   void ask(Turn& turn, std::size_t slot, FetchForm form);
   void go_on(Turn& turn);
   void fetch_differing(Turn& turn);
+  void ask_another(Turn& turn);
+  void ask_wider(Turn& turn);
   void widen(Turn& turn);
   std::size_t count(State state) const;
   std::size_t proper_replies() const;

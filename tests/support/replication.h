@@ -41,6 +41,7 @@ class FakeNeighbours : public dht::Neighbours {
 
   bool is_everywhere() override { return everywhere; }
   bool is_joining() const override { return joining; }
+  bool is_caught_up(dht::Partition) override { return caught_up; }
 
   dht::NodeId self_id = node(1);
   dht::ReplicaSet set{{node(1), node(2), node(3)}, {node(4), node(5)}};
@@ -48,6 +49,7 @@ class FakeNeighbours : public dht::Neighbours {
   bool settled = true;
   bool everywhere = false;
   bool joining = false;
+  bool caught_up = true;
   std::uint64_t view = 1;
 };
 

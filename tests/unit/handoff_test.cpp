@@ -110,6 +110,18 @@ TEST_CASE("a replica that refuses the records, or is silent, keeps the copy here
   CHECK_FALSE(holder.holds_copy());
 }
 
+TEST_CASE("a replica that is catching up is sent nothing and keeps the copy here", "[handoff]") {
+  Holder holder;
+  holder.confirm(2);
+  holder.reply(3, FetchReply{{{.status = FetchStatus::catching_up, .digest = {}, .records = {}}}});
+  CHECK(holder.records_sent_to(3).empty());
+  CHECK(holder.holds_copy());
+  holder.sweep_again();
+  holder.confirm(2);
+  holder.reply(3, FetchReply{{{.status = FetchStatus::catching_up, .digest = holder.digest, .records = {}}}});
+  CHECK_FALSE(holder.holds_copy());
+}
+
 TEST_CASE("what was written while the replicas were asked is not dropped", "[handoff]") {
   Holder holder;
   holder.confirm(2);

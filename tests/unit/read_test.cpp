@@ -105,6 +105,40 @@ TEST_CASE("a differing digest is resolved by fetching the records and repairing 
   CHECK(bench.store.read(hash_key(key)).rows.size() == 2);
 }
 
+TEST_CASE("a replica that is catching up does not count towards R, and what it holds is merged", "[read]") {
+  Bench bench;
+  Bench other(2);
+  other.now.wall_ms += 1000;
+  const Record newer = other.write_own(key, "new");
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  FetchAnswer behind = answer_with(bench, rows_of(newer));
+  behind.status = FetchStatus::catching_up;
+  read.on_answer(turn, 1, behind, rows_of(newer));
+  CHECK_FALSE(read.take_completion(turn));
+  REQUIRE(bench.sent_to(node(3)).size() == 1);  // in its place
+  read.on_answer(turn, 2, answer_with(bench, {}), {});
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  const auto& answer = std::get<ReadAnswer>(completion->outcome);
+  CHECK(answer.replies == 2);
+  CHECK_FALSE(answer.degraded);
+  CHECK(answer.values.at(0).bytes == crypto::Bytes{'n', 'e', 'w'});
+}
+
+TEST_CASE("a coordinator that is catching up asks R others, and beyond the replicas where these are too few",
+          "[read]") {
+  Bench bench;
+  bench.neighbours.caught_up = false;
+  bench.neighbours.away.insert(node(3));
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  CHECK(bench.sent_to(node(2)).size() == 1);
+  CHECK(bench.sent_to(node(4)).size() == 1);
+}
+
 TEST_CASE("a silent replica is hedged by the next one", "[read]") {
   Bench bench;
   Read read(terms_for(bench, 2));
