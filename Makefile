@@ -20,6 +20,9 @@ CCACHE ?= $(shell command -v ccache)
 PREFIX ?= /usr/local
 DESTDIR ?=
 SEEDS ?= 200
+SEED ?= 1
+KILLS ?= 20
+HEAL_SECONDS ?= 600
 LEVEL ?= message
 NODES ?=
 FUZZ_SECONDS ?= 30
@@ -42,6 +45,7 @@ build/packages.mk: build/deps/build Makefile
 
 build/deps/test: build/deps/build
 build/deps/tools: build/deps/test
+build/deps/bench: build/deps/test
 build/deps/%: packaging/debian-packages.txt packaging/install-packages $(dpkg_state)
 	@packaging/install-packages $*
 	@mkdir -p $(@D) && touch $@
@@ -77,6 +81,7 @@ core_folders := $(filter-out cli daemon,$(folders))
 unit_sources := $(filter-out tests/unit/main.cpp,$(wildcard tests/unit/*.cpp tests/papers/*.cpp tests/support/*.cpp))
 sim_sources := $(wildcard tests/sim/*.cpp)
 bench_sources := $(wildcard tests/bench/*.cpp)
+figures_sources := $(wildcard tests/figures/*.cpp) tests/support/liveness_mesh.cpp
 fuzzers := $(patsubst tests/fuzz/%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 script_tests := $(sort $(shell find tests/tools tests/mesh -maxdepth 1 -name '[!_]*.[ps][yh]' -perm -u+x 2>/dev/null))
 programs := $(if $(wildcard daemon/main.cpp),build/kithd) $(if $(wildcard cli/main.cpp),build/kith)
@@ -126,6 +131,11 @@ sim-long: build/release/sim  ## Run the simulator for long: 10,000 seeds, then o
 	build/release/sim --quiet --level datagram --seeds 2000
 	build/release/sim --seed 1 --nodes 1000 --operations 10000 --joined
 
+.PHONY: figures
+figures: build/release/figures  ## Measure the design's figures of liveness, goals beside them: SEED=1.
+	build/release/figures detection --seed $(SEED)
+	build/release/figures composure --seed $(SEED)
+
 .PHONY: fuzz
 fuzz: $(fuzzers:%=build/fuzz/%)  ## Run every fuzzer for FUZZ_SECONDS=30.
 	@for name in $(fuzzers); do mkdir -p build/fuzz/corpus/$$name tests/fuzz/corpus/$$name; \
@@ -138,6 +148,14 @@ bench: all build/release/bench  ## Measure kith against bare SQLite and the raw 
 .PHONY: bench-snapshot
 bench-snapshot: all build/deps/test  ## Measure puts while a database of MEGABYTES=1000 is being snapshot.
 	tests/bench/snapshot.py $(MEGABYTES)
+
+.PHONY: bench-detection
+bench-detection: all build/deps/bench  ## Kill one of eight daemons KILLS=20 times, beside serf.
+	tests/bench/detection.py $(KILLS)
+
+.PHONY: test-heal
+test-heal: build/deps/test all  ## Ten daemons under load and every fault for HEAL_SECONDS=600 (needs root).
+	tests/mesh/heal_test.py $(HEAL_SECONDS)
 
 .PHONY: demo
 demo: build/deps/test all  ## Show a mesh of five daemons that loses two and keeps every value.
@@ -223,6 +241,7 @@ $(foreach flavour,$(flavours),$(foreach folder,$(folders),$(eval $(call library_
 $(eval $(call program_rules,build/kithd,release,daemon/main.cpp,$(filter-out cli,$(folders))))
 $(eval $(call program_rules,build/kith,release,cli/main.cpp,$(folders)))
 $(eval $(call program_rules,build/release/sim,release,$(sim_sources),$(core_folders),,$(test_libs)))
+$(eval $(call program_rules,build/release/figures,release,$(figures_sources),$(core_folders)))
 $(eval $(call program_rules,build/release/bench,release,$(bench_sources),$(folders)))
 $(foreach flavour,debug asan tsan,$(eval $(call program_rules,build/$(flavour)/unit_tests,$(flavour),$(unit_sources),$(folders),build/catch2_main.o,$(test_libs))))
 $(foreach flavour,debug asan tsan,$(eval $(call program_rules,build/$(flavour)/sim,$(flavour),$(sim_sources),$(core_folders),,$(test_libs))))

@@ -20,18 +20,22 @@ void Link::heard(Instant next_ping) {
 
 void Link::look(Instant now) {
   if (state_ != State::heard) return;
+  begin_asking(now);
+  was_told_to_look_ = true;
+  deadline_ = now;
+}
+
+void Link::begin_asking(Instant now) {
   state_ = State::asking;
   asked_since_ = now;
   tries_ = 0;
-  deadline_ = now;
+  was_told_to_look_ = false;
 }
 
 Link::Step Link::on_deadline(Instant now, const Times& times) {
   switch (state_) {
     case State::heard:
-      state_ = State::asking;
-      asked_since_ = now;
-      tries_ = 0;
+      begin_asking(now);
       return try_again(now, times);
     case State::asking:
       if (tries_ <= times.retries) return try_again(now, times);
@@ -48,7 +52,9 @@ Link::Step Link::on_deadline(Instant now, const Times& times) {
 
 Link::Step Link::try_again(Instant now, const Times& times) {
   tries_ += 1;
-  deadline_ = now + times.timeout;
+  const bool is_ordinary_ping = tries_ == 1 && !was_told_to_look_;
+  const bool is_last = tries_ > times.retries;
+  deadline_ = now + (is_ordinary_ping || is_last ? times.timeout : times.timeout / 2);
   return {.ping = true, .accuse = false};
 }
 

@@ -5,6 +5,9 @@
 //     ▲                                          │                                       a ping each period │
 //     └───────────────────── any authenticated packet ◄──────────────────────────────────────────────────────┘
 //
+// A ping is given the time that an answer takes. Once it was in vain, or another watcher misses the member too, tries
+// leave at twice that pace and the last one is waited for: as many packets must be lost, in less time.
+//
 // Both ends run one, and any packet satisfies both: an exchange by either is the exchange of both.
 #pragma once
 
@@ -76,6 +79,7 @@ class Link {
   };
 
   Step try_again(Instant now, const Times& times);
+  void begin_asking(Instant now);
 
   State state_ = State::heard;
   Instant deadline_;
@@ -83,6 +87,7 @@ class Link {
   std::optional<Instant> last_ping_;
   Instant asked_since_{};
   int tries_ = 0;
+  bool was_told_to_look_ = false;
   unsigned silent_periods_ = 0;
   std::vector<Try> sent_;  // since last heard, the last few
   std::uint64_t their_digest_ = 0;

@@ -82,11 +82,11 @@ std::optional<Instant> Links::next_deadline() const {
   return next;
 }
 
-// Up to a tenth early, so that links do not fall into step; and the end with the larger id as much later, or else both
-// ends would often ping at once.
+// Spread, so that links do not fall into step; and the end with the larger id so much later that a ping of the other
+// has time to arrive, or else both ends would often ping at once.
 Duration Links::next_period(const NodeId& other, crypto::Rng& rng) const {
-  const Duration earliest = self_ < other ? period_ - period_ / 10 : period_;
-  return earliest + period_ * static_cast<Duration::rep>(rng.below(100)) / 1000;
+  const Duration earliest = self_ < other ? period_ - period_ / 20 : period_ + period_ / 10;
+  return earliest + period_ * static_cast<Duration::rep>(rng.below(50)) / 1000;
 }
 
 }  // namespace kith::dht

@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 // To how many neighbours news is told unasked, and how long it waits for company before.
 constexpr std::size_t gossip_fan_out = 4;
-constexpr Duration gossip_delay = 50ms;
+constexpr Duration gossip_delay = 20ms;
 
 // Members come in bursts (a page, a healed partition): the graph is drawn once for all of them.
 constexpr Duration rewire_delay = 50ms;

@@ -99,6 +99,7 @@ class Daemon:
         self.name = name
         self.log = folder / f"{name}.log"
         self.process = None
+        self.command = [KITHD]
         self.listen = "127.0.0.1:0"
 
     @property
@@ -108,7 +109,7 @@ class Daemon:
     def spawn(self, *words):
         log = open(self.log, "ab")
         self.process = subprocess.Popen(
-            [KITHD, "--home", self.home, "--listen", self.listen, "--no-discovery",
+            [*self.command, "--home", self.home, "--listen", self.listen, "--no-discovery",
              "--set", f"node.name={self.name}", *words],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self.process
@@ -177,14 +178,16 @@ def folder():
 
 
 @contextlib.contextmanager
-def mesh(count, *words):
-    """`count` daemons, joined; all are stopped at the end, and must end well."""
+def mesh(count, *words, prepare=lambda daemon, number: None):
+    """`count` daemons, joined; all are stopped at the end, and must end well. prepare() sees each before its start."""
     daemons = []
     ended_badly = []
     with folder() as path:
         try:
             for number in range(1, count + 1):
-                daemons.append(Daemon(path, f"node{number}").start(*words))
+                daemon = Daemon(path, f"node{number}")
+                prepare(daemon, number)
+                daemons.append(daemon.start(*words))
             invite = daemons[0].ok("invite")["invite"]
             for daemon in daemons[1:]:
                 daemon.ok("join", invite=invite)

@@ -46,6 +46,10 @@ class LivenessMesh {
   // True for packets that the network drops.
   std::function<bool(std::size_t from, std::size_t to)> is_cut = [](std::size_t, std::size_t) { return false; };
 
+  // What a node that is up comes to believe, about any member.
+  std::function<void(std::size_t observer, const dht::MemberChange&)> on_change = [](std::size_t,
+                                                                                     const dht::MemberChange&) {};
+
   // After a node was changed from outside.
   void wake(std::size_t node) { wake_later(node); }
 
@@ -62,6 +66,12 @@ class LivenessMesh {
     return {now_, wall_begin_ms + static_cast<dht::WallMs>(now_.time_since_epoch().count() / 1000)};
   }
 
+  // Throws where the mesh has no such node.
+  std::size_t number_of(const dht::NodeId& node) const { return numbers_.at(node); }
+
+  // Since the beginning, as datagrams with all headers. Pings count as those of nodes that hold data.
+  std::uint64_t bytes_sent(std::size_t node) const { return nodes_[node].bytes_sent; }
+
   // Whether every node that is up, except the subject, sees it in this state.
   bool all_see(std::size_t subject, dht::MemberState state) const;
   bool views_are_equal() const;                          // of all nodes that are up
@@ -75,7 +85,7 @@ class LivenessMesh {
     std::uint64_t died = 0;       // changes to dead of members that were up
     std::size_t gossip_most = 0;  // claims in one message
     std::uint64_t stuck = 0;      // deadlines that on_deadline() did not move
-    std::uint64_t bytes = 0;      // as datagrams, with headers
+    std::uint64_t bytes = 0;      // of all nodes, as bytes_sent() counts
     std::uint64_t gossips = 0;    // messages that are gossip only
   };
   Counters counters;
@@ -90,6 +100,7 @@ class LivenessMesh {
     bool is_crashed = false;
     dht::Instant paused_until{};
     std::optional<dht::Instant> wake;
+    std::uint64_t bytes_sent = 0;
   };
   struct Event {
     std::size_t node;
@@ -101,7 +112,7 @@ class LivenessMesh {
   void wake_later(std::size_t node);
   void handle(Event event);
   void settle(std::size_t node, dht::Outputs outputs);
-  void send(std::size_t from, const dht::Send& send);
+  void send(std::size_t from, dht::Send& send);
   dht::Message page_of(std::size_t node, const dht::Message& request);
 
   Network network_;

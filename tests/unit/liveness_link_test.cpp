@@ -34,7 +34,7 @@ TEST_CASE("a link accuses after one ping and three quick tries", "[liveness]") {
   CHECK(pings_until_accusation(link) == 4);
   CHECK(link.state() == Link::State::silent);
   CHECK(link.asked_since() == t0 + 2s);
-  CHECK(link.next_deadline() == t0 + 2s + 4 * 100ms + 2s);
+  CHECK(link.next_deadline() == t0 + 2s + 3 * 100ms + 2s);
 }
 
 TEST_CASE("a packet at any moment ends the tries", "[liveness]") {
@@ -74,8 +74,32 @@ TEST_CASE("being told to look starts the tries at once, and only once", "[livene
   link.look(t0 + 1s);
   CHECK(link.next_deadline() == t0 + 1s);
   CHECK(link.on_deadline(t0 + 1s, times).ping);
-  link.look(t0 + 1s + 50ms);
-  CHECK(link.next_deadline() == t0 + 1s + 100ms);
+  link.look(t0 + 1s + 20ms);
+  CHECK(link.next_deadline() == t0 + 1s + 50ms);
+}
+
+// When each ping leaves, and when the link accuses.
+std::vector<Duration> steps_until_accusation(Link& link, Instant begin) {
+  std::vector<Duration> steps;
+  for (int step = 0; step < 100; ++step) {
+    const Instant now = link.next_deadline();
+    steps.push_back(now - begin);
+    if (link.on_deadline(now, times).accuse) break;
+  }
+  return steps;
+}
+
+TEST_CASE("the first ping and the last are given their time, the tries between leave at twice the pace", "[liveness]") {
+  Link link(t0, t0);
+  CHECK(steps_until_accusation(link, t0) == std::vector<Duration>{0ms, 100ms, 150ms, 200ms, 300ms});
+}
+
+TEST_CASE("a link that was told to look does not wait for its first ping", "[liveness]") {
+  Link link(t0, t0 + 2s);
+  link.look(t0);
+  CHECK(steps_until_accusation(link, t0) == std::vector<Duration>{0ms, 50ms, 100ms, 150ms, 250ms});
+  link.heard(t0 + 1s);
+  CHECK(steps_until_accusation(link, t0 + 1s) == std::vector<Duration>{0ms, 100ms, 150ms, 200ms, 300ms});
 }
 
 TEST_CASE("a node that slept tries again before it accuses", "[liveness]") {
