@@ -79,9 +79,11 @@ void Device::forget_own_rows() {
     after = page.next;
   } while (after);
   store_.commit();
+  store_.take_let_go();
 }
 
 void Device::go_on() {
+  for (const LetGo& what : store_.take_let_go()) surroundings().let_go(index(), what);
   if (!commit_scheduled_ && (store_.has_uncommitted() || waits_for_commit())) schedule_commit();
   arm();
 }

@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "dht/host_outputs.h"
-#include "dht/model/memory_store.h"
 #include "dht/model/mesh.h"
 #include "dht/node.h"
 #include "tests/sim/options.h"
 #include "tests/sim/queue.h"
+#include "tests/sim/watched_store.h"
 
 namespace kith::sim {
 
@@ -26,6 +26,7 @@ class Surroundings {
   virtual void carry(std::size_t from, dht::HostOutputs& bytes) = 0;
   virtual void completed(std::size_t device, dht::Completion completion) = 0;
   virtual void happened(std::size_t device, const dht::Event& event) = 0;
+  virtual void let_go(std::size_t device, const LetGo& what) = 0;
 };
 
 // Where a device stands; all of it outlives the device.
@@ -93,7 +94,7 @@ class Device {
 
   Place place_;
   crypto::Rng rng_;
-  dht::MemoryStore store_;
+  WatchedStore store_;
   std::int64_t clock_offset_ms_ = 0;
   std::vector<dht::Seed> seeds_;
   dht::Instant up_since_{};

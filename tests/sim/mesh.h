@@ -25,6 +25,7 @@ class Onlooker {
   virtual void on_message(std::size_t from, const dht::Message& message) = 0;
   virtual void on_completed(std::size_t device, dht::Completion completion) = 0;
   virtual void on_event(std::size_t device, const dht::Event& event) = 0;
+  virtual void on_let_go(std::size_t device, const LetGo& what) = 0;
 };
 
 class Mesh final : public Surroundings {
@@ -54,6 +55,7 @@ class Mesh final : public Surroundings {
   void carry(std::size_t from, dht::HostOutputs& bytes) override;
   void completed(std::size_t device, dht::Completion completion) override;
   void happened(std::size_t device, const dht::Event& event) override;
+  void let_go(std::size_t device, const LetGo& what) override { onlooker_.on_let_go(device, what); }
 
   void make_devices();
   void remember_all(Device& device);

@@ -133,9 +133,9 @@ void World::cut_power() {
 }
 
 void World::wipe_one() {
-  if (was_wiped_) return;
-  was_wiped_ = true;
+  if (wiped_) return;
   const std::size_t victim = rng_.below(mesh_.size());
+  wiped_ = victim;
   Device& device = mesh_.at(victim);
   clients_.history().forgive_wipe(victim);
   if (device.is_up()) mesh_.crash(victim);
@@ -172,7 +172,7 @@ void World::on_message(std::size_t from, const dht::Message& message) {
 // Checker 1, as early as it shows: after a crash an author's own row is at least as new as what it told the others
 // (docs/data-model.md, "Runs").
 void World::check_author_remembers(std::size_t author) {
-  if (was_wiped_ || options_.planted == Planted::forgotten_own_row) return;
+  if (wiped_ || options_.planted == Planted::forgotten_own_row) return;
   for (auto told = told_.lower_bound({author, {}}); told != told_.end() && told->first.first == author; ++told) {
     dht::Seq remembered = 0;
     for (const dht::Row& row : mesh_.at(author).store().read(told->first.second).rows) {
@@ -182,6 +182,25 @@ void World::check_author_remembers(std::size_t author) {
       findings_.add(fmt::format("device {} crashed and forgot a record that it had sent", author));
     }
   }
+}
+
+// Nothing is let go before those it is for have it: a copy before every replica has it, a delivery before its target.
+// A target may have moved on in the meantime, once the replicas of today had it.
+void World::on_let_go(std::size_t device, const LetGo& what) {
+  if (mesh_.is_liar(device) || (what.target && knows(*what.target, what))) return;
+  const auto replicas = mesh_.at(device).node().replicas_of(dht::partition_of(what.key));
+  if (std::ranges::all_of(replicas, [&](const dht::NodeId& node) { return knows(node, what); })) return;
+  findings_.add(fmt::format("device {} let go {} of a key of partition {} that {} lacks", device,
+                            what.target ? "a delivery" : "copies", dht::partition_of(what.key),
+                            what.target ? "its target" : "a replica"));
+}
+
+bool World::knows(const dht::NodeId& node, const LetGo& what) {
+  const auto device = mesh_.find(node);
+  if (!device) return false;
+  if (wiped_ == device || mesh_.is_liar(*device)) return true;  // it had them, or says so
+  const dht::Rows& rows = mesh_.at(*device).store().read(what.key).rows;
+  return std::ranges::all_of(what.records, [&](const dht::Record& record) { return is_known(rows, record); });
 }
 
 // Checker 9: no table exceeds its limit.

@@ -34,6 +34,7 @@ class World final : public Onlooker {
   void on_message(std::size_t from, const dht::Message& message) override;
   void on_completed(std::size_t device, dht::Completion completion) override;
   void on_event(std::size_t device, const dht::Event& event) override;
+  void on_let_go(std::size_t device, const LetGo& what) override;
 
   // Faults.
   void schedule_faults();
@@ -47,6 +48,7 @@ class World final : public Onlooker {
   void wipe_one();
 
   // Checkers.
+  bool knows(const dht::NodeId& node, const LetGo& what);
   void check_author_remembers(std::size_t author);
   void check_limits();
   void check_views();
@@ -65,7 +67,7 @@ class World final : public Onlooker {
   std::map<std::pair<std::size_t, dht::KeyHash>, dht::Seq> told_;  // what each author's records said, by key
   dht::Instant load_end_;
   bool is_healed_ = false;
-  bool was_wiped_ = false;
+  std::optional<std::size_t> wiped_;  // the device that lost its disk
 };
 
 }  // namespace kith::sim

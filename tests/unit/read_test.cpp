@@ -242,7 +242,7 @@ TEST_CASE("a read that widens to this node does not wait for it", "[read]") {
   Read read(terms_for(bench, 2));
   Turn turn = bench.turn();
   read.start(turn, bench.neighbours.set, bench.data_key);
-  for (const std::size_t slot : {0, 1, 2}) read.on_answer(turn, slot, answer_with(bench, {}), {});
+  for (const std::size_t slot : {0U, 1U, 2U}) read.on_answer(turn, slot, answer_with(bench, {}), {});
   CHECK_FALSE(read.take_completion(turn));
 
   read.on_answer(turn, 4, answer_with(bench, {}), {});
