@@ -117,7 +117,8 @@ bool RestoreWork::read_more() {
   job_->is_read = page->empty();
   if (page->empty()) return false;
   job_->read_to = page->back().row;
-  for (auto stored = page->rbegin(); stored != page->rend(); ++stored) job_->waiting.push_back({std::move(*stored)});
+  std::ranges::reverse(*page);  // taken from the back
+  for (auto& stored : *page) job_->waiting.push_back({std::move(stored)});
   return true;
 }
 

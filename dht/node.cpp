@@ -210,6 +210,7 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
       break;
     case Kind::dead:
       departures.on_dead(now.instant, change.node);
+      coordinator.on_owners_changed(now.instant);
       rejoin_when_alone(now, out);
       [[fallthrough]];
     case Kind::suspect:

@@ -339,8 +339,7 @@ Repair::Progress Repair::progress(const Neighbours& neighbours) const {
     if (neighbours.is_usable(peer)) peers.push_back(peer);
   }
   std::ranges::sort(peers);
-  const auto doubles = std::ranges::unique(peers);
-  peers.erase(doubles.begin(), doubles.end());
+  peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
   for (const NodeId& peer : peers) {
     if (!neighbours.is_usable(peer)) {
       progress.peers_away += 1;

@@ -46,7 +46,7 @@ Coordinator::Coordinator(QuorumDefaults defaults, DataKey data_key, Author& auth
       author_(author),
       replica_(replica),
       rng_(std::move(rng)),
-      handoff_(data_key) {}
+      handoff_(data_key, static_cast<std::size_t>(defaults.w)) {}
 
 // ---- writing
 

@@ -56,7 +56,21 @@ void Handoff::on_deadline(Turn& turn) {
   take_batch(turn);
 }
 
-// The keys of the next partition. Those on the way that belong here are passed over.
+Handoff::Task Handoff::task_for(Turn& turn, Partition partition) const {
+  const ReplicaSet& set = turn.neighbours.replica_set(partition);
+  if (!holds(set.replicas, turn.neighbours.self())) return {.targets = set.replicas, .absent = {}};
+  const auto is_usable = [&](const NodeId& node) { return turn.neighbours.is_usable(node); };
+  const auto live = static_cast<std::size_t>(std::ranges::count_if(set.replicas, is_usable));
+  const bool is_first = *std::ranges::find_if(set.replicas, is_usable) == turn.neighbours.self();
+  if (live >= std::min(copies_least_, set.replicas.size()) || !is_first) return {};
+  Task task{.targets = {}, .absent = *std::ranges::find_if_not(set.replicas, is_usable)};
+  for (const NodeId& node : set.next) {
+    if (live + task.targets.size() < copies_least_ && is_usable(node)) task.targets.push_back(node);
+  }
+  return task;
+}
+
+// The keys of the next partition that has a task. Others on the way are passed over.
 void Handoff::take_batch(Turn& turn) {
   std::optional<Partition> partition;
   bytes_held_ = 0;
@@ -66,9 +80,9 @@ void Handoff::take_batch(Turn& turn) {
     const KeyHash& key = keys[i];
     const bool is_next = partition && partition_of(key) != *partition;
     if (is_next || items_.size() == batch_keys || bytes_held_ >= batch_bytes) break;
-    const auto& replicas = turn.neighbours.replica_set(partition_of(key)).replicas;
     after_ = key;
-    if (holds(replicas, turn.neighbours.self())) continue;
+    if (!partition) task_ = task_for(turn, partition_of(key));
+    if (task_.targets.empty()) continue;
     take_key(turn, key);
     if (!items_.empty()) partition = partition_of(key);
   }
@@ -98,10 +112,9 @@ RequestTerms Handoff::terms_for(const Turn& turn, std::size_t slot) const {
 void Handoff::ask_for_digests(Turn& turn) {
   batch_number_ += 1;
   bytes_sent_ = 0;
-  const auto& replicas = turn.neighbours.replica_set(partition_of(items_.front().key)).replicas;
   const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
-  if (std::any_of(replicas.begin(), replicas.end(), is_away)) return put_off(turn.now.instant);
-  for (const NodeId& node : replicas) targets_.push_back({.node = node, .sent = {}, .records = {}});
+  if (std::ranges::any_of(task_.targets, is_away)) return put_off(turn.now.instant);
+  for (const NodeId& node : task_.targets) targets_.push_back({.node = node, .sent = {}, .records = {}});
   Fetch fetch{.form = FetchForm::digest, .keys = {}};
   for (const Item& item : items_) fetch.keys.push_back(item.key);
   for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
@@ -146,7 +159,7 @@ void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply
 // What changed since the digests were asked for, or is too large for a message, is left for another sweep.
 void Handoff::send_records(Turn& turn, std::size_t slot, const std::vector<std::size_t>& differing) {
   Target& target = targets_[slot];
-  Store store{.purpose = StorePurpose::repair, .records = {}};
+  Store store{.purpose = StorePurpose::repair, .records = {}, .hint = task_.absent};
   std::size_t bytes = 0;
   for (const std::size_t i : differing) {
     const KeyRows& held = turn.store.read(items_[i].key);
@@ -184,7 +197,7 @@ void Handoff::take_verdicts(Turn& turn, std::size_t slot, const StoreReply& repl
 void Handoff::finish_target(Turn& turn, std::size_t slot) {
   targets_[slot].is_done = true;
   if (!std::all_of(targets_.begin(), targets_.end(), [](const Target& target) { return target.is_done; })) return;
-  drop_confirmed(turn);
+  settle_confirmed(turn);
   items_.clear();
   targets_.clear();
   const auto pause = std::chrono::duration<double>(static_cast<double>(bytes_sent_) / bytes_per_second);
@@ -192,22 +205,29 @@ void Handoff::finish_target(Turn& turn, std::size_t slot) {
   next_step_ = std::max(next_step_.value_or(next), next);
 }
 
-// The author's own row stays: it is kept as its author's, not as a copy.
-void Handoff::drop_confirmed(Turn& turn) {
+void Handoff::settle_confirmed(Turn& turn) {
   for (const Item& item : items_) {
     const KeyRows& held = turn.store.read(item.key);
     const bool is_as_it_was = !held.is_unread && !held.is_damaged && digest_of(held.rows, data_key_) == item.digest;
-    const auto& replicas = turn.neighbours.replica_set(partition_of(item.key)).replicas;
     const bool is_confirmed = item.confirmations == targets_.size() && is_as_it_was;
     is_complete_ = is_complete_ && is_confirmed;
-    if (!is_confirmed || !std::ranges::equal(replicas, targets_, {}, {}, &Target::node)) continue;
-    Rows own;
-    for (const Row& row : held.rows) {
-      if (row.is_own) own.push_back({.record = row.record, .is_own = true, .is_replica = false});
+    if (!is_confirmed) continue;
+    if (task_.absent) {
+      counters_.keys_spared += 1;
+    } else if (task_for(turn, partition_of(item.key)).targets == task_.targets) {
+      drop(turn, item);
     }
-    turn.store.replace(item.key, std::move(own));
-    counters_.keys_dropped += 1;
   }
+}
+
+// The author's own row stays: it is kept as its author's, not as a copy.
+void Handoff::drop(Turn& turn, const Item& item) {
+  Rows own;
+  for (const Row& row : turn.store.read(item.key).rows) {
+    if (row.is_own) own.push_back({.record = row.record, .is_own = true, .is_replica = false});
+  }
+  turn.store.replace(item.key, std::move(own));
+  counters_.keys_dropped += 1;
 }
 
 void Handoff::finish_sweep(Instant now) {

@@ -3,6 +3,9 @@
 // between. They go to the N replicas of today, and none is dropped before each of these has confirmed, record by
 // record, that it holds it or one that supersedes it (overlay design; Riak calls it ownership handoff).
 //
+// And spare copies: where so many replicas of a partition are away that fewer than W are left, the first that is left
+// has the next closest nodes hold copies until they are back (replication design, "Dead").
+//
 //   idle ──members changed, or 10 min──► sweeping: next partition held but not owned ──► asking its N replicas for
 //   digests
 //                                            ▲                                              │ equal: confirmed
@@ -24,9 +27,10 @@ namespace kith::dht {
 
 class Handoff {
  public:
-  explicit Handoff(DataKey data_key) : data_key_(data_key) {}
+  // `copies_least`: W, below which spare copies are made.
+  Handoff(DataKey data_key, std::size_t copies_least) : data_key_(data_key), copies_least_(copies_least) {}
 
-  // What belongs here may be different now.
+  // What belongs here may be different now, or a replica is dead.
   void on_owners_changed(Instant now);
 
   // A copy was taken for somebody else.
@@ -39,6 +43,7 @@ class Handoff {
 
   struct Counters {
     std::uint64_t keys_dropped = 0;  // every replica had confirmed
+    std::uint64_t keys_spared = 0;   // the next closest nodes hold copies
     std::uint64_t records_sent = 0;
   };
   const Counters& counters() const { return counters_; }
@@ -57,6 +62,13 @@ class Handoff {
     bool is_done = false;
   };
 
+  // Who is to confirm the keys of a partition; nobody where all is as it should be.
+  struct Task {
+    std::vector<NodeId> targets;
+    std::optional<NodeId> absent;  // spare copies are to be made, in place of this replica first of all
+  };
+
+  Task task_for(Turn& turn, Partition partition) const;
   void take_batch(Turn& turn);
   void take_key(Turn& turn, const KeyHash& key);
   void ask_for_digests(Turn& turn);
@@ -65,15 +77,18 @@ class Handoff {
   void take_verdicts(Turn& turn, std::size_t slot, const StoreReply& reply);
   void put_off(Instant now);
   void finish_target(Turn& turn, std::size_t slot);
-  void drop_confirmed(Turn& turn);
+  void settle_confirmed(Turn& turn);
+  void drop(Turn& turn, const Item& item);
   void finish_sweep(Instant now);
   RequestTerms terms_for(const Turn& turn, std::size_t slot) const;
 
   DataKey data_key_;
+  std::size_t copies_least_;
   std::optional<Instant> next_step_;
   std::optional<KeyHash> after_;  // how far the sweep is
   bool is_complete_ = true;       // nothing that this sweep met had to be left for the next
   std::uint64_t batch_number_ = 0;
+  Task task_;  // of the batch
   std::vector<Item> items_;
   std::vector<Target> targets_;
   std::size_t bytes_held_ = 0;  // in it

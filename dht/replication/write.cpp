@@ -82,7 +82,17 @@ void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
                                   !answer.seen.covers(terms_.record.tag(), terms_.record.seq());
   if (contradicts_itself) return give_up_on(turn, slot, State::silent);
   target.state = State::stored;
-  if (target.is_in_outbox) turn.store.outbox_remove(terms_.record.key_hash(), target.node);
+  if (target.is_in_outbox && is_all_there_is(turn)) turn.store.outbox_remove(terms_.record.key_hash(), target.node);
+}
+
+// The row in the outbox stands for all that is held here of the key: a copy that was taken for the same replica may be
+// another author's.
+bool Write::is_all_there_is(Turn& turn) const {
+  const KeyRows& held = turn.store.read(terms_.record.key_hash());
+  const auto is_covered = [&](const Row& row) {
+    return row.record == terms_.record || terms_.record.context_at(row.record.tag()) >= row.record.seq();
+  };
+  return !held.is_unread && std::ranges::all_of(held.rows, is_covered);
 }
 
 void Write::on_refusal(Turn& turn, std::size_t slot, ErrorCode reason) {

@@ -65,6 +65,7 @@ class Write {
   void ask(Turn& turn, std::size_t slot);
   void expect_own_commit(Turn& turn, std::size_t slot);
   void note_in_outbox(Turn& turn, Target& target) const;
+  bool is_all_there_is(Turn& turn) const;
   void add_stand_in(Turn& turn, NodeId replica);
   void on_refusal(Turn& turn, std::size_t slot, ErrorCode reason);
   void give_up_on(Turn& turn, std::size_t slot, State state);

@@ -20,8 +20,11 @@ const StoreAnswer refused{.status = StoreStatus::refused, .reason = ErrorCode::q
 
 // A node that holds a record of somebody else's and is not among its replicas, 2 and 3; at the start of its sweep.
 struct Holder {
-  Holder() {
-    bench.neighbours.set = {{node(2), node(3)}, {}};
+  Holder() : Holder(ReplicaSet{{node(2), node(3)}, {}}, {}) {}
+  // While these are away.
+  Holder(const ReplicaSet& set, const std::unordered_set<NodeId>& away) {
+    bench.neighbours.set = set;
+    bench.neighbours.away = away;
     Bench author(9);
     Rows rows;
     merge_record(rows, author.write_own(key, "teal"));
@@ -66,7 +69,7 @@ struct Holder {
   bool holds_copy() { return !bench.store.read(hash_key(key)).rows.empty(); }
 
   Bench bench;
-  Handoff handoff{bench.data_key};
+  Handoff handoff{bench.data_key, 2};
   RowsDigest digest{};
 };
 
@@ -141,6 +144,36 @@ TEST_CASE("a copy is kept while one of its replicas is away", "[handoff]") {
   for (const RequestOwner& owner : holder.bench.requests.abandon(node(3))) holder.handoff.on_silence(turn, owner);
   for (int i = 0; i < 10; ++i) holder.wait();
   CHECK(holder.holds_copy());
+}
+
+TEST_CASE("where fewer than W replicas are left, the next closest node is given copies to keep", "[handoff]") {
+  Holder last({{node(2), node(1), node(3)}, {node(4), node(5)}}, {node(2), node(3)});
+  CHECK(last.bench.sent_to(node(5)).empty());
+  last.lack(4);
+  CHECK(last.records_sent_to(4).size() == 1);
+  const auto store = std::get<Store>(last.bench.sent_to(node(4)).back().message.body);
+  CHECK(store.hint == node(2));  // whose copy this one is to become
+  last.reply(4, StoreReply{{stored}});
+  CHECK(last.holds_copy());
+  CHECK(last.handoff.counters().keys_spared == 1);
+  CHECK(last.handoff.counters().keys_dropped == 0);
+}
+
+TEST_CASE("a spare copy that its holder refused is tried again", "[handoff]") {
+  Holder last({{node(2), node(1), node(3)}, {node(4)}}, {node(2), node(3)});
+  last.lack(4);
+  last.reply(4, StoreReply{{refused}});
+  CHECK(last.handoff.counters().keys_spared == 0);
+  last.sweep_again();
+  CHECK(last.bench.sent_to(node(4)).size() == 1);
+}
+
+TEST_CASE("of several replicas that are left the first alone makes spare copies, and none where W are left",
+          "[handoff]") {
+  Holder second({{node(2), node(1), node(3)}, {node(4)}}, {node(3)});
+  CHECK(second.bench.out.sends.empty());
+  Holder first({{node(1), node(2), node(3)}, {node(4)}}, {node(3)});
+  CHECK(first.bench.out.sends.empty());
 }
 
 TEST_CASE("an author keeps its own row when its copy has gone", "[handoff]") {

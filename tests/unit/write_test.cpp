@@ -103,6 +103,26 @@ TEST_CASE("a replica that stays silent is stood in for after a moment's patience
   CHECK(std::get<Receipt>(completion->outcome).hints == 1);
 }
 
+// Seed 121: the copy was a hint that had counted towards W.
+TEST_CASE("a late copy leaves in the outbox what another author's copy waits for", "[write]") {
+  const bool has_other = GENERATE(false, true);
+  Bench bench;
+  Bench author(9);
+  Write write(terms_for(bench, 3));
+  Rows rows = bench.store.read(hash_key(key)).rows;
+  if (has_other) merge_record(rows, author.write_own(key, "red"));
+  bench.store.replace(hash_key(key), rows);
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  write.on_answer(turn, 0, stored);
+  bench.now.instant += 500ms;
+  Turn later = bench.turn();
+  write.on_deadline(later);
+  REQUIRE(bench.store.outbox_for(node(3), 10).size() == 1);
+  write.on_answer(later, 2, stored);
+  CHECK(bench.store.outbox_for(node(3), 10).size() == (has_other ? 1 : 0));
+}
+
 TEST_CASE("a write that misses W by its deadline says how far it came and stays in the outbox", "[write]") {
   Bench bench;
   bench.neighbours.set.next.clear();
