@@ -83,7 +83,9 @@ sim_sources := $(wildcard tests/sim/*.cpp)
 bench_sources := $(wildcard tests/bench/*.cpp)
 figures_sources := $(wildcard tests/figures/*.cpp) tests/support/liveness_mesh.cpp
 fuzzers := $(patsubst tests/fuzz/%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
-script_tests := $(sort $(shell find tests/tools tests/mesh -maxdepth 1 -name '[!_]*.[ps][yh]' -perm -u+x 2>/dev/null))
+long_tests := tests/mesh/heal_test.py
+script_tests := $(filter-out $(long_tests),\
+  $(sort $(shell find tests/tools tests/mesh -maxdepth 1 -name '[!_]*.[ps][yh]' -perm -u+x 2>/dev/null)))
 programs := $(if $(wildcard daemon/main.cpp),build/kithd) $(if $(wildcard cli/main.cpp),build/kith)
 our_code := $(shell find $(wildcard $(folders)) include tests examples -name '*.cpp' -o -name '*.h' 2>/dev/null)
 

@@ -38,7 +38,7 @@ void Links::look(Instant now, const NodeId& node, Reason reason) {
   it->second.link.look(now);
 }
 
-void Links::heard(Instant now, const NodeId& node, crypto::Rng& rng) {
+void Links::heard(Instant now, const NodeId& node, Packet packet, crypto::Rng& rng) {
   const auto known = watched_.find(node);
   if (known == watched_.end()) return;
   if (known->second.reason != Reason::neighbour) {
@@ -46,6 +46,7 @@ void Links::heard(Instant now, const NodeId& node, crypto::Rng& rng) {
     return;
   }
   Link& link = known->second.link;
+  if (packet == Packet::news && link.state() == Link::State::heard) return;
   const Instant measure =
       link.last_ping() ? *link.last_ping() + periods_between_measurements * period_ : link.next_deadline();
   const Instant exchange = link.last_exchange() + periods_between_exchanges * period_;
@@ -85,7 +86,7 @@ std::optional<Instant> Links::next_deadline() const {
 // Spread, so that links do not fall into step; and the end with the larger id so much later that a ping of the other
 // has time to arrive, or else both ends would often ping at once.
 Duration Links::next_period(const NodeId& other, crypto::Rng& rng) const {
-  const Duration earliest = self_ < other ? period_ - period_ / 20 : period_ + period_ / 10;
+  const Duration earliest = self_ < other ? period_ : period_ + period_ * 15 / 100;
   return earliest + period_ * static_cast<Duration::rep>(rng.below(50)) / 1000;
 }
 

@@ -36,7 +36,10 @@ class Links {
   // Tries this member at once. Where it is no neighbour a short link is made, up to limits::links_extra_max.
   void look(Instant now, const NodeId& node, Reason reason);
 
-  void heard(Instant now, const NodeId& node, crypto::Rng& rng);
+  // What kind of packet was heard. News goes to several neighbours at once: if it put off their next pings, all
+  // watchers of a node would fall into step, and after a crash they would look for it at one and the same late moment.
+  enum class Packet : std::uint8_t { news, other };
+  void heard(Instant now, const NodeId& node, Packet packet, crypto::Rng& rng);
   void drop(const NodeId& node) { watched_.erase(node); }
   void start_over(Instant now);
 

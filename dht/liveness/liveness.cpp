@@ -97,7 +97,9 @@ void Liveness::replace_self(Now now, Contact self) {
 
 void Liveness::receive(Now now, const NodeId& from, const Message& message, Outputs& out) {
   if (is_self(from)) return;
-  if (proves_life(from, message.body)) hear(now, from, out);
+  const bool is_news = std::holds_alternative<Gossip>(message.body);
+  const auto packet = is_news ? Links::Packet::news : Links::Packet::other;
+  if (proves_life(from, message.body)) hear(now, from, packet, out);
   const Teller teller{.node = from, .route = Route::gossip, .asks_about = asked_about(message.body)};
   const std::size_t claims = std::min(message.gossip.size(), limits::gossip_updates_per_message);
   for (std::size_t i = 0; i < claims; ++i) take_claim(now, teller, message.gossip[i], out);
@@ -122,11 +124,11 @@ bool Liveness::proves_life(const NodeId& from, const Body& body) {
   return true;
 }
 
-void Liveness::hear(Now now, const NodeId& from, Outputs& out) {
+void Liveness::hear(Now now, const NodeId& from, Links::Packet packet, Outputs& out) {
   MemberList::Entry* entry = members_.find(from);
   if (entry == nullptr) return;
   entry->member.last_heard = now.instant;
-  links_.heard(now.instant, from, rng_);
+  links_.heard(now.instant, from, packet, rng_);
   verdicts_.heard(from);
   if (entry->member.state != MemberState::alive) {
     if (entry->member.state == MemberState::dead) rewire_soon(now);
@@ -271,10 +273,10 @@ void Liveness::measured(const NodeId& node, Duration round_trip) {
 void Liveness::on_deadline(Now now, Outputs& out) {
   forgive_sleep(now);
   if (is_due(rewire_at_, now)) rewire(now);
+  bury(now);
   tend_links(now, out);
   ask_watchers(now, out);
   judge(now);
-  bury(now);
   if (is_due(refutation_.next_deadline(), now)) refute(now);
   if (is_due(call_the_dead_at_, now)) call_the_dead(now, out);
   reconciliation_.on_deadline(now.instant, rng_, out);
@@ -342,6 +344,7 @@ void Liveness::accuse(Now now, const NodeId& node) {
 
 // A probe carries our accusation, so that whoever is asked looks at once and counts us.
 void Liveness::ask_watchers(Now now, Outputs& out) {
+  if (!is_due(verdicts_.next_deadline(), now)) return;
   const Inquiry::Times times{.timeout = slowest_timeout(), .retries = timing_.retries};
   for (const Verdicts::Question& question : verdicts_.on_deadline(now.instant, times)) {
     Message message = message_with(Probe{.node = question.target}, rng_.u64());
@@ -375,17 +378,6 @@ void Liveness::suspect(Now now, const Verdicts::Verdict& verdict) {
     verdicts_.accuse(now.instant, accusation, Suspicion::Report::first_hand, members_);
     gossip_.push(now.instant, accusation_by(self().id, entry->member));
   }
-}
-
-void Liveness::bury(Now now) {
-  for (const NodeId& node : verdicts_.dead(now.instant)) die(now, node);
-}
-
-void Liveness::die(Now now, const NodeId& node) {
-  members_.set_state(node, MemberState::dead);
-  verdicts_.forget(node);
-  gossip_.forget(node);
-  rewire_soon(now);
 }
 
 void Liveness::rewire_soon(Now now) {

@@ -114,7 +114,7 @@ class Liveness {
 
   // A packet from the member itself.
   bool proves_life(const NodeId& from, const Body& body);
-  void hear(Now now, const NodeId& from, Outputs& out);
+  void hear(Now now, const NodeId& from, Links::Packet packet, Outputs& out);
   void tell_dispute(Now now, MemberList::Entry& entry, Outputs& out);
 
   // Claims. Each returns whether it was news.

@@ -96,6 +96,28 @@ bool Liveness::take_death(Now now, const Teller& teller, const MemberUpdate& cla
   return false;
 }
 
+// The link of a watcher has been silent all the time. Whoever is none was only told of the suspicion, and the
+// refutation may have missed it: it tries the member itself, unless so many are dying that there are no links to try
+// them with.
+void Liveness::bury(Now now) {
+  for (const NodeId& node : verdicts_.dead(now.instant)) {
+    links_.look(now.instant, node, Links::Reason::said_dead);
+    const Links::Watched* watched = links_.find(node);
+    if (watched != nullptr && watched->link.state() != Link::State::silent) {
+      verdicts_.postpone(node, timing_.period);
+    } else {
+      die(now, node);
+    }
+  }
+}
+
+void Liveness::die(Now now, const NodeId& node) {
+  members_.set_state(node, MemberState::dead);
+  verdicts_.forget(node);
+  gossip_.forget(node);
+  rewire_soon(now);
+}
+
 std::optional<Contact> Liveness::verified_contact(const MemberUpdate& claim) const {
   std::optional<Contact> contact = read_contact(claim.contact, signatures_);
   if (!contact || contact->id != claim.node || contact->incarnation != claim.incarnation) return std::nullopt;
@@ -112,7 +134,8 @@ MemberList::Renewal Liveness::accept(Now now, const Contact& contact, MemberStat
   if (renewal == Renewal::full || renewal == Renewal::stale) return renewal;
   verdicts_.forget(contact.id);
   if (!was_living) rewire_soon(now);
-  if (auto* watched = links_.find(contact.id); watched != nullptr && watched->link.state() == Link::State::silent) {
+  // What was asked of an earlier life, or before it refuted, and not answered, is asked again.
+  if (auto* watched = links_.find(contact.id); watched != nullptr && watched->link.state() != Link::State::heard) {
     watched->link.heard(now.instant);
     watched->link.look(now.instant);
   }

@@ -9,8 +9,8 @@ namespace {
 using namespace std::chrono_literals;
 using dht::MemberChange;
 
-constexpr dht::Duration pause_least = 2s;
-constexpr dht::Duration pause_spread = 4s;
+constexpr dht::Duration pause_least = 1s;
+constexpr dht::Duration pause_spread = 3s;
 constexpr dht::Duration down_time = 1min;
 
 bool is_later(dht::Duration reached) { return reached == dht::Duration::zero(); }

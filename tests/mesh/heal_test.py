@@ -6,8 +6,8 @@ after the last fault all replicas are equal.
   tests/mesh/heal_test.py [SECONDS]
 
 N=3, W=2. Every 20 s three random daemons are killed with SIGKILL, and started again 5 s later; one of them loses its
-database; and a partition parts the mesh five to five for a minute. 600 seconds is the full length (make test-heal), in
-less all of it happens in shorter time.
+database; and a partition parts the mesh five to five for a minute. 600 seconds is the full length; in less, all of it
+happens in shorter time.
 """
 
 import collections
@@ -23,7 +23,7 @@ from _mesh import check, mesh, run_tests, wait_for
 from _network import network
 from _workload import Writer, complaints, stop, value_of
 
-SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 12
+SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 600
 SEED = 20261121
 NODES, COPIES = 10, 3
 KILL_EVERY = min(20, SECONDS / 3)
@@ -59,21 +59,28 @@ def lose_database(daemon):
         file.unlink()
 
 
+def repair_bytes(daemon):
+    """What its repair has sent since it started."""
+    return daemon.ok("repair")["bytes_sent"]
+
+
 class Faults:
     """What befalls the mesh, by the clock."""
 
     def __init__(self, daemons, net, dice):
         self.daemons, self.net, self.dice = daemons, net, dice
-        self.kills = 0
+        self.kills = self.repair_bytes = 0
         self.plan = []  # (when, what), in order
 
     def schedule(self):
-        """All of it within SECONDS: the partition in the middle, the loss of a database in the first third."""
-        kill_times = [KILL_EVERY * (i + 0.25) for i in range(int((SECONDS - DOWN_SECONDS) / KILL_EVERY))]
-        for number, when in enumerate(kill_times):
+        """All of it within SECONDS, and the last start at the end: the partition in the middle, the loss of a database
+        in the first third."""
+        rounds = int((SECONDS - DOWN_SECONDS) / KILL_EVERY) + 1
+        for number in range(rounds):
+            when = SECONDS - DOWN_SECONDS - KILL_EVERY * (rounds - 1 - number)
             victims = self.dice.sample(self.daemons, NODES // 3)
             self.plan.append((when, lambda victims=victims: self.kill(victims)))
-            if number == len(kill_times) // 3:
+            if number == rounds // 3:
                 self.plan.append((when + DOWN_SECONDS / 2, lambda loser=victims[0]: lose_database(loser)))
             self.plan.append((when + DOWN_SECONDS, lambda victims=victims: self.start(victims)))
         middle = SECONDS / 2
@@ -90,6 +97,7 @@ class Faults:
 
     def kill(self, victims):
         for victim in victims:
+            self.repair_bytes += repair_bytes(victim)
             victim.kill()
             self.kills += 1
 
@@ -147,12 +155,12 @@ def check_equal_on_disk(daemons):
     return len(held)
 
 
-def describe(writers, faults, took, keys, sent):
+def describe(writers, faults, took, keys):
     written, failed = sum(w.acknowledged for w in writers), sum(w.failures for w in writers)
     print(f"   {SECONDS} s: {faults.kills} kills, one database lost, {PARTITION_SECONDS:.0f} s parted; "
           f"{written} writes acknowledged, {failed} not\n"
           f"   {keys} keys of {VALUE_BYTES} bytes, {COPIES} copies each; equal {took:.1f} s after the last fault; "
-          f"{sent / 1e6:.1f} MB sent by repair since the daemons' last starts", flush=True)
+          f"repair sent {faults.repair_bytes / 1e6:.1f} MB, of at most 4 MiB/s a daemon", flush=True)
 
 
 def a_mesh_that_suffers_every_fault_at_once_loses_nothing_and_heals():
@@ -170,10 +178,10 @@ def a_mesh_that_suffers_every_fault_at_once_loses_nothing_and_heals():
         finally:
             stop(writers)
         took = seconds_until_equal(daemons)
-        sent = sum(daemon.ok("repair")["bytes_sent"] for daemon in daemons)
+        faults.repair_bytes += sum(map(repair_bytes, daemons))
         reader = dice.choice(daemons)
         wrong, missing = complaints(writers, reader), still_values_missing(reader)
-        describe(writers, faults, took, check_equal_on_disk(daemons), sent)
+        describe(writers, faults, took, check_equal_on_disk(daemons))
         check(not wrong, f"{len(wrong)} keys are wrong: " + "; ".join(wrong[:5]))
         check(missing == 0, f"{missing} of the values that nobody touched are gone")
         check(took <= EQUAL_WITHIN, f"replicas were equal only after {took:.1f} s")

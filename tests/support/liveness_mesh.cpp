@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "dht/model/limits.h"
+#include "dht/liveness/member_page.h"
 #include "dht/wire.h"
 
 namespace kith::tests {
@@ -162,23 +162,9 @@ void LivenessMesh::deliver(std::size_t from, std::size_t to, const dht::Message&
 }
 
 dht::Message LivenessMesh::page_of(std::size_t node, const dht::Message& request) {
-  std::map<dht::NodeId, dht::MemberUpdate> all;
-  all.emplace(id(node), dht::alive_claim(at(node).self()));
-  for (const dht::Member* member : at(node).members()) {
-    dht::MemberUpdate claim = dht::alive_claim(member->contact);
-    claim.state = member->state;
-    all.emplace(claim.node, std::move(claim));
-  }
-  dht::MembersReply reply;
-  for (auto it = all.upper_bound(std::get<dht::Members>(request.body).after); it != all.end(); ++it) {
-    reply.members.push_back(it->second);
-    if (reply.members.size() < dht::limits::members_per_page) continue;
-    if (std::next(it) != all.end()) reply.next = it->first;
-    break;
-  }
   dht::Message message;
   message.request_id = request.request_id;
-  message.body = std::move(reply);
+  message.body = dht::member_page(at(node), std::get<dht::Members>(request.body).after);
   return message;
 }
 

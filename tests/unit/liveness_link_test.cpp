@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "dht/liveness/inquiry.h"
+#include "dht/liveness/links.h"
 #include "dht/liveness/local_health.h"
 #include "dht/liveness/round_trip.h"
 #include "tests/support/contacts.h"
@@ -117,6 +118,24 @@ TEST_CASE("a round trip is measured on the very ping that is answered", "[livene
   CHECK(link.answered(t0 + 130ms, 7) == Duration(130ms));
   CHECK(link.answered(t0 + 130ms, 8) == Duration(30ms));
   CHECK_FALSE(link.answered(t0 + 130ms, 9));
+}
+
+TEST_CASE("news proves life, and does not put off the next ping", "[liveness]") {
+  crypto::Rng rng(crypto::ByteArray<32>{});
+  const std::vector<NodeId> neighbours{numbered_node(1)};
+  Links links(numbered_node(0), 2s);
+  links.rewire(t0, neighbours, rng);
+  links.find(neighbours[0])->link.pinged(t0, 1);
+  links.heard(t0, neighbours[0], Links::Packet::other, rng);
+  const auto due = links.next_deadline();
+  links.heard(t0 + 1s, neighbours[0], Links::Packet::news, rng);
+  CHECK(links.next_deadline() == due);
+  links.heard(t0 + 1s, neighbours[0], Links::Packet::other, rng);
+  CHECK(*links.next_deadline() > *due);
+  links.look(t0 + 2s, neighbours[0], Links::Reason::neighbour);
+  links.heard(t0 + 2s, neighbours[0], Links::Packet::news, rng);
+  CHECK(links.find(neighbours[0])->link.state() == Link::State::heard);
+  CHECK(*links.next_deadline() > t0 + 3s);
 }
 
 TEST_CASE("digests differ steadily only when neither side has changed", "[liveness]") {

@@ -166,6 +166,66 @@ TEST_CASE("a node that restarts is alive at once, with its new incarnation", "[l
   CHECK(mesh.at(0).find(mesh.id(3))->incarnation > before);
 }
 
+TEST_CASE("who was only told of a suspicion tries the member before it holds it dead", "[liveness]") {
+  LivenessMesh mesh(20, 32);
+  settle(mesh, 32);
+  std::array<int, 20> talks{};  // of node 0 to each
+  mesh.is_cut = [&](std::size_t from, std::size_t to) { return from == 0 && ++talks[to] < 0; };
+  mesh.run(10s);
+  const std::size_t stranger =
+      static_cast<std::size_t>(std::ranges::find(talks.begin() + 1, talks.end(), 0) - talks.begin());
+  REQUIRE(stranger < 20);
+  Message told;
+  told.body = Gossip{};
+  for (const std::size_t accuser : {stranger % 19 + 1, (stranger + 1) % 19 + 1}) {
+    told.gossip.push_back({.node = mesh.id(stranger),
+                           .state = MemberState::suspect,
+                           .incarnation = mesh.contact(stranger).incarnation,
+                           .accuser = mesh.id(accuser),
+                           .contact = {}});
+  }
+  // From here on by hand: everybody but the stranger goes on talking to node 0, and nobody tells it of a refutation.
+  Now now = mesh.now();
+  Outputs out;
+  mesh.at(0).receive(now, mesh.id((stranger + 2) % 19 + 1), told, out);
+  REQUIRE(mesh.state_at(0, stranger) == MemberState::suspect);
+  const auto is_tried = [&] {
+    return std::ranges::any_of(out.sends, [&](const Send& send) { return send.to == mesh.id(stranger); });
+  };
+  for (int step = 0; step < 120 && !is_tried(); ++step) {
+    now.instant += 100ms;
+    for (std::size_t other = 1; other < 20; ++other) {
+      Message word;
+      word.body = Gossip{};
+      if (other != stranger) mesh.at(0).receive(now, mesh.id(other), word, out);
+    }
+    if (*mesh.at(0).next_deadline() <= now.instant) mesh.at(0).on_deadline(now, out);
+  }
+  CHECK(is_tried());
+  CHECK(mesh.state_at(0, stranger) == MemberState::suspect);
+}
+
+TEST_CASE("silence that began in an earlier life is not held against the next", "[liveness]") {
+  const auto mesh_of_one_and_a_crashed = [] {
+    auto mesh = std::make_unique<LivenessMesh>(2, 31);
+    mesh->introduce_all();
+    mesh->run(5s);
+    mesh->crash(1);
+    return mesh;
+  };
+  const auto is_suspect = [](const auto& mesh) { return mesh->state_at(0, 1) == MemberState::suspect; };
+  const auto undisturbed = mesh_of_one_and_a_crashed();
+  const Duration until_suspect = undisturbed->run_until([&] { return is_suspect(undisturbed); }, 5s);
+  const auto mesh = mesh_of_one_and_a_crashed();
+  mesh->run(until_suspect - 50ms);
+  mesh->is_cut = [](std::size_t, std::size_t) { return true; };
+  mesh->restart(1);
+  mesh->introduce(1, 0);
+  mesh->run(150ms);
+  CHECK(mesh->state_at(0, 1) == MemberState::alive);
+  CHECK(mesh->run_until([&] { return is_suspect(mesh); }, 5s) < 1s);
+}
+
 TEST_CASE("a newcomer that presents itself to one is known to all", "[liveness]") {
   LivenessMesh mesh(30, 21);
   for (std::size_t node = 0; node < 29; ++node) {
