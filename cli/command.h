@@ -82,6 +82,11 @@ struct RepairCommand {
   std::optional<std::uint64_t> wait_ms;  // without: a terminal looks on, a script is told once
 };
 
+struct LeaveCommand {
+  bool is_cancel = false;
+  std::optional<std::uint64_t> wait_ms;
+};
+
 Exit put(const Common& common, const PutCommand& command);
 Exit get(const Common& common, const GetCommand& command);
 Exit del(const Common& common, const DelCommand& command);
@@ -99,6 +104,7 @@ Exit stop(const Common& common);
 Exit snapshot(const Common& common, const std::string& file);
 Exit restore(const Common& common, const RestoreCommand& command);
 Exit repair(const Common& common, const RepairCommand& command);
+Exit leave(const Common& common, const LeaveCommand& command);
 Exit testnet(const TestnetCommand& command);
 
 // The terms as params of the socket's methods; how many fields they add.

@@ -53,7 +53,7 @@ Finding on_members(const RpcValue& members) {
   std::uint64_t alive = 0;
   std::string silent;
   members.for_each([&](const RpcValue& member) {
-    if (member["self"].boolean().value_or(false)) return;
+    if (member["self"].boolean().value_or(false) || text(member["state"]) == "left") return;
     others += 1;
     if (text(member["state"]) == "alive") {
       alive += 1;

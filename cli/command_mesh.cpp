@@ -57,6 +57,9 @@ Exit status(const Common& common) {
   fmt::print("partitions  {} held: {} whole, {} under-replicated, {} in repair\n", grouped(number(partitions["held"])),
              grouped(number(partitions["whole"])), grouped(number(partitions["under_replicated"])),
              grouped(number(partitions["repairing"])));
+  if (answer["leaving"].boolean().value_or(false)) {
+    fmt::print("leaving     this device hands over what it holds: look on with `kith leave`\n");
+  }
   fmt::print("waiting     {} in the outbox, {} hints\n", grouped(number(answer["outbox"])),
              grouped(number(answer["hints"])));
   return Exit::done;

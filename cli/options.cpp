@@ -31,7 +31,8 @@ struct CommandLine {
   std::string snapshot_file;
   RestoreCommand restore;
   RepairCommand repair;
-  std::string repair_wait;
+  LeaveCommand leave;
+  std::string time_to_wait;
   std::string ttl;
   std::function<Exit()> chosen;
 };
@@ -159,7 +160,7 @@ void add_repair(CLI::App& app, CommandLine& line) {
   CLI::App* verb =
       app.add_subcommand("repair", "whether this device and the others hold the same, and how far they are");
   verb->add_flag("--now", line.repair.is_now, "compare with everybody at once, instead of in turn");
-  verb->add_option("--wait", line.repair_wait,
+  verb->add_option("--wait", line.time_to_wait,
                    "until all is equal, at most so long: 90s, 10m, 24h; exit code 4 if not");
   verb->footer(
       "Examples:\n"
@@ -167,8 +168,24 @@ void add_repair(CLI::App& app, CommandLine& line) {
       "  kith repair --now --wait 60s     compare now; 0 when all is equal, 4 after a minute\n"
       "  kith --json repair               the figures for a script");
   verb->callback([&line] {
-    if (!line.repair_wait.empty()) line.repair.wait_ms = milliseconds_of(line.repair_wait);
+    if (!line.time_to_wait.empty()) line.repair.wait_ms = milliseconds_of(line.time_to_wait);
     line.chosen = [&line] { return repair(line.common, line.repair); };
+  });
+}
+
+void add_leave(CLI::App& app, CommandLine& line) {
+  CLI::App* verb = app.add_subcommand("leave", "hand over what this device holds, and leave the mesh for good");
+  verb->add_flag("--cancel", line.leave.is_cancel, "take it back: this device stays, and is filled again");
+  verb->add_option("--wait", line.time_to_wait,
+                   "look on at most so long: 90s, 10m, 24h; exit code 4 if it is not over");
+  verb->footer(
+      "Examples:\n"
+      "  kith leave              looks on until it is over; Ctrl-C ends the looking on, not the leaving\n"
+      "  kith leave --wait 10m   for scripts: 0 when this device has left, 4 where it is still handing over\n"
+      "  kith leave --cancel     stays");
+  verb->callback([&line] {
+    if (!line.time_to_wait.empty()) line.leave.wait_ms = milliseconds_of(line.time_to_wait);
+    line.chosen = [&line] { return leave(line.common, line.leave); };
   });
 }
 
@@ -194,6 +211,7 @@ void build(CLI::App& app, CommandLine& line) {
   add_mesh(app, line);
   add_snapshots(app, line);
   add_repair(app, line);
+  add_leave(app, line);
   add_testnet(app, line);
 }
 

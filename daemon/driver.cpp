@@ -108,6 +108,7 @@ int Driver::run() {
 dht::Status Driver::end() {
   dht::Status closed = dht::Done{};
   if (home_) closed = home_->database().close();
+  if (has_left_) home_->forget_run();
   close();
   uv_run(&loop_, UV_RUN_DEFAULT);
   return closed;

@@ -86,6 +86,8 @@ class Driver : private SocketServer::Handler,
   dht::Status accepts_writes() override;
   InviteText invite() const override;
   dht::Result<Joined> join(dht::Now now, const std::string& text, dht::HostOutputs& out) override;
+  dht::Status leave(dht::Now now, dht::HostOutputs& out) override;
+  dht::Status stay(dht::Now now, dht::HostOutputs& out) override;
   void on_event(const dht::Event& event) override;
   void stop() override;
   dht::Status begin_snapshot(const std::string& file) override;
@@ -100,6 +102,7 @@ class Driver : private SocketServer::Handler,
   dht::Result<std::uint64_t> enter(const dht::MeshKeys& mesh);
   dht::Status join_configured();
   std::vector<dht::Seed> other_seeds(std::vector<dht::Seed> seeds) const;
+  void end_membership();
   void announce();
   void start_watching();
 
@@ -151,6 +154,7 @@ class Driver : private SocketServer::Handler,
   std::optional<dht::Instant> armed_for_;
   std::optional<dht::Instant> stop_by_;
   Spreading spreading_;
+  bool has_left_ = false;
   int exit_code_ = 0;
 };
 

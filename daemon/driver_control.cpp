@@ -45,6 +45,7 @@ void Driver::make_host() {
   node.name = config.node.name;
   node.zone = config.node.zone;
   node.weight = static_cast<std::uint8_t>(config.node.weight);
+  node.is_leaving = home_->is_leaving();
   node.n = config.replication.n;
   node.r = config.replication.r;
   node.w = config.replication.w;
@@ -142,6 +143,37 @@ dht::Result<Joined> Driver::join(dht::Now now, const std::string& text, dht::Hos
   return Joined{mesh_text(home_->mesh().id), *count};
 }
 
+// ---- leaving
+
+// The file first: what the mesh heard of is gone on with after a crash.
+dht::Status Driver::leave(dht::Now now, dht::HostOutputs& out) {
+  const bool was_leaving = home_->is_leaving();
+  if (dht::Status status = home_->begin_leaving(); !status) return status;
+  dht::Status status = host_->leave(now, out);
+  if (status) {
+    if (!was_leaving) log_info("leaving the mesh for good: what is here is handed over first");
+    return status;
+  }
+  if (dht::Status undone = home_->stay(); !undone) return undone;
+  return status;
+}
+
+dht::Status Driver::stay(dht::Now now, dht::HostOutputs& out) {
+  if (dht::Status status = home_->stay(); !status) return status;
+  host_->stay(now, out);
+  log_info("staying a member");
+  return dht::Done{};
+}
+
+void Driver::end_membership() {
+  log_info("left the mesh for good");
+  has_left_ = true;
+  if (const dht::Status status = home_->finish_leaving(); !status) {
+    log_error("the next start will leave the mesh again", {{"cause", status.error().message}});
+  }
+  stop();
+}
+
 InviteText Driver::invite() const {
   const dht::Node& node = host_->node();
   dht::Invite invite{.mesh = home_->mesh(), .seeds = {seed_of(node.self())}};
@@ -198,6 +230,10 @@ void Driver::on_event(const dht::Event& event) {
       return log_info("member is suspected", {{"node", node}});
     case Kind::member_dead:
       return log_warn("member is dead", {{"node", node}});
+    case Kind::member_left:
+      return log_info("member has left for good", {{"node", node}});
+    case Kind::left_mesh:
+      return end_membership();
     case Kind::member_joined:
       return log_info("member joined", {{"node", node}});
     case Kind::run_began:

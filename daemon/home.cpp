@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 
 #include <unistd.h>
 
@@ -16,6 +17,16 @@ namespace kith::daemon {
 namespace {
 
 constexpr const char* marker_name = "joining";
+constexpr const char* leaving_name = "leaving";
+constexpr const char* left_name = "left";
+constexpr const char* author_state_name = "author.state";
+
+bool exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+
+dht::Error has_left(const store::DataFolder& folder) {
+  return {dht::ErrorCode::denied, "this device has left its mesh for good, which " + folder.file(left_name) +
+                                      " says. Use another --home DIR, or remove that file to come back as a member"};
+}
 
 dht::MeshKeys fresh_mesh(crypto::Rng& rng) {
   dht::MeshKeys mesh;
@@ -52,6 +63,7 @@ std::string mesh_text(const dht::MeshId& id) { return crypto::to_hex(id); }
 dht::Result<std::unique_ptr<Home>> Home::open(const HomeOptions& options, crypto::Rng& rng) {
   auto folder = store::DataFolder::open(options.folder, options.wall_ms);
   if (!folder) return folder.error();
+  if (exists(folder->file(left_name))) return has_left(*folder);
   crypto::Secret<32> fresh;
   rng.fill(fresh.mutable_span());
   const auto key = store::load_or_create_node_key(*folder, fresh);
@@ -79,6 +91,26 @@ dht::Status Home::load_mesh(crypto::Rng& rng) {
   return store::replace_mesh_keys(folder_, mesh_);
 }
 
+bool Home::is_leaving() const { return exists(folder_.file(leaving_name)); }
+
+dht::Status Home::begin_leaving() { return store::replace_private_file(folder_.file(leaving_name), {}); }
+
+dht::Status Home::stay() {
+  if (unlink(folder_.file(leaving_name).c_str()) != 0 && errno != ENOENT) {
+    return store::system_error("cannot remove " + folder_.file(leaving_name), errno);
+  }
+  return store::sync_folder(folder_.path());
+}
+
+dht::Status Home::finish_leaving() {
+  if (rename(folder_.file(leaving_name).c_str(), folder_.file(left_name).c_str()) != 0) {
+    return store::system_error("cannot rename " + folder_.file(leaving_name), errno);
+  }
+  return store::sync_folder(folder_.path());
+}
+
+void Home::forget_run() { unlink(folder_.file(author_state_name).c_str()); }
+
 dht::Result<std::uint64_t> Home::enter(const dht::MeshKeys& mesh, crypto::Rng& rng, dht::WallMs wall_ms) {
   if (dht::Status status = store::replace_private_file(folder_.file(marker_name), {}); !status) return status.error();
   if (dht::Status status = store::replace_mesh_keys(folder_, mesh); !status) return status.error();
@@ -99,7 +131,7 @@ dht::Result<std::uint64_t> Home::adopt(crypto::Rng& rng, dht::WallMs wall_ms) {
 }
 
 dht::Status Home::finish_adoption(crypto::Rng& rng, dht::WallMs wall_ms) {
-  if (access(folder_.file(marker_name).c_str(), F_OK) != 0) return dht::Done{};
+  if (!exists(folder_.file(marker_name))) return dht::Done{};
   const auto count = adopt(rng, wall_ms);
   if (!count) return count.error();
   log_info("finished joining a mesh, which a stop had interrupted", {{"records", *count}});

@@ -41,6 +41,16 @@ class Home {
   const std::string& folder() const { return folder_.path(); }
   bool is_new() const { return is_new_; }
 
+  // Whether this device is leaving its mesh for good, or has left it: a file `leaving`, and then `left` in its place. A
+  // home that has left does not open. Each is durable when it returns.
+  bool is_leaving() const;
+  dht::Status begin_leaving();
+  dht::Status stay();
+  dht::Status finish_leaving();
+  // Should it come back as a member, it begins like one whose database is new: it holds nothing of what it should.
+  // Requires: the database is closed.
+  void forget_run();
+
   // Leaves the mesh for another with all values. Returns how many were brought. Requires: no host uses the database.
   dht::Result<std::uint64_t> enter(const dht::MeshKeys& mesh, crypto::Rng& rng, dht::WallMs wall_ms);
 

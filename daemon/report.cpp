@@ -22,6 +22,10 @@ std::string_view state_word(MemberState state) {
   return "dead";
 }
 
+std::string_view state_word(const dht::Member& member) {
+  return member.contact.has_left ? "left" : state_word(member.state);
+}
+
 std::string address_of(const dht::Contact& contact) {
   return contact.endpoints.empty() ? std::string{} : dht::to_text(contact.endpoints.front());
 }
@@ -37,6 +41,7 @@ struct MemberCounts {
 MemberCounts count_members(const dht::Node& node) {
   MemberCounts counts;
   for (const dht::Member* member : node.members()) {
+    if (member->contact.has_left) continue;
     switch (member->state) {
       case MemberState::alive:
         counts.alive += 1;
@@ -116,7 +121,7 @@ void write_member(RpcWriter& writer, const dht::Member& member, dht::Instant now
   writer.text("node").text(dht::to_text(member.contact.id));
   writer.text("name").name(member.contact.name);
   writer.text("address").text(address_of(member.contact));
-  writer.text("state").text(state_word(member.state));
+  writer.text("state").text(state_word(member));
   writer.text("incarnation").number(member.incarnation);
   writer.text("rtt_ms").real(static_cast<double>(member.rtt.count()) / 1000.0);
   writer.text("weight").number(member.contact.weight);
@@ -143,7 +148,7 @@ std::string_view state_of(const dht::Node& node, const dht::NodeId& id) {
   if (id == node.id()) return "alive";
   const auto members = node.members();
   const auto found = std::find_if(members.begin(), members.end(), [&](const auto* m) { return m->contact.id == id; });
-  return found == members.end() ? "dead" : state_word((*found)->state);
+  return found == members.end() ? "dead" : state_word(**found);
 }
 
 void write_holders(RpcWriter& writer, const dht::Node& node, const std::vector<dht::NodeId>& holders) {
@@ -164,8 +169,9 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
   const dht::Node& node = report.host.node();
   const MemberCounts members = count_members(node);
   const dht::NodeOptions& options = node.options();
-  writer.map(20);
+  writer.map(21);
   write_identity(writer, report);
+  writer.text("leaving").boolean(node.leave_progress().stage != dht::Leaving::Stage::member);
   writer.text("members");
   write_counts(writer, {{"alive", members.alive}, {"suspect", members.suspect}, {"dead", members.dead}});
   writer.text("records").number(report.totals.records);

@@ -272,6 +272,13 @@ dht::Result<RepairCall> read_repair(const RpcValue& map) {
   return finished(params, call);
 }
 
+dht::Result<LeaveCall> read_leave(const RpcValue& map) {
+  Params params(map);
+  LeaveCall call{.is_cancel = params.flag("cancel")};
+  call.wait = std::chrono::milliseconds(params.number("wait_ms", 0, wait_ms_most).value_or(0));
+  return finished(params, call);
+}
+
 dht::Result<JoinCall> read_join(const RpcValue& map) {
   Params params(map);
   JoinCall call;

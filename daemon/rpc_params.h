@@ -38,6 +38,11 @@ struct RepairCall {
   dht::Duration wait{0};  // for all to be equal
 };
 
+struct LeaveCall {
+  bool is_cancel = false;
+  dht::Duration wait{0};  // for it to be over
+};
+
 struct JoinCall {
   std::string invite;
   dht::Duration deadline = std::chrono::seconds(10);
@@ -53,6 +58,7 @@ dht::Result<std::string> read_locate(const RpcValue& map);
 dht::Result<std::string> read_snapshot(const RpcValue& map);
 dht::Result<RestoreCall> read_restore(const RpcValue& map);
 dht::Result<RepairCall> read_repair(const RpcValue& map);
+dht::Result<LeaveCall> read_leave(const RpcValue& map);
 dht::Result<JoinCall> read_join(const RpcValue& map);
 
 // For methods without params: an empty map, or nil.

@@ -19,7 +19,7 @@ constexpr std::size_t output_bytes_high = dht::limits::client_unsent_bytes_max /
 
 Service::Method Service::find_method(std::string_view name) {
   // The most frequent first.
-  static constexpr std::array<std::pair<std::string_view, Method>, 15> methods{{{"get", &Service::get},
+  static constexpr std::array<std::pair<std::string_view, Method>, 16> methods{{{"get", &Service::get},
                                                                                 {"put", &Service::put},
                                                                                 {"del", &Service::del},
                                                                                 {"mget", &Service::mget},
@@ -33,6 +33,7 @@ Service::Method Service::find_method(std::string_view name) {
                                                                                 {"snapshot", &Service::snapshot},
                                                                                 {"restore", &Service::restore},
                                                                                 {"repair", &Service::repair},
+                                                                                {"leave", &Service::leave},
                                                                                 {"stop", &Service::stop}}};
   for (const auto& [known, method] : methods) {
     if (known == name) return method;
@@ -159,6 +160,17 @@ void Service::repair(dht::Now now, const Call& call, dht::HostOutputs&) {
   repair_.begin(now, call.from, *request, around_repair());
 }
 
+// ---- leaving
+
+void Service::leave(dht::Now now, const Call& call, dht::HostOutputs& out) {
+  const auto request = read_leave(call.params);
+  if (!request) return responder_.fail(call.from, request.error());
+  const dht::Status status = request->is_cancel ? control_.stay(now, out) : control_.leave(now, out);
+  if (!status) return responder_.fail(call.from, status.error());
+  leave_.begin(now, call.from, *request, control_.host().node());
+  if (request->is_cancel) leave_.look(now, control_.host().node());
+}
+
 // ---- joining
 
 void Service::join(dht::Now now, const Call& call, dht::HostOutputs& out) {
@@ -212,6 +224,7 @@ void Service::finish_join(dht::Now now) {
 }
 
 void Service::on_event(dht::Now now, const dht::Event& event) {
+  if (event.kind == dht::EventKind::left_mesh) leave_.look(now, control_.host().node());
   control_.on_event(event);
   if (joining_ && event.kind == dht::EventKind::joined_mesh) finish_join(now);
 }
@@ -219,13 +232,15 @@ void Service::on_event(dht::Now now, const dht::Event& event) {
 void Service::on_deadline(dht::Now now, dht::HostOutputs& out) {
   if (joining_ && joining_->deadline <= now.instant) finish_join(now);
   snapshot_.on_deadline(now);
+  if (const auto due = leave_.next_deadline(); due && *due <= now.instant) leave_.look(now, control_.host().node());
   if (const auto due = repair_.next_deadline(); due && *due <= now.instant) repair_.on_deadline(now, around_repair());
   if (const auto due = restore_.next_deadline(); due && *due <= now.instant) go_on_with_restore(now, out);
 }
 
 std::optional<dht::Instant> Service::next_deadline() const {
   std::optional<dht::Instant> next = joining_ ? std::optional(joining_->deadline) : std::nullopt;
-  for (const auto& other : {snapshot_.next_deadline(), restore_.next_deadline(), repair_.next_deadline()})
+  for (const auto& other :
+       {snapshot_.next_deadline(), restore_.next_deadline(), repair_.next_deadline(), leave_.next_deadline()})
     next = dht::earlier(next, other);
   return next;
 }
@@ -309,6 +324,7 @@ void Service::client_closed(ClientId client) {
   snapshot_.client_closed(client);
   restore_.client_closed(client);
   repair_.client_closed(client);
+  leave_.client_closed(client);
   const auto state = client_states_.find(client);
   if (state == client_states_.end()) return;
   const bool has_tickets = state->second.tickets > 0;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon/census.h"
+#include "daemon/leave_work.h"
 #include "daemon/repair_work.h"
 #include "daemon/responder.h"
 #include "daemon/restore_work.h"
@@ -51,6 +52,10 @@ class Control : public SnapshotSource {
   // another one afterwards, even where the join failed.
   virtual dht::Result<Joined> join(dht::Now now, const std::string& invite, dht::HostOutputs& out) = 0;
 
+  // Begins to leave the mesh for good, or goes on; and takes it back. Durable when they return.
+  virtual dht::Status leave(dht::Now now, dht::HostOutputs& out) = 0;
+  virtual dht::Status stay(dht::Now now, dht::HostOutputs& out) = 0;
+
   virtual void on_event(const dht::Event& event) = 0;
 
   virtual void stop() = 0;
@@ -65,7 +70,8 @@ class Service {
         responder_(clients),
         snapshot_(control, responder_),
         restore_(responder_),
-        repair_(responder_) {}
+        repair_(responder_),
+        leave_(responder_) {}
 
   // Requires: message is a request.
   void request(dht::Now now, ClientId client, const RpcMessage& message, dht::HostOutputs& out);
@@ -151,6 +157,7 @@ class Service {
   void snapshot(dht::Now now, const Call& call, dht::HostOutputs& out);
   void restore(dht::Now now, const Call& call, dht::HostOutputs& out);
   void repair(dht::Now now, const Call& call, dht::HostOutputs& out);
+  void leave(dht::Now now, const Call& call, dht::HostOutputs& out);
   void stop(dht::Now now, const Call& call, dht::HostOutputs& out);
 
   void write(dht::Now now, const Call& call, dht::Result<dht::PutRequest> request, dht::HostOutputs& out);
@@ -181,6 +188,7 @@ class Service {
   SnapshotWork snapshot_;
   RestoreWork restore_;
   RepairWork repair_;
+  LeaveWork leave_;
   std::vector<Waiting> awaiting_census_;
   std::vector<dht::Completion> completions_;  // being settled
   std::vector<dht::Event> events_;

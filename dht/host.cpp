@@ -270,6 +270,19 @@ void Host::set_endpoints(Now now, std::span<const Endpoint> own_endpoints, HostO
   turn.finish();
 }
 
+Status Host::leave(Now now, HostOutputs& out) {
+  Turn turn(*state_, now, out);
+  Status status = state_->node.leave(now, turn.node_outputs());
+  turn.finish();
+  return status;
+}
+
+void Host::stay(Now now, HostOutputs& out) {
+  Turn turn(*state_, now, out);
+  state_->node.stay(now, turn.node_outputs());
+  turn.finish();
+}
+
 Ticket Host::put(Now now, PutRequest request, HostOutputs& out) {
   Turn turn(*state_, now, out);
   const auto ticket = state_->node.put(now, std::move(request), turn.node_outputs());

@@ -46,6 +46,9 @@ class Host {
   // Own endpoints changed (interfaces came or went).
   void set_endpoints(Now now, std::span<const Endpoint> own_endpoints, HostOutputs& out);
 
+  Status leave(Now now, HostOutputs& out);
+  void stay(Now now, HostOutputs& out);
+
   Ticket put(Now now, PutRequest request, HostOutputs& out);
   Ticket restore(Now now, const RestoreRequest& request, HostOutputs& out);
   Ticket get(Now now, const GetRequest& request, HostOutputs& out);

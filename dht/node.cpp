@@ -16,7 +16,7 @@ Contact make_contact(const NodeOptions& options, const Signatures& signatures) {
   Contact contact;
   contact.signing_key = signatures.signing_key();
   contact.exchange_key = signatures.exchange_key();
-  contact.weight = options.weight;
+  contact.weight = options.is_leaving ? 0 : options.weight;
   contact.name = options.name;
   contact.zone = options.zone;
   return sign_contact(std::move(contact), signatures);
@@ -47,6 +47,7 @@ Node::State::State(NodeOptions node_options, const Signatures& node_signatures, 
       joining(table.self().id, rng.fork()),
       missing_seeds(rng.fork()),
       departures(options.departure_after),
+      only_self{.replicas = {table.self().id}, .next = {}},
       author(signatures, author_state_of(store)),
       replica(signatures, store, options.data_key),
       requests(rng.fork()),
@@ -55,7 +56,7 @@ Node::State::State(NodeOptions node_options, const Signatures& node_signatures, 
 
 bool Node::State::is_settled(Instant now) const {
   if (liveness.member_count() == 0) return !is_joining();
-  return settled_since && *settled_since + settle_time <= now;
+  return leaver_ids.empty() && settled_since && *settled_since + settle_time <= now;
 }
 
 Node::Node(NodeOptions options, const Signatures& signatures, RecordStore& store, const crypto::Hash256& seed)
@@ -83,6 +84,7 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
     remembered.push_back(contact->id);
   }
   s.joining.start(now, remembered, s.table.self().bytes, out);
+  if (s.options.is_leaving) s.leaving.begin(now.instant);
   s.finish(now, out, first_send);
 }
 
@@ -90,9 +92,13 @@ void Node::set_endpoints(Now now, std::span<const Endpoint> own_endpoints, Outpu
   const std::size_t first_send = out.sends.size();
   Contact contact = state_->table.self();
   contact.endpoints.assign(own_endpoints.begin(), own_endpoints.end());
-  contact.incarnation = std::max(contact.incarnation + 1, now.wall_ms);
-  state_->liveness.replace_self(now, sign_contact(std::move(contact), state_->signatures));
+  state_->renew_contact(now, std::move(contact));
   state_->finish(now, out, first_send);
+}
+
+void Node::State::renew_contact(Now now, Contact contact) {
+  contact.incarnation = std::max(contact.incarnation + 1, now.wall_ms);
+  liveness.replace_self(now, sign_contact(std::move(contact), signatures));
 }
 
 void Node::join(Now now, std::span<const NodeId> seeds, Outputs& out) {
@@ -146,13 +152,14 @@ void Node::on_deadline(Now now, Outputs& out) {
   s.coordinator.on_deadline(turn);
   s.repair.on_deadline(turn);
   for (const NodeId& peer : s.repair.take_greetings()) s.liveness.greet(now, peer, out);
+  if (s.leaving.take_look(now.instant)) s.go_on_leaving(now, out);
   s.finish(now, out, first_send);
 }
 
 std::optional<Instant> Node::next_deadline() const {
   const State& s = *state_;
-  const auto overlay =
-      earlier(earlier(s.joining.next_deadline(), s.missing_seeds.next_deadline()), s.departures.next_deadline());
+  const auto overlay = earlier(earlier(s.joining.next_deadline(), s.missing_seeds.next_deadline()),
+                               earlier(s.departures.next_deadline(), s.leaving.next_deadline()));
   const auto data = earlier(s.coordinator.next_deadline(), s.repair.next_deadline());
   return earlier(earlier(s.liveness.next_deadline(), overlay), earlier(s.requests.next_deadline(), data));
 }
@@ -196,20 +203,25 @@ void Node::State::tell_of_damage(Outputs& out) {
 void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   using Kind = MemberChange::Kind;
   Turn turn_now = turn(now, out);
-  if (change.kind == Kind::contact) return refresh_contact(change.node);
+  if (change.kind == Kind::contact) {
+    const std::uint64_t before = view_version();
+    refresh_contact(now.instant, change.node);
+    if (view_version() != before) owners_changed(now.instant);
+    return;
+  }
   settled_since = now.instant;
   switch (change.kind) {
     case Kind::joined:
     case Kind::alive:
       departures.on_alive(change.node);
       if (liveness.member_count() == 1) repair.catch_up().on_company(now.instant);
-      refresh_contact(change.node);
+      refresh_contact(now.instant, change.node);
       coordinator.on_owners_changed(now.instant);
       coordinator.on_back(turn_now, change.node);
       repair.on_back(now.instant, change.node);
       break;
     case Kind::dead:
-      departures.on_dead(now.instant, change.node);
+      bury(now, *liveness.find(change.node));
       coordinator.on_owners_changed(now.instant);
       rejoin_when_alone(now, out);
       [[fallthrough]];
@@ -220,7 +232,20 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
     case Kind::contact:
       return;
   }
-  out.events.push_back({event_of(change.kind), change.node, {}});
+  const bool has_left = change.kind == Kind::dead && liveness.find(change.node)->contact.has_left;
+  out.events.push_back({has_left ? EventKind::member_left : event_of(change.kind), change.node, {}});
+}
+
+// Nothing is placed on a member that was leaving, so there is nothing to wait for.
+void Node::State::bury(Now now, const Member& member) {
+  note_leaver(member);
+  if (member.contact.weight > 0) return departures.on_dead(now.instant, member.contact.id);
+  table.remove(member.contact.id);
+}
+
+void Node::State::owners_changed(Instant now) {
+  settled_since = now;
+  coordinator.on_owners_changed(now);
 }
 
 // The last member is gone. Seeds may know where the others are now: they are asked again, and all who were members.
@@ -228,7 +253,7 @@ void Node::State::rejoin_when_alone(Now now, Outputs& out) {
   std::vector<NodeId> lost;
   for (const Member* member : liveness.members()) {
     if (member->state != MemberState::dead) return;
-    lost.push_back(member->contact.id);
+    if (!member->contact.has_left) lost.push_back(member->contact.id);
   }
   joining.start(now, lost, table.self().bytes, out);
 }
@@ -237,16 +262,19 @@ void Node::State::remove_departed(Instant now) {
   while (const auto node = departures.take_due(now)) {
     repair.catch_up().on_departure(now, table.view());
     table.remove(*node);
-    settled_since = now;
-    coordinator.on_owners_changed(now);
+    owners_changed(now);
   }
 }
 
-void Node::State::refresh_contact(const NodeId& node) {
+void Node::State::refresh_contact(Instant now, const NodeId& node) {
   const Member* member = liveness.find(node);
   if (member == nullptr) return;
+  note_leaver(*member);
+  const bool is_placed = member->contact.weight > 0;
+  if (!is_placed && table.view().contains(node)) repair.catch_up().on_departure(now, table.view());
+  if (member->contact.has_left) return forget(node);
   table.add(member->contact);
-  repair.catch_up().on_member(member->contact);
+  if (is_placed) repair.catch_up().on_member(member->contact);
   store.remember_contact(node, member->contact.bytes);
 }
 

@@ -26,6 +26,7 @@
 #include "dht/model/requests.h"
 #include "dht/model/signatures.h"
 #include "dht/model/time.h"
+#include "dht/overlay/leaving.h"
 #include "dht/repair/repair.h"
 
 namespace kith::dht {
@@ -35,6 +36,7 @@ struct NodeOptions {
   std::string name;
   std::string zone;
   std::uint8_t weight = 1;
+  bool is_leaving = false;  // it began to before it was started, and goes on
   int n = 3;
   int r = 2;
   int w = 2;
@@ -51,6 +53,15 @@ struct Location {
   Partition partition = 0;
   std::vector<NodeId> replicas;   // in order of distance
   std::vector<NodeId> stand_ins;  // who takes writes for replicas that are away now
+};
+
+// How far a node is that leaves its mesh.
+struct LeaveProgress {
+  Leaving::Stage stage = Leaving::Stage::member;
+  bool is_counted = false;        // what it holds; before, `records` says too little
+  std::uint64_t records = 0;      // still here, of others by now
+  std::uint64_t outbox = 0;       // keys that some replica has not confirmed
+  std::vector<NodeId> waits_for;  // members that are to take over, and are away
 };
 
 // Ever-rising counts, by reason, of what was dropped or refused.
@@ -91,6 +102,14 @@ class Node {
   Ticket restore(Now now, const RestoreRequest& request, Outputs& out);
   Ticket get(Now now, const GetRequest& request, Outputs& out);
   Ticket scan(Now now, const ScanRequest& request, Outputs& out);
+
+  // Leaves the mesh for good: nothing is placed on this node any more, what it holds is handed over, and when all of it
+  // is confirmed an event `left_mesh` says that this is no member any more. Goes on across restarts by
+  // NodeOptions::is_leaving. Errors: denied, where nobody is there to take over.
+  Status leave(Now now, Outputs& out);
+  // Takes that back. Ignored where it has left, or was not leaving.
+  void stay(Now now, Outputs& out);
+  LeaveProgress leave_progress() const;
 
   // Compares what is held here with every replica now, and lets none wait.
   void repair_now(Now now);

@@ -55,6 +55,7 @@ void Node::State::answer_join(const NodeId& from, std::uint64_t request_id, Outp
 
 void Node::State::answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id,
                                Outputs& out) {
+  if (leaving.stage() == Leaving::Stage::left) return;  // what this node kept now would be lost
   if (store_request.hint && store.totals().outbox >= limits::outbox_entries_max) {
     const StoreAnswer refused{.status = StoreStatus::refused, .reason = ErrorCode::quota, .seen = {}};
     return reply(from, request_id, {.body = StoreReply{std::vector(store_request.records.size(), refused)}}, out);

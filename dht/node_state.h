@@ -21,6 +21,8 @@ struct Node::State final : Neighbours {
   // Neighbours
   const NodeId& self() const override { return table.self().id; }
   const ReplicaSet& replica_set(Partition partition) override {
+    // Where all are leaving, each keeps what it has.
+    if (table.view().size() == 0) return only_self;
     return placement.replica_set(partition, static_cast<std::size_t>(options.n));
   }
   bool is_usable(const NodeId& node) const override { return node == self() || liveness.is_usable(node); }
@@ -33,7 +35,11 @@ struct Node::State final : Neighbours {
   bool is_settled(Instant now) const override;
   std::uint64_t view_version() const override { return table.view().version(); }
   std::vector<NodeId> usable_members() const override;
-  bool is_everywhere() override { return table.size() <= static_cast<std::size_t>(options.n); }
+  bool is_everywhere() override {
+    const View& view = table.view();
+    return view.size() == 0 || (view.contains(self()) && view.size() <= static_cast<std::size_t>(options.n));
+  }
+  const std::vector<NodeId>& leavers() const override { return leaver_ids; }
 
   Turn turn(Now now, Outputs& out) { return {now, out, requests, *this, store}; }
   template <typename Request>
@@ -43,7 +49,16 @@ struct Node::State final : Neighbours {
   void apply(Now now, const MemberChange& change, Outputs& out);
   void rejoin_when_alone(Now now, Outputs& out);
   void remove_departed(Instant now);
-  void refresh_contact(const NodeId& node);
+  void bury(Now now, const Member& member);
+  void owners_changed(Instant now);
+  void renew_contact(Now now, Contact contact);
+  void change_weight(Now now, std::uint8_t weight, Outputs& out);
+  LeaveProgress leave_progress() const;
+  void go_on_leaving(Now now, Outputs& out);
+  void note_leaver(const Member& member);
+  void forget(const NodeId& node);
+  std::uint64_t outbox_of_holders() const;
+  void refresh_contact(Instant now, const NodeId& node);
   void ask_missing_seeds(Now now, Outputs& out);
   void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
   void answer_request(Now now, const NodeId& from, const Message& message, Outputs& out);
@@ -69,6 +84,9 @@ struct Node::State final : Neighbours {
   Joining joining;
   MissingSeeds missing_seeds;
   Departures departures;
+  Leaving leaving;
+  std::vector<NodeId> leaver_ids;
+  ReplicaSet only_self;
   Author author;
   Replica replica;
   RequestTable requests;

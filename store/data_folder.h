@@ -4,6 +4,7 @@
 //   kith.db, kith.db-wal, kith.db-shm   the database (database.h)
 //   author.state, commit.mark           what it is compared with at start (side_files.h)
 //   node.key, mesh.key                  who this node is, which mesh it belongs to (node_key.h, mesh_key.h)
+//   leaving, left                       that it leaves its mesh for good, or has (daemon/home.h)
 //   lock                                held while a daemon runs; names its process
 #pragma once
 

@@ -126,7 +126,7 @@ bool Liveness::proves_life(const NodeId& from, const Body& body) {
 
 void Liveness::hear(Now now, const NodeId& from, Links::Packet packet, Outputs& out) {
   MemberList::Entry* entry = members_.find(from);
-  if (entry == nullptr) return;
+  if (entry == nullptr || entry->member.contact.has_left) return;  // what it said before came late
   entry->member.last_heard = now.instant;
   links_.heard(now.instant, from, packet, rng_);
   verdicts_.heard(from);
@@ -396,7 +396,8 @@ void Liveness::rewire(Now now) {
 void Liveness::call_the_dead(Now now, Outputs& out) {
   call_the_dead_at_.reset();
   if (members_.dead_count() == 0) return;
-  send_ping(now, members_.dead_at(rng_.below(members_.dead_count())), out);
+  const NodeId& dead = members_.dead_at(rng_.below(members_.dead_count()));
+  if (!find(dead)->contact.has_left) send_ping(now, dead, out);
   const Duration wait = periods_between_calls_to_the_dead * timing_.period;
   const auto jitter = static_cast<Duration::rep>(rng_.below(401)) - 200;
   call_the_dead_at_ = now.instant + wait + wait * jitter / 1000;

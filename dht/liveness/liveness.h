@@ -59,6 +59,9 @@ class Liveness {
   // This node's contact changed: told to all. Ignored unless its incarnation is higher. Requires: signed by this node.
   void replace_self(Now now, Contact self);
 
+  // The last word of this node, told to its watchers, who tell it on. Requires: as above, and that it says so.
+  void leave(Contact self, Outputs& out);
+
   // `from` is authenticated: any packet is its heartbeat. `message` may be a Ping, a Probe, an answer to one, a Join
   // (the newcomer is told on, the answer is the caller's) or a page of members that a comparison asked for; of other
   // messages only the gossip is read.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What others say about members, and when it is believed. A claim is hearsay: only a signed contact proves itself.
 #include <algorithm>
+#include <utility>
 
 #include "dht/liveness/liveness.h"
 
@@ -133,13 +134,19 @@ MemberList::Renewal Liveness::accept(Now now, const Contact& contact, MemberStat
   using Renewal = MemberList::Renewal;
   if (renewal == Renewal::full || renewal == Renewal::stale) return renewal;
   verdicts_.forget(contact.id);
-  if (!was_living) rewire_soon(now);
+  if (!was_living || contact.has_left) rewire_soon(now);
+  if (contact.has_left) return renewal;
   // What was asked of an earlier life, or before it refuted, and not answered, is asked again.
   if (auto* watched = links_.find(contact.id); watched != nullptr && watched->link.state() != Link::State::heard) {
     watched->link.heard(now.instant);
     watched->link.look(now.instant);
   }
   return renewal;
+}
+
+void Liveness::leave(Contact self, Outputs& out) {
+  members_.replace_self(std::move(self));
+  for (const auto& [node, watched] : links_.all()) tell(node, {alive_claim(this->self())}, out);
 }
 
 }  // namespace kith::dht

@@ -66,7 +66,7 @@ MemberList::Renewal MemberList::renew(const Contact& contact, MemberState state)
   digest_ += digest_of(member);
   known->disputed.reset();
   changes_.push_back({MemberChange::Kind::contact, contact.id});
-  set_state(contact.id, MemberState::alive);
+  set_state(contact.id, contact.has_left ? MemberState::dead : MemberState::alive);
   return Renewal::renewed;
 }
 
@@ -78,6 +78,7 @@ void MemberList::join(const Contact& contact, MemberState state) {
   entries_.emplace(contact.id, std::move(entry));
   insert_living(contact.id);
   changes_.push_back({MemberChange::Kind::joined, contact.id});
+  if (contact.has_left) state = MemberState::dead;
   if (state == MemberState::dead) set_state(contact.id, state);
 }
 

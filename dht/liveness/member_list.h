@@ -55,7 +55,8 @@ class MemberList {
   const Contact& self() const { return self_; }
   void replace_self(Contact self);
 
-  // A contact with a higher incarnation than known makes the member alive. `state` is that of a member not known yet.
+  // A contact with a higher incarnation than known makes the member alive, or dead where it says that it has left: what
+  // a member signs of itself needs no second opinion. `state` is that of a member not known yet.
   // Requires: the contact was verified and is not this node's.
   enum class Renewal : std::uint8_t { joined, renewed, stale, full };
   Renewal renew(const Contact& contact, MemberState state);

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view contact_label = "kith contact v1";
 constexpr std::uint8_t contact_version = 1;
+constexpr std::uint8_t flag_left = 1;
 
 namespace offset {
 constexpr std::size_t version = 0;
@@ -35,7 +36,7 @@ void append(crypto::Bytes& bytes, crypto::ByteSpan more) { bytes.insert(bytes.en
 crypto::Bytes encode_unsigned(const Contact& contact) {
   crypto::Bytes bytes(offset::endpoints);
   bytes[offset::version] = contact_version;
-  bytes[offset::flags] = 0;
+  bytes[offset::flags] = contact.has_left ? flag_left : 0;
   bytes[offset::weight] = contact.weight;
   bytes[offset::endpoint_count] = static_cast<std::uint8_t>(contact.endpoints.size());
   bytes[offset::name_length] = static_cast<std::uint8_t>(contact.name.size());
@@ -55,7 +56,7 @@ crypto::Bytes encode_unsigned(const Contact& contact) {
 }
 
 bool is_within_limits(const Contact& contact) {
-  return contact.weight >= 1 && contact.weight <= limits::weight_max &&
+  return contact.weight <= limits::weight_max && (contact.weight == 0 || !contact.has_left) &&
          contact.endpoints.size() <= limits::endpoints_per_contact &&
          std::ranges::none_of(contact.endpoints, [](const Endpoint& endpoint) { return endpoint.port == 0; }) &&
          contact.name.size() <= limits::name_bytes_max && contact.zone.size() <= limits::zone_bytes_max &&
@@ -65,7 +66,7 @@ bool is_within_limits(const Contact& contact) {
 // The lengths that the head announces are those of the bytes, exactly.
 bool has_announced_size(crypto::ByteSpan bytes) {
   if (bytes.size() < offset::endpoints + signature_bytes) return false;
-  if (bytes[offset::version] != contact_version || bytes[offset::flags] != 0) return false;
+  if (bytes[offset::version] != contact_version || bytes[offset::flags] > flag_left) return false;
   return bytes.size() == offset::endpoints + bytes[offset::endpoint_count] * endpoint_bytes +
                              bytes[offset::name_length] + bytes[offset::zone_length] + signature_bytes;
 }
@@ -81,6 +82,7 @@ Endpoint endpoint_from(crypto::ByteSpan bytes) {
 Contact decode(crypto::ByteSpan bytes) {
   Contact contact;
   contact.weight = bytes[offset::weight];
+  contact.has_left = bytes[offset::flags] == flag_left;
   std::ranges::copy(bytes.subspan(offset::signing_key, 32), contact.signing_key.begin());
   std::ranges::copy(bytes.subspan(offset::exchange_key, 32), contact.exchange_key.begin());
   contact.id = node_id_of(contact.signing_key);

@@ -26,7 +26,8 @@ struct Contact {
   crypto::PublicKey signing_key{};
   crypto::PublicKey exchange_key{};
   Incarnation incarnation = 0;
-  std::uint8_t weight = 1;
+  std::uint8_t weight = 1;  // of its capacity; 0: it is leaving, and nothing is to be placed on it
+  bool has_left = false;    // for good; its last word, and only with weight 0
   std::vector<Endpoint> endpoints;
   std::string name;
   std::string zone;

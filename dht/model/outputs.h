@@ -74,11 +74,13 @@ enum class EventKind : std::uint8_t {
   member_suspect,
   member_dead,
   member_joined,
+  member_left,  // for good
   run_began,
   actor_cloned,
   record_damaged,
   joined_mesh,
   join_failed,
+  left_mesh,  // this node: what it held is handed over, and it is a member no more
 };
 struct Event {
   EventKind kind;

@@ -31,6 +31,7 @@ struct View::Walk {
 };
 
 void View::add(const Contact& contact) {
+  if (contact.weight == 0) return remove(contact.id);
   const auto at = lower_bound(contact.id);
   if (at != by_id_.end() && members_[*at].id == contact.id) {
     const Member& member = members_[*at];

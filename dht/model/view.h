@@ -36,7 +36,8 @@ class View {
   Profile profile() const { return profile_; }
 
   // Adds a member with all its positions, or replaces it where weight or zone changed. Cheap: positions are computed
-  // and put in order when closest() is next asked, so a view that nobody asks costs next to nothing.
+  // and put in order when closest() is next asked, so a view that nobody asks costs next to nothing. A member of weight
+  // 0 is leaving: it has no positions, and is none of the view.
   void add(const Contact& contact);
 
   // Ignored for a node that is no member.

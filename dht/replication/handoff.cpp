@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "dht/model/limits.h"
 
@@ -70,21 +71,18 @@ Handoff::Task Handoff::task_for(Turn& turn, Partition partition) const {
   return task;
 }
 
-// The keys of the next partition that has a task. Others on the way are passed over.
+// The next keys that have a task, of whatever partitions. Others on the way are passed over.
 void Handoff::take_batch(Turn& turn) {
-  std::optional<Partition> partition;
   bytes_held_ = 0;
   const std::vector<KeyHash> keys = turn.store.keys_after(after_);
   if (keys.empty()) return finish_sweep(turn.now.instant);
   for (std::size_t i = 0; i < std::min(keys.size(), keys_looked_at); ++i) {
-    const KeyHash& key = keys[i];
-    const bool is_next = partition && partition_of(key) != *partition;
-    if (is_next || items_.size() == batch_keys || bytes_held_ >= batch_bytes) break;
-    after_ = key;
-    if (!partition) task_ = task_for(turn, partition_of(key));
-    if (task_.targets.empty()) continue;
-    take_key(turn, key);
-    if (!items_.empty()) partition = partition_of(key);
+    if (items_.size() == batch_keys || bytes_held_ >= batch_bytes) break;
+    Task task = task_for(turn, partition_of(keys[i]));
+    const bool has_task = !task.targets.empty();
+    if (has_task && !items_.empty() && items_.front().task.absent != task.absent) break;
+    after_ = keys[i];
+    if (has_task) take_key(turn, keys[i], std::move(task));
   }
   if (items_.empty()) {
     next_step_ = turn.now.instant + step_pause;
@@ -93,13 +91,27 @@ void Handoff::take_batch(Turn& turn) {
   }
 }
 
-void Handoff::take_key(Turn& turn, const KeyHash& key) {
+// While one that is to confirm it is away, a key waits for another sweep.
+void Handoff::take_key(Turn& turn, const KeyHash& key, Task task) {
   const KeyRows& held = turn.store.read(key);
   if (held.is_damaged || held.is_unread) return;
   const auto records = replica_records(held.rows);
   if (records.empty()) return;
-  items_.push_back({.key = key, .digest = digest_of(held.rows, data_key_)});
+  const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
+  if (std::ranges::any_of(task.targets, is_away)) {
+    is_complete_ = false;
+    return;
+  }
+  for (const NodeId& node : task.targets) target_for(node).items.push_back(items_.size());
+  items_.push_back({.key = key, .digest = digest_of(held.rows, data_key_), .task = std::move(task)});
   for (const Record* record : records) bytes_held_ += record->bytes().size();
+}
+
+Handoff::Target& Handoff::target_for(const NodeId& node) {
+  const auto found = std::ranges::find(targets_, node, &Target::node);
+  if (found != targets_.end()) return *found;
+  targets_.push_back({.node = node, .items = {}, .sent = {}, .records = {}});
+  return targets_.back();
 }
 
 RequestTerms Handoff::terms_for(const Turn& turn, std::size_t slot) const {
@@ -112,22 +124,12 @@ RequestTerms Handoff::terms_for(const Turn& turn, std::size_t slot) const {
 void Handoff::ask_for_digests(Turn& turn) {
   batch_number_ += 1;
   bytes_sent_ = 0;
-  const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
-  if (std::ranges::any_of(task_.targets, is_away)) return put_off(turn.now.instant);
-  for (const NodeId& node : task_.targets) targets_.push_back({.node = node, .sent = {}, .records = {}});
-  Fetch fetch{.form = FetchForm::digest, .keys = {}};
-  for (const Item& item : items_) fetch.keys.push_back(item.key);
   for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
-    turn.requests.ask(turn.now, terms_for(turn, slot), {.to = targets_[slot].node, .message = {.body = fetch}},
-                      turn.out);
+    Fetch fetch{.form = FetchForm::digest, .keys = {}};
+    for (const std::size_t i : targets_[slot].items) fetch.keys.push_back(items_[i].key);
+    turn.requests.ask(turn.now, terms_for(turn, slot),
+                      {.to = targets_[slot].node, .message = {.body = std::move(fetch)}}, turn.out);
   }
-}
-
-// Leaves the batch for another sweep.
-void Handoff::put_off(Instant now) {
-  is_complete_ = false;
-  items_.clear();
-  next_step_ = now + step_pause;
 }
 
 void Handoff::on_reply(Turn& turn, const RequestOwner& owner, const Body& reply) {
@@ -142,15 +144,16 @@ void Handoff::on_silence(Turn& turn, const RequestOwner& owner) {
 }
 
 void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply) {
-  if (reply.answers.size() != items_.size()) return finish_target(turn, slot);
+  const std::vector<std::size_t>& asked = targets_[slot].items;
+  if (reply.answers.size() != asked.size()) return finish_target(turn, slot);
   std::vector<std::size_t> differing;
-  for (std::size_t i = 0; i < items_.size(); ++i) {
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    Item& item = items_[asked[i]];
     const FetchAnswer& answer = reply.answers[i];
-    if (answer.digest == items_[i].digest && answer.status != FetchStatus::damaged) {
-      items_[i].confirmations += 1;
-    } else if (answer.status !=
-               FetchStatus::catching_up) {  // else it fetches what the others have; then it is asked again
-      differing.push_back(i);
+    if (answer.digest == item.digest && answer.status != FetchStatus::damaged) {
+      item.confirmations += 1;
+    } else if (answer.status != FetchStatus::catching_up) {
+      differing.push_back(asked[i]);  // the others fetch what their peers have; then they are asked again
     }
   }
   send_records(turn, slot, differing);
@@ -159,7 +162,7 @@ void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply
 // What changed since the digests were asked for, or is too large for a message, is left for another sweep.
 void Handoff::send_records(Turn& turn, std::size_t slot, const std::vector<std::size_t>& differing) {
   Target& target = targets_[slot];
-  Store store{.purpose = StorePurpose::repair, .records = {}, .hint = task_.absent};
+  Store store{.purpose = StorePurpose::repair, .records = {}, .hint = items_.front().task.absent};
   std::size_t bytes = 0;
   for (const std::size_t i : differing) {
     const KeyRows& held = turn.store.read(items_[i].key);
@@ -209,12 +212,12 @@ void Handoff::settle_confirmed(Turn& turn) {
   for (const Item& item : items_) {
     const KeyRows& held = turn.store.read(item.key);
     const bool is_as_it_was = !held.is_unread && !held.is_damaged && digest_of(held.rows, data_key_) == item.digest;
-    const bool is_confirmed = item.confirmations == targets_.size() && is_as_it_was;
+    const bool is_confirmed = item.confirmations == item.task.targets.size() && is_as_it_was;
     is_complete_ = is_complete_ && is_confirmed;
     if (!is_confirmed) continue;
-    if (task_.absent) {
+    if (item.task.absent) {
       counters_.keys_spared += 1;
-    } else if (task_for(turn, partition_of(item.key)).targets == task_.targets) {
+    } else if (task_for(turn, partition_of(item.key)).targets == item.task.targets) {
       drop(turn, item);
     }
   }

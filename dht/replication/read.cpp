@@ -90,6 +90,9 @@ void Read::choose_targets(Turn& turn, const ReplicaSet& set) {
     targets_.push_back({.node = wider_.back(), .is_stand_in = true});
     wider_.pop_back();
   }
+  if (!is_settled_) {
+    for (const NodeId& node : turn.neighbours.leavers()) targets_.push_back({.node = node, .is_stand_in = true});
+  }
   asked_at_once_ = (is_settled_ && away == 0) ? std::min(terms_.wanted, targets_.size()) : targets_.size();
   // What this node knows as an author is knowledge too, replica or not: a client reads its own writes.
   const bool self_is_target =

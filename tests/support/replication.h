@@ -39,6 +39,7 @@ class FakeNeighbours : public dht::Neighbours {
     return usable;
   }
 
+  const std::vector<dht::NodeId>& leavers() const override { return leaving; }
   bool is_everywhere() override { return everywhere; }
   bool is_joining() const override { return joining; }
   bool is_caught_up(dht::Partition) override { return caught_up; }
@@ -46,6 +47,7 @@ class FakeNeighbours : public dht::Neighbours {
   dht::NodeId self_id = node(1);
   dht::ReplicaSet set{{node(1), node(2), node(3)}, {node(4), node(5)}};
   std::unordered_set<dht::NodeId> away;
+  std::vector<dht::NodeId> leaving;
   bool settled = true;
   bool everywhere = false;
   bool joining = false;

@@ -67,8 +67,8 @@ TEST_CASE("a contact outside the limits is refused though its signature is good"
   };
   CHECK(read_contact(resigned(good), signatures));
   CHECK_FALSE(with_byte(0, 2));                       // version
-  CHECK_FALSE(with_byte(1, 1));                       // flags
-  CHECK_FALSE(with_byte(2, 0));                       // weight
+  CHECK_FALSE(with_byte(1, 1));                       // it has left, and has a weight
+  CHECK_FALSE(with_byte(1, 2));                       // flags
   CHECK_FALSE(with_byte(2, limits::weight_max + 1));  // weight
   CHECK_FALSE(with_byte(3, 3));                       // more endpoints than bytes
   CHECK_FALSE(with_byte(4, 255));                     // a name longer than the bytes
@@ -144,6 +144,16 @@ TEST_CASE("printable text is UTF-8 that cannot disturb a terminal or a log", "[c
     CHECK_FALSE(is_printable(bad));
   }
   CHECK_FALSE(is_printable(std::string(1, '\0')));
+}
+
+TEST_CASE("a contact of weight 0 is one of a member that is leaving, or has left", "[contact]") {
+  Contact fields = sample();
+  fields.weight = 0;
+  fields.has_left = GENERATE(false, true);
+  const auto read = read_contact(sign_contact(fields, signatures).bytes, signatures);
+  REQUIRE(read);
+  CHECK(read->weight == 0);
+  CHECK(read->has_left == fields.has_left);
 }
 
 }  // namespace

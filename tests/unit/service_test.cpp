@@ -50,6 +50,11 @@ class Desk : public Clients, public Control {
     if (text == "of a mesh that the disk refuses") return dht::Error{dht::ErrorCode::storage, "the disk refused"};
     return Joined{"other", 3};
   }
+  dht::Status leave(dht::Now, dht::HostOutputs&) override { return host_.leave(now, out_); }
+  dht::Status stay(dht::Now, dht::HostOutputs&) override {
+    host_.stay(now, out_);
+    return dht::Done{};
+  }
   void on_event(const dht::Event& event) override { events.push_back(event.kind); }
   void stop() override { stopped = true; }
   dht::Status begin_snapshot(const std::string& file) override {
@@ -468,4 +473,12 @@ TEST_CASE("a client that goes away no longer waits for repair", "[service]") {
   desk.ask(1, "repair", [](RpcWriter& w) { w.map(1).text("wait_ms").number(60'000); });
   desk.disconnect(1);
   CHECK_FALSE(desk.service.next_deadline());
+}
+
+TEST_CASE("a node alone is told why it cannot leave", "[service]") {
+  Desk desk;
+  desk.ask(1, "leave", nothing);
+  CHECK(desk.receive([](const RpcMessage& message) { CHECK(code_of(message) == "denied"); }) == 1);
+  desk.ask(2, "leave", [](RpcWriter& w) { w.map(1).text("cancel").boolean(true); });
+  CHECK(desk.receive([](const RpcMessage& message) { CHECK(message.result["stage"].text() == "member"); }) == 1);
 }

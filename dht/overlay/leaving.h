@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Leaving for good, as opposed to going away (docs/protocol.md, "Leaving").
+//
+//   member ──begin──► leaving ──nothing left to hand over, and everybody had time to hear of it──► left
+//     ▲                  │
+//     └─────cancel───────┘
+//
+// Who is leaving has weight 0: nothing is placed on it any more, and the sweep of handoff.h brings what it holds to
+// those that it belongs to now.
+#pragma once
+
+#include <optional>
+
+#include "dht/model/time.h"
+
+namespace kith::dht {
+
+class Leaving {
+ public:
+  enum class Stage : std::uint8_t { member, leaving, left };
+
+  Stage stage() const { return stage_; }
+  bool is_leaving() const { return stage_ == Stage::leaving; }
+
+  void begin(Instant now) {
+    stage_ = Stage::leaving;
+    told_at_ = now + time_to_hear;
+    look_at_ = now + look_interval;
+  }
+  void cancel() {
+    stage_ = Stage::member;
+    look_at_.reset();
+  }
+  void finish() {
+    stage_ = Stage::left;
+    look_at_.reset();
+  }
+
+  // Whoever has not heard of it writes here, and counts the copy.
+  bool is_known(Instant now) const { return told_at_ <= now; }
+
+  // At the deadline: whether it is done is to be looked at. The caller does, and then begins, finishes or is called
+  // again.
+  bool take_look(Instant now) {
+    if (!look_at_ || *look_at_ > now) return false;
+    look_at_ = now + look_interval;
+    return true;
+  }
+  std::optional<Instant> next_deadline() const { return look_at_; }
+
+ private:
+  static constexpr Duration time_to_hear = std::chrono::seconds(10);
+  static constexpr Duration look_interval = std::chrono::milliseconds(250);
+
+  Stage stage_ = Stage::member;
+  Instant told_at_{};
+  std::optional<Instant> look_at_;
+};
+
+}  // namespace kith::dht
