@@ -72,8 +72,8 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   s.settled_since = now.instant;
   set_endpoints(now, own_endpoints, out);
   Turn turn = s.turn(now, out);
-  if (!s.store.author_state()) s.repair.catch_up().begin_with_all(now.instant);
-  if (!s.store.author_state() || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
+  s.is_store_new = !s.store.author_state();
+  if (s.is_store_new || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
   s.coordinator.start(now.instant);
   s.repair.start(now.instant);
   std::vector<NodeId> remembered;
@@ -83,6 +83,7 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
     s.liveness.add(now, *contact, MemberState::alive);
     remembered.push_back(contact->id);
   }
+  if (s.is_store_new && !remembered.empty()) s.repair.catch_up().begin_with_all(now.instant);
   s.joining.start(now, remembered, s.table.self().bytes, out);
   if (s.options.is_leaving) s.leaving.begin(now.instant);
   s.finish(now, out, first_send);
@@ -103,6 +104,9 @@ void Node::State::renew_contact(Now now, Contact contact) {
 
 void Node::join(Now now, std::span<const NodeId> seeds, Outputs& out) {
   const std::size_t first_send = out.sends.size();
+  // Who founds a mesh has all there is; whoever joins one with a new store has to be given it first.
+  if (state_->is_store_new && state_->liveness.member_count() == 0)
+    state_->repair.catch_up().begin_with_all(now.instant);
   state_->joining.start(now, seeds, state_->table.self().bytes, out);
   state_->missing_seeds.add(now.instant, seeds);
   state_->finish(now, out, first_send);
@@ -214,7 +218,6 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
     case Kind::joined:
     case Kind::alive:
       departures.on_alive(change.node);
-      if (liveness.member_count() == 1) repair.catch_up().on_company(now.instant);
       refresh_contact(now.instant, change.node);
       coordinator.on_owners_changed(now.instant);
       coordinator.on_back(turn_now, change.node);

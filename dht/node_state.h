@@ -91,6 +91,7 @@ struct Node::State final : Neighbours {
   Replica replica;
   RequestTable requests;
   Coordinator coordinator;
+  bool is_store_new = false;  // at the start
   std::optional<Instant> settled_since;
   std::uint64_t replies_unasked = 0;
   Replica::Counters told;  // what events have told of

@@ -15,10 +15,6 @@ bool holds(const ReplicaSet& set, const NodeId& node) {
 
 }  // namespace
 
-void CatchUp::on_company(Instant now) {
-  if (all_since_) all_since_ = now;
-}
-
 void CatchUp::on_departure(Instant now, const View& view) {
   if (!former_) former_ = std::make_unique<Former>(view);
   former_->since = now;
@@ -59,10 +55,14 @@ bool CatchUp::is_caught_up(Neighbours& neighbours, Partition partition) const {
 }
 
 void CatchUp::settle(Instant now, const Neighbours& neighbours, const std::vector<NodeId>& peers) {
-  if (!is_behind() || latest() + time_to_be_found > now || neighbours.usable_members().size() < 2) return;
+  if (!is_behind()) return;
+  if (neighbours.usable_members().size() < 2) return company_since_.reset();
+  if (!company_since_) company_since_ = now;
+  if (std::max(latest(), *company_since_) + time_to_be_found > now) return;
   if (!was_compared_with_all(neighbours, peers, latest())) return;
   all_since_.reset();
   former_.reset();
+  company_since_.reset();
   compared_.clear();
 }
 

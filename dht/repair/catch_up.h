@@ -26,8 +26,6 @@ class CatchUp {
 
   // The store holds nothing, or not what it should: everything is to be compared.
   void begin_with_all(Instant now) { all_since_ = now; }
-  // The first other member was found: only now there is anybody to compare with.
-  void on_company(Instant now);
   // The member leaves the placement; `view` still has it.
   void on_departure(Instant now, const View& view);
   // It came, or came back.
@@ -64,7 +62,8 @@ class CatchUp {
   std::size_t n_;
   std::optional<Instant> all_since_;
   std::unique_ptr<Former> former_;
-  std::map<NodeId, Instant> compared_;  // while behind; as of when
+  std::optional<Instant> company_since_;  // while behind; others were found
+  std::map<NodeId, Instant> compared_;    // while behind; as of when
 };
 
 }  // namespace kith::dht

@@ -71,24 +71,26 @@ TEST_CASE("a new node waits for no replica that cannot be reached", "[catch_up]"
   CHECK(newcomer.is_caught_up());
 }
 
-TEST_CASE("a new node that was alone counts from when it met the first other one", "[catch_up]") {
+TEST_CASE("who looked long for a mesh is behind no less when it is found", "[catch_up]") {
   Newcomer newcomer;
-  newcomer.catch_up.on_compared(node(2), start + 1s);
-  newcomer.catch_up.on_compared(node(3), start + 1s);
-  newcomer.catch_up.on_company(start + 2s);
+  newcomer.neighbours.away = {node(2), node(3)};
+  newcomer.catch_up.settle(start + 100s, newcomer.neighbours, {});
+  newcomer.neighbours.away.clear();
+  newcomer.catch_up.settle(start + 101s, newcomer.neighbours, {});
   CHECK_FALSE(newcomer.is_caught_up());
 }
 
 TEST_CASE("who has caught up with everybody is behind no more", "[catch_up]") {
   Newcomer newcomer;
   const std::vector<NodeId> peers{node(2), node(3)};
+  newcomer.catch_up.settle(start, newcomer.neighbours, peers);
   newcomer.catch_up.on_compared(node(2), start + 1s);
   newcomer.catch_up.settle(start + 100s, newcomer.neighbours, peers);
   CHECK(newcomer.catch_up.is_behind());
   newcomer.catch_up.on_compared(node(3), start + 1s);
   newcomer.catch_up.settle(start + 20s, newcomer.neighbours, peers);  // others may still be found
   CHECK(newcomer.catch_up.is_behind());
-  newcomer.catch_up.settle(start + 100s, newcomer.neighbours, peers);
+  newcomer.catch_up.settle(start + 101s, newcomer.neighbours, peers);
   CHECK_FALSE(newcomer.catch_up.is_behind());
 }
 
