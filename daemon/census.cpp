@@ -51,7 +51,7 @@ void Census::begin(const dht::Node& node) {
 }
 
 void Census::add(const std::vector<dht::NodeId>& replicas) {
-  const dht::NodeId& self = nodes_.front();
+  const dht::NodeId self = nodes_.front();  // not by reference: slot_of() may move the nodes
   if (std::find(replicas.begin(), replicas.end(), self) == replicas.end()) return;
   for (const dht::NodeId& replica : replicas) {
     if (replica != self) others_.push_back(slot_of(replica));

@@ -72,8 +72,8 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   s.settled_since = now.instant;
   set_endpoints(now, own_endpoints, out);
   Turn turn = s.turn(now, out);
-  s.is_store_new = !s.store.author_state();
-  if (s.is_store_new || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
+  s.is_store_new = !s.store.author_state() || s.store.contacts().empty();
+  if (!s.store.author_state() || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
   s.coordinator.start(now.instant);
   s.repair.start(now.instant);
   std::vector<NodeId> remembered;

@@ -64,7 +64,7 @@ LeaveProgress Node::State::leave_progress() const {
 void Node::State::go_on_leaving(Now now, Outputs& out) {
   const LeaveProgress progress = leave_progress();
   if (progress.records > 0) coordinator.on_copy_taken(now.instant);
-  const bool is_done = progress.is_counted && progress.records == 0 && progress.outbox == 0;
+  const bool is_done = progress.is_counted && progress.outbox == 0 && progress.records == 0 && repair.holds_nothing();
   if (!is_done || !leaving.is_known(now.instant) || table.view().size() == 0) return;
   Contact contact = table.self();
   contact.has_left = true;
@@ -85,11 +85,16 @@ std::uint64_t Node::State::outbox_of_holders() const {
   return keys;
 }
 
-// It has left for good. What it was to be given, its successors get by repair.
+// It has left for good. What it was to be given is for the replicas of today: nobody else may have it.
 void Node::State::forget(const NodeId& node) {
   table.remove(node);
   store.forget_contact(node);
-  for (const KeyHash& key : store.outbox_for(node, limits::outbox_entries_max)) store.outbox_remove(key, node);
+  for (const KeyHash& key : store.outbox_for(node, limits::outbox_entries_max)) {
+    for (const NodeId& holder : replica_set(partition_of(key)).replicas) {
+      if (holder != self()) store.outbox_add(key, holder);
+    }
+    store.outbox_remove(key, node);
+  }
 }
 
 // While it is leaving it may hold what nobody else has, and is asked too.

@@ -28,6 +28,7 @@ inline constexpr std::size_t value_bytes_max = 1U << 20;
 inline constexpr std::size_t record_bytes_max = 4U << 20;
 inline constexpr std::size_t context_entries_max = 4096;
 inline constexpr std::size_t record_entries_max = 1024;
+inline constexpr std::size_t leavers_asked_max = 8;  // by one read
 inline constexpr std::size_t batch_items_max = 1000;
 inline constexpr std::size_t token_bytes_max = 65536 + 64;  // context_entries_max and what frames them
 

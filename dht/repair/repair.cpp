@@ -82,6 +82,7 @@ std::uint64_t Repair::root(Neighbours& neighbours, const NodeId& peer) {
 void Repair::on_root(const Turn& turn, const NodeId& peer, std::uint64_t theirs) {
   const std::uint64_t ours = root(turn.neighbours, peer);
   Pair& pair = pairs_[peer];
+  pair.was_heard = true;
   pair.greet_at = with_jitter(turn.now.instant, greeting_interval);
   if (ours == 0 || theirs == 0) return;
   counters_.comparisons += 1;
@@ -116,8 +117,9 @@ void Repair::compare_now(Instant now) {
 
 void Repair::greet(const Turn& turn) {
   std::vector<std::pair<Instant, NodeId>> due;
-  for (const NodeId& peer : cover_.peers()) {
+  for (const NodeId& peer : partners(turn.neighbours)) {
     const Pair& pair = pairs_[peer];
+    if (cover_.shared_with(peer).empty() && !catch_up_.wants(peer)) continue;
     if (pair.greet_at <= turn.now.instant && turn.neighbours.is_usable(peer)) due.emplace_back(pair.greet_at, peer);
   }
   const std::size_t count = std::min(due.size(), greetings_per_step);
@@ -301,7 +303,7 @@ void Repair::on_deadline(Turn& turn) {
     count(turn);
     settle_cover(turn.neighbours);
     cover_.renew(turn.neighbours, trie_, partitions_per_step);
-    catch_up_.settle(turn.now.instant, turn.neighbours, cover_.peers());
+    catch_up_.settle(turn.now.instant, turn.neighbours, partners(turn.neighbours));
     begin_descents(turn);
     step_at_ = turn.now.instant + (is_busy(turn.neighbours) ? step_pause : idle_step_pause);
   }
@@ -322,25 +324,39 @@ std::optional<Instant> Repair::next_deadline() const {
 
 // ---- looking
 
+// Two that share nothing which holds anything need not exchange roots, and are equal.
 Repair::Verdict Repair::verdict(const NodeId& peer) const {
   const auto found = pairs_.find(peer);
-  if (found == pairs_.end()) return Verdict::open;
-  if (found->second.equal_in_view == cover_.made_from()) return Verdict::equal;
-  return found->second.rounds >= rounds_least ? Verdict::differing : Verdict::open;
+  if (found != pairs_.end() && found->second.equal_in_view == cover_.made_from()) return Verdict::equal;
+  if (found != pairs_.end() && found->second.rounds >= rounds_least) return Verdict::differing;
+  const bool differed = found != pairs_.end() && found->second.was_heard && !found->second.equal_in_view;
+  const bool may_share = differed || !trie_.is_counted() || catch_up_.wants(peer) || !cover_.shared_with(peer).empty();
+  return may_share ? Verdict::open : Verdict::equal;
+}
+
+// Who shares something with this node: as far as it knows, or as their pings say, for what is empty here is theirs too.
+std::vector<NodeId> Repair::partners(const Neighbours& neighbours) const {
+  std::vector<NodeId> partners = cover_.peers();
+  for (const auto& [peer, pair] : pairs_) {
+    if (pair.was_heard && neighbours.is_usable(peer)) partners.push_back(peer);
+  }
+  std::ranges::sort(partners);
+  partners.erase(std::unique(partners.begin(), partners.end()), partners.end());
+  return partners;
+}
+
+bool Repair::holds_nothing() const {
+  for (std::uint32_t partition = 0; partition < 1U << static_cast<unsigned>(partition_bits); ++partition) {
+    if (trie_.tally(static_cast<Partition>(partition)).count > 0) return false;
+  }
+  return true;
 }
 
 Repair::Progress Repair::progress(const Neighbours& neighbours) const {
   Progress progress{.is_counted = trie_.is_counted() && cover_.is_current(neighbours),
                     .descents_open = led_.size(),
                     .corrections = trie_.corrections()};
-  std::vector<NodeId> peers = cover_.peers();
-  // Who shares partitions that are empty here has them to fill.
-  for (const auto& [peer, pair] : pairs_) {
-    if (neighbours.is_usable(peer)) peers.push_back(peer);
-  }
-  std::ranges::sort(peers);
-  peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
-  for (const NodeId& peer : peers) {
+  for (const NodeId& peer : partners(neighbours)) {
     if (!neighbours.is_usable(peer)) {
       progress.peers_away += 1;
       continue;

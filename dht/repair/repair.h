@@ -76,6 +76,9 @@ class Repair {
 
   CatchUp& catch_up() { return catch_up_; }
 
+  // Requires: all was counted.
+  bool holds_nothing() const;
+
   // Compares with everybody now, and lets no descent wait for its rest.
   void compare_now(Instant now);
 
@@ -100,6 +103,7 @@ class Repair {
  private:
   struct Pair {
     std::optional<Instant> differs_since;
+    bool was_heard = false;                      // a root came from it
     int rounds = 0;                              // of differing digests, one after the other
     std::optional<std::uint64_t> equal_in_view;  // whose cover it was; until it differs
     Instant greet_at{};
@@ -127,6 +131,7 @@ class Repair {
   void go_on(Turn& turn, std::uint64_t number);
   void ask(Turn& turn, std::uint64_t number, Body question);
   void merge(Turn& turn, std::uint64_t number, const ItemsReply& items);
+  std::vector<NodeId> partners(const Neighbours& neighbours) const;
   bool puts_off(const Neighbours& neighbours) const;
   void break_off(Instant now, std::uint64_t number);
   void finish(Instant now, std::uint64_t number);

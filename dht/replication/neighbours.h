@@ -31,7 +31,7 @@ class Neighbours {
   // No member came, went or was doubted for a while: the nodes asked are the nodes that were written to.
   virtual bool is_settled(Instant now) const = 0;
   virtual std::vector<NodeId> usable_members() const = 0;  // this node included
-  // Members that can be used, hold nothing by placement any more, and may still hold what they have not handed over.
+  // Members that hold nothing by placement any more, and may still hold what they have not handed over.
   virtual const std::vector<NodeId>& leavers() const = 0;
   // No more members than replicas: this node holds every partition.
   virtual bool is_everywhere() = 0;

@@ -91,7 +91,11 @@ void Read::choose_targets(Turn& turn, const ReplicaSet& set) {
     wider_.pop_back();
   }
   if (!is_settled_) {
-    for (const NodeId& node : turn.neighbours.leavers()) targets_.push_back({.node = node, .is_stand_in = true});
+    std::size_t asked = 0;
+    for (const NodeId& node : turn.neighbours.leavers()) {
+      if (!turn.neighbours.is_usable(node) || ++asked > limits::leavers_asked_max) continue;
+      targets_.push_back({.node = node, .is_stand_in = true});
+    }
   }
   asked_at_once_ = (is_settled_ && away == 0) ? std::min(terms_.wanted, targets_.size()) : targets_.size();
   // What this node knows as an author is knowledge too, replica or not: a client reads its own writes.
@@ -151,8 +155,9 @@ void Read::on_answer(Turn& turn, std::size_t slot, const FetchAnswer& answer, co
   Target& target = targets_[slot];
   target.status = answer.status;
   target.digest = answer.digest;
-  // Who claims to hold the key and hands out nothing when asked for it has not answered.
-  const bool is_empty_claim = answer.status == FetchStatus::found && target.was_asked_for_records && rows.empty();
+  // Who claims to hold something of the key and hands out nothing when asked for it has not answered.
+  const bool claims_some = answer.status == FetchStatus::found || answer.digest != RowsDigest{};
+  const bool is_empty_claim = claims_some && target.was_asked_for_records && rows.empty();
   if (answer.status == FetchStatus::damaged || is_empty_claim) {
     on_silence(turn, slot);
     return;

@@ -180,9 +180,12 @@ TEST_CASE("a device that leaves under load holds nothing in the end, and every a
 TEST_CASE("a device that loses power while it leaves goes on leaving", "[leave]") {
   Mesh mesh(5);
   mesh.run_under_load(5s);
+  const std::size_t before = mesh.copies_at(2);
   REQUIRE(mesh.leave(2));
-  mesh.run(8s);
+  for (int i = 0; i < 5000 && mesh.copies_at(2) == before; ++i) mesh.run(4ms);
   mesh.crash(2);
+  REQUIRE(mesh.copies_at(2) > 0);  // in the middle of it
+  REQUIRE(mesh.copies_at(2) < before);
   mesh.run_under_load(3s);
   mesh.boot(2);
   CHECK(mesh.node(2).self().weight == 0);

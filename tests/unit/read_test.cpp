@@ -127,6 +127,21 @@ TEST_CASE("a replica that is catching up does not count towards R, and what it h
   CHECK(answer.values.at(0).bytes == crypto::Bytes{'n', 'e', 'w'});
 }
 
+TEST_CASE("who claims to hold something, and hands out nothing when asked for it, is asked no second time", "[read]") {
+  const auto status = GENERATE(FetchStatus::found, FetchStatus::absent, FetchStatus::catching_up);
+  Bench bench;
+  bench.neighbours.set.next.clear();
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  const FetchAnswer claim{.status = status, .digest = RowsDigest{7}, .records = {}};
+  read.on_answer(turn, 1, claim, {});
+  const std::size_t asked = bench.sent_to(node(2)).size();
+  read.on_answer(turn, 2, answer_with(bench, {}), {});
+  CHECK(bench.sent_to(node(2)).size() == asked);
+  CHECK(read.take_completion(turn));
+}
+
 TEST_CASE("a coordinator that is catching up asks R others, and beyond the replicas where these are too few",
           "[read]") {
   Bench bench;
