@@ -81,7 +81,7 @@ core_folders := $(filter-out cli daemon,$(folders))
 unit_sources := $(filter-out tests/unit/main.cpp,$(wildcard tests/unit/*.cpp tests/papers/*.cpp tests/support/*.cpp))
 sim_sources := $(wildcard tests/sim/*.cpp)
 bench_sources := $(wildcard tests/bench/*.cpp)
-figures_sources := $(wildcard tests/figures/*.cpp) tests/support/liveness_mesh.cpp
+figures_sources := $(wildcard tests/figures/*.cpp) tests/support/liveness_mesh.cpp $(filter-out %/main.cpp,$(sim_sources))
 fuzzers := $(patsubst tests/fuzz/%.cpp,%,$(wildcard tests/fuzz/fuzz_*.cpp))
 long_tests := tests/mesh/heal_test.py
 script_tests := $(filter-out $(long_tests),\
@@ -134,9 +134,10 @@ sim-long: build/release/sim  ## Run the simulator for long: 10,000 seeds, then o
 	build/release/sim --seed 1 --nodes 1000 --operations 10000 --joined
 
 .PHONY: figures
-figures: build/release/figures  ## Measure the design's figures of liveness, goals beside them: SEED=1.
+figures: build/release/figures  ## Measure the design's figures, goals beside them: SEED=1.
 	build/release/figures detection --seed $(SEED)
 	build/release/figures composure --seed $(SEED)
+	for name in restart join balance churn-hours churn-days; do build/release/figures $$name --seed $(SEED); done
 
 .PHONY: fuzz
 fuzz: $(fuzzers:%=build/fuzz/%)  ## Run every fuzzer for FUZZ_SECONDS=30.

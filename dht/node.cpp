@@ -38,7 +38,8 @@ Node::State::State(NodeOptions node_options, const Signatures& node_signatures, 
     : options(std::move(node_options)),
       signatures(node_signatures),
       rng(std::move(node_rng)),
-      repair(node_store, options.data_key, {static_cast<std::size_t>(options.n), options.repair_bytes_per_second},
+      repair(node_store, options.data_key,
+             {static_cast<std::size_t>(options.n), options.repair_bytes_per_second, options.liveness.period},
              rng.fork()),
       store(repair.store()),
       table(make_contact(options, signatures)),
@@ -215,9 +216,10 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   }
   settled_since = now.instant;
   switch (change.kind) {
-    case Kind::joined:
     case Kind::alive:
-      departures.on_alive(change.node);
+      departures.on_alive(now.instant, change.node);
+      [[fallthrough]];
+    case Kind::joined:
       refresh_contact(now.instant, change.node);
       coordinator.on_owners_changed(now.instant);
       coordinator.on_back(turn_now, change.node);

@@ -42,7 +42,8 @@ struct NodeOptions {
   int w = 2;
   std::size_t value_bytes_max = limits::value_bytes_default;
   Liveness::Timing liveness = Liveness::lan;
-  Duration departure_after = std::chrono::minutes(10);  // others take the place of a member that is dead for so long
+  // Others take the place of a member that is dead for so long, or longer where members were seen to come back later.
+  Duration departure_after = std::chrono::minutes(10);
   // What repair may send and fetch. More: sooner equal; less: more room for everything else.
   std::size_t repair_bytes_per_second = limits::repair_bytes_per_second;
 };

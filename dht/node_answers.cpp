@@ -23,11 +23,13 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
   if (const auto* scan = std::get_if<Scan>(&message.body)) return reply(from, id, {.body = replica.scan(*scan)}, out);
   if (const auto* find = std::get_if<Find>(&message.body))
     return reply(from, id, {.body = closest_contacts(*find)}, out);
-  if (std::holds_alternative<Join>(message.body)) return answer_join(from, id, out);
+  if (std::holds_alternative<Join>(message.body)) return answer_join(now, from, id, out);
   if (const auto* page = std::get_if<Members>(&message.body))
-    return reply(from, id, {.body = member_page(liveness, page->after)}, out);
-  if (const auto* compare = std::get_if<Compare>(&message.body))
-    return reply(from, id, {.body = repair.answer(turn(now, out), from, *compare)}, out);
+    return reply(from, id, {.body = page_of_members(now, page->after)}, out);
+  if (const auto* compare = std::get_if<Compare>(&message.body)) {
+    Repair::Answer answer = repair.answer(turn(now, out), from, *compare);
+    return reply(from, id, {.body = std::move(answer.body), .release = answer.release}, out);
+  }
   if (const auto* items = std::get_if<Items>(&message.body))
     reply(from, id, {.body = repair.answer(*items), .release = Release::after_commit}, out);
 }
@@ -48,9 +50,21 @@ Replica::Answer Node::State::fetch_here(const Fetch& request) {
 
 // A stranger presents itself; whoever could open a session belongs to the mesh. Liveness has read its contact, and
 // knows it now where that was its own.
-void Node::State::answer_join(const NodeId& from, std::uint64_t request_id, Outputs& out) const {
+void Node::State::answer_join(Now now, const NodeId& from, std::uint64_t request_id, Outputs& out) const {
   if (liveness.find(from) == nullptr) return;
-  reply(from, request_id, {.body = member_page(liveness, {})}, out);
+  reply(from, request_id, {.body = page_of_members(now, {})}, out);
+}
+
+MembersReply Node::State::page_of_members(Now now, const NodeId& after) const {
+  const auto in_seconds = [](Duration duration) {
+    return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
+  };
+  MembersReply page = member_page(liveness, after);
+  page.patience_s = in_seconds(departures.patience());
+  for (MemberUpdate& member : page.members) {
+    if (member.state == MemberState::dead) member.away_s = in_seconds(departures.away(now.instant, member.node));
+  }
+  return page;
 }
 
 void Node::State::answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id,
@@ -117,10 +131,19 @@ bool Node::State::is_unasked_page(const NodeId& from, const Message& message) co
 }
 
 void Node::State::take_members(Now now, const NodeId& from, const Message& message, Outputs& out) {
-  if (!joining.has_asked(from, message.request_id)) return;
   const auto& page = std::get<MembersReply>(message.body);
+  if (!joining.has_asked(from, message.request_id)) return learn_absences(now, page);
   liveness.learn(now, from, page, out);
+  learn_absences(now, page);
   joining.on_reply(now, from, message.request_id, page, out);
+}
+
+void Node::State::learn_absences(Now now, const MembersReply& page) {
+  departures.learn_patience(std::chrono::seconds(page.patience_s));
+  for (const MemberUpdate& member : page.members) {
+    if (member.state != MemberState::dead || liveness.find(member.node) == nullptr) continue;
+    departures.learn_absence(now.instant, member.node, std::chrono::seconds(member.away_s));
+  }
 }
 
 }  // namespace kith::dht

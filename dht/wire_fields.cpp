@@ -131,7 +131,8 @@ bool read(const msgpack::object& object, MemberUpdate& out) {
   const auto fields = Fields::of(object);
   return fields && fields->take("n", out.node) && fields->take_enum("s", out.state, MemberState::dead) &&
          out.state >= MemberState::alive && fields->take("i", out.incarnation) &&
-         fields->take_if_there("a", out.accuser) && fields->take_if_there("c", out.contact);
+         fields->take_if_there("a", out.accuser) && fields->take_if_there("c", out.contact) &&
+         fields->take_if_there("w", out.away_s);
 }
 
 bool read(const msgpack::object& object, FetchAnswer& out) {

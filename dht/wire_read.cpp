@@ -38,14 +38,15 @@ bool read_body(const Fields& in, Join& out) { return in.take("c", out.contact); 
 bool read_body(const Fields& in, Members& out) { return in.take("a", out.after); }
 
 bool read_body(const Fields& in, MembersReply& out) {
-  return in.take_list("m", out.members, limits::batch_items_max) && in.take_if_there("n", out.next);
+  return in.take_list("m", out.members, limits::batch_items_max) && in.take_if_there("n", out.next) &&
+         in.take_if_there("p", out.patience_s);
 }
 
 bool read_body(const Fields& in, Find& out) { return in.take("t", out.target) && in.take("c", out.count); }
 bool read_body(const Fields& in, FindReply& out) { return in.take_list("c", out.contacts, limits::contacts_per_reply); }
 
 bool read_body(const Fields& in, Fetch& out) {
-  return in.take_enum("f", out.form, FetchForm::digest) && in.take_list("k", out.keys, limits::batch_items_max);
+  return in.take_enum("f", out.form, FetchForm::range) && in.take_list("k", out.keys, limits::batch_items_max);
 }
 
 bool read_body(const Fields& in, FetchReply& out) { return in.take_list("a", out.answers, limits::batch_items_max); }
@@ -72,6 +73,7 @@ bool read_body(const Fields& in, Compare& out) {
 }
 
 bool read_body(const Fields& in, CompareReply& out) {
+  if (!in.take_list_if_there("r", out.records, limits::batch_items_max)) return false;
   crypto::Bytes nodes;
   crypto::Bytes differences;
   std::uint8_t later = 0;

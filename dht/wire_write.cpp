@@ -95,6 +95,7 @@ void pack(Sink& sink, const MemberUpdate& update) {
   map.field("n", update.node).field("s", code(update.state)).field("i", update.incarnation);
   if (update.accuser != NodeId{}) map.field("a", update.accuser);
   if (!update.contact.empty()) map.field("c", update.contact);
+  if (update.away_s > 0) map.field("w", std::uint64_t{update.away_s});
 }
 
 void pack(Sink& sink, const FetchAnswer& answer) {
@@ -125,7 +126,10 @@ void write_body(const ProbeReply& reply, Map& map) { map.field("n", reply.node).
 void write_body(const Gossip&, Map&) {}
 void write_body(const Join& join, Map& map) { map.field("c", join.contact); }
 void write_body(const Members& members, Map& map) { map.field("a", members.after); }
-void write_body(const MembersReply& reply, Map& map) { map.field("m", reply.members).field("n", reply.next); }
+void write_body(const MembersReply& reply, Map& map) {
+  map.field("m", reply.members).field("n", reply.next);
+  if (reply.patience_s > 0) map.field("p", std::uint64_t{reply.patience_s});
+}
 void write_body(const Find& find, Map& map) { map.field("t", find.target).field("c", std::uint64_t{find.count}); }
 void write_body(const FindReply& reply, Map& map) { map.field("c", reply.contacts); }
 void write_body(const Fetch& fetch, Map& map) { map.field("f", code(fetch.form)).field("k", fetch.keys); }
@@ -148,6 +152,7 @@ void write_body(const CompareReply& reply, Map& map) {
   if (!reply.nodes.empty()) map.field("n", wire::nodes_to_bytes(reply.nodes));
   if (!reply.differences.empty()) map.field("d", wire::differences_to_bytes(reply.differences));
   if (reply.is_put_off) map.field("l", std::uint8_t{1});
+  if (!reply.records.empty()) map.field("r", reply.records);
 }
 
 void write_body(const Items& items, Map& map) { map.field("k", wire::key_beginnings_to_bytes(items.keys)); }

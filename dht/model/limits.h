@@ -30,6 +30,7 @@ inline constexpr std::size_t context_entries_max = 4096;
 inline constexpr std::size_t record_entries_max = 1024;
 inline constexpr std::size_t leavers_asked_max = 8;  // by one read
 inline constexpr std::size_t batch_items_max = 1000;
+inline constexpr std::size_t range_keys_max = 64;           // keys that one digest is made of
 inline constexpr std::size_t token_bytes_max = 65536 + 64;  // context_entries_max and what frames them
 
 // Clocks.
@@ -116,7 +117,7 @@ inline constexpr std::size_t client_unsent_bytes_max = 8U << 20;
 inline constexpr std::size_t client_requests_in_flight_max = 4096;
 
 // Anti-entropy.
-inline constexpr std::size_t compare_nodes_max = 16;              // in one question; an answer has up to 16 for each
+inline constexpr std::size_t compare_nodes_max = 32;              // in one question; an answer has up to 16 for each
 inline constexpr std::size_t compare_digests_max = 64;            // keys of one node
 inline constexpr std::size_t compare_keys_max = 64;               // keys of one difference
 inline constexpr std::size_t compare_versions_max = 255;          // rows of one key

@@ -143,4 +143,14 @@ RowsDigest digest_of(std::span<const Row> rows, crypto::ByteSpan data_key) {
   return crypto::keyed_hash_128(data_key, {crypto::as_bytes("kith rows v1"), statement});
 }
 
+RowsDigest digest_of_keys(std::span<const KeyDigest> keys, crypto::ByteSpan data_key) {
+  crypto::Bytes statement;
+  statement.reserve(keys.size() * 48);
+  for (const KeyDigest& key : keys) {
+    statement.insert(statement.end(), key.key.bytes.begin(), key.key.bytes.end());
+    statement.insert(statement.end(), key.rows.begin(), key.rows.end());
+  }
+  return crypto::keyed_hash_128(data_key, {crypto::as_bytes("kith range v1"), statement});
+}
+
 }  // namespace kith::dht

@@ -65,4 +65,11 @@ VersionVector joined_context(std::span<const Row> rows);
 using RowsDigest = std::array<std::uint8_t, 16>;
 RowsDigest digest_of(std::span<const Row> rows, crypto::ByteSpan data_key);
 
+struct KeyDigest {
+  KeyHash key;
+  RowsDigest rows{};
+};
+// Of all these keys together. Requires: they are in order of their hash, and each has replica rows.
+RowsDigest digest_of_keys(std::span<const KeyDigest> keys, crypto::ByteSpan data_key);
+
 }  // namespace kith::dht

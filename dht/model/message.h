@@ -25,8 +25,9 @@ struct MemberUpdate {
   NodeId node;
   MemberState state = MemberState::alive;
   Incarnation incarnation = 0;
-  NodeId accuser;         // who suspects, for counting watchers; zero when alive
-  crypto::Bytes contact;  // signed bytes; empty for suspect and dead
+  NodeId accuser;            // who suspects, for counting watchers; zero when alive
+  crypto::Bytes contact;     // signed bytes; empty for suspect and dead
+  std::uint32_t away_s = 0;  // of the dead, in a page: seconds since then
 };
 
 // Liveness exchange; any authenticated packet counts, this is what is sent when there was none (overlay, "Liveness").
@@ -68,7 +69,8 @@ struct Members {
 };
 struct MembersReply {
   std::vector<MemberUpdate> members;
-  std::optional<NodeId> next;  // absent on the last page
+  std::optional<NodeId> next;    // absent on the last page
+  std::uint32_t patience_s = 0;  // how long the answerer keeps the places of the dead
 };
 
 struct Find {
@@ -79,10 +81,14 @@ struct FindReply {
   std::vector<crypto::Bytes> contacts;
 };
 
-enum class FetchForm : std::uint8_t { records = 0, digest = 1 };
+enum class FetchForm : std::uint8_t {
+  records = 0,
+  digest = 1,  // of each key
+  range = 2,   // one digest of all that is held between two keys; absent where that is nothing, or much
+};
 struct Fetch {
   FetchForm form = FetchForm::records;
-  std::vector<KeyHash> keys;
+  std::vector<KeyHash> keys;  // of a range the first and the last
 };
 enum class FetchStatus : std::uint8_t {
   found = 0,
@@ -165,7 +171,8 @@ struct Compare {
 struct CompareReply {
   std::vector<TrieNode> nodes;
   std::vector<KeysDifference> differences;
-  bool is_put_off = false;  // nothing was compared: ask again later
+  bool is_put_off = false;             // nothing was compared: ask again later
+  std::vector<crypto::Bytes> records;  // of keys that the asker does not have at all
 };
 
 // All rows of keys, named by the first eight bytes of their hashes. The answer may end early.

@@ -1,42 +1,69 @@
 // SPDX-License-Identifier: MIT
 // Members that have been dead for so long that others take their place, until they are heard again. Most that die come
-// back: data that moved for nothing costs more than a copy that lacked for a while (replication design, "Dead").
+// back: data that moved for nothing costs more than a copy that lacked for a while (Carbonite §3.2, Chun et al. 2006;
+// docs/protocol.md, "Departures").
+//
+// How long that is follows from what was seen: one and a half times the longest of the last 128 absences that ended in
+// a return. Whatever the distribution of absences, the next one exceeds the longest of 128 with a chance of 1/129; the
+// half on top leaves about one in a thousand where absences are memoryless. So a mesh whose devices never go waits
+// for ten minutes, and one whose devices sleep at night for half a day.
+//
+// A node that starts has seen nothing. It goes by what the nodes it asks for members tell: how long they wait, and how
+// long each of the dead has been away. So all depart from a member at about the same time, however often they restart.
 #pragma once
 
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <map>
 #include <optional>
-#include <unordered_map>
+#include <set>
+#include <utility>
 
-#include "dht/model/deadlines.h"
 #include "dht/model/id.h"
+#include "dht/model/time.h"
 
 namespace kith::dht {
 
 class Departures {
  public:
-  explicit Departures(Duration patience) : patience_(patience) {}
+  // Even where everybody was seen to stay away for longer, more than `most` is not waited.
+  static constexpr Duration most = std::chrono::hours(24 * 7);
 
-  void on_dead(Instant now, const NodeId& node) {
-    departs_at_[node] = now + patience_;
-    wakeups_.add(now + patience_, node);
-  }
-  void on_alive(const NodeId& node) { departs_at_.erase(node); }
+  // `least`: while no absence was seen, or only short ones.
+  explicit Departures(Duration least) : least_(least) {}
+
+  void on_dead(Instant now, const NodeId& node);
+  // An absence has ended; also that of one that had departed.
+  void on_alive(Instant now, const NodeId& node);
+
+  // What another node says: how long it waits; how long this one, whom it takes for dead, has been away.
+  void learn_patience(Duration told);
+  void learn_absence(Instant now, const NodeId& node, Duration away);
+
+  Duration patience() const;
+  // Zero for one that is not dead.
+  Duration away(Instant now, const NodeId& node) const;
 
   // One that departs now; empty when none does, or none any more.
-  std::optional<NodeId> take_due(Instant now) {
-    while (const auto node = wakeups_.pop_due(now)) {
-      const auto found = departs_at_.find(*node);
-      if (found == departs_at_.end() || found->second > now) continue;  // heard since, and perhaps dead again
-      departs_at_.erase(found);
-      return node;
-    }
-    return std::nullopt;
-  }
-  std::optional<Instant> next_deadline() const { return wakeups_.next(); }
+  std::optional<NodeId> take_due(Instant now);
+  std::optional<Instant> next_deadline() const;
 
  private:
-  Duration patience_;
-  std::unordered_map<NodeId, Instant> departs_at_;
-  Deadlines<NodeId> wakeups_;
+  struct Told {
+    Instant at;
+    Instant since;
+  };
+
+  void remember(Duration absence);
+
+  Duration least_;
+  std::array<Duration, 128> absences_{};  // a ring
+  std::size_t next_ = 0;
+  Duration longest_{};                               // of the ring
+  std::map<NodeId, Instant> since_;                  // of all that are dead
+  std::set<std::pair<Instant, NodeId>> waited_for_;  // of those that keep their place, in order of departure
+  std::map<NodeId, Told> told_;
 };
 
 }  // namespace kith::dht

@@ -105,6 +105,7 @@ void Descent::on_answer(const CompareReply& reply, TrieReader& reader) {
     if (listed_.contains(difference.prefix)) take_difference(difference, reader.store());
     listed_.erase(difference.prefix);
   }
+  differing_ += reply.records.empty() ? 0 : 1;
   frontier_.insert(frontier_.end(), below.rbegin(), below.rend());
 }
 

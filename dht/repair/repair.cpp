@@ -12,18 +12,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Work of one step, a millisecond or so, and the pause after it: short while something is to be counted.
+// Work of one step, a millisecond or so, and the pause after it while something is to be counted.
 constexpr std::size_t keys_per_step = 128;
 constexpr std::size_t keys_per_idle_step = 16;
 constexpr std::size_t partitions_per_step = 256;
 constexpr Duration step_pause = 2ms;
-constexpr Duration idle_step_pause = 1s;
 
 // All is counted again, to find what the disk has lost. Of a million records it takes a day, so that it costs nothing.
 constexpr Duration round_interval = 10min;
 
-// Of a pair that exchanges no pings otherwise. At most so many peers are greeted in a step, however many there are.
-constexpr Duration greeting_interval = 15s;
+// At most so many peers are greeted in a step, however many there are.
 constexpr std::size_t greetings_per_step = 2;
 
 // A write on its way is no difference: two rounds, this far apart, must say the same. The peer with the greater id
@@ -39,10 +37,19 @@ constexpr Duration rest_least = 2s;
 constexpr Duration rest_most = 5min;
 constexpr Duration answer_deadline = 10s;
 
+std::vector<Record> parsed(const std::vector<crypto::Bytes>& all) {
+  std::vector<Record> records;
+  for (const crypto::Bytes& bytes : all) {
+    if (std::optional<Record> record = Record::parse(bytes)) records.push_back(std::move(*record));
+  }
+  return records;
+}
+
 }  // namespace
 
 Repair::Repair(RecordStore& disk, const DataKey& data_key, Settings settings, crypto::Rng rng)
-    : trie_(data_key),
+    : settings_(settings),
+      trie_(data_key),
       store_(disk, trie_),
       catch_up_(settings.replicas),
       pace_(settings.bytes_per_second),
@@ -50,7 +57,7 @@ Repair::Repair(RecordStore& disk, const DataKey& data_key, Settings settings, cr
 
 void Repair::start(Instant now) {
   step_at_ = now;
-  greet_at_ = with_jitter(now, greeting_interval / 2);
+  greet_at_ = with_jitter(now, greeting_interval() / 2);
 }
 
 // ± 20 %, so that a mesh that starts as one does not compare as one.
@@ -83,7 +90,7 @@ void Repair::on_root(const Turn& turn, const NodeId& peer, std::uint64_t theirs)
   const std::uint64_t ours = root(turn.neighbours, peer);
   Pair& pair = pairs_[peer];
   pair.was_heard = true;
-  pair.greet_at = with_jitter(turn.now.instant, greeting_interval);
+  pair.greet_at = with_jitter(turn.now.instant, greeting_interval());
   if (ours == 0 || theirs == 0) return;
   counters_.comparisons += 1;
   if (ours == theirs) {
@@ -102,7 +109,7 @@ void Repair::on_root(const Turn& turn, const NodeId& peer, std::uint64_t theirs)
 
 void Repair::on_back(Instant now, const NodeId& peer) {
   pairs_[peer].greet_at = now + Duration(static_cast<Duration::rep>(rng_.below(1'000'000)));
-  if (greet_at_) greet_at_ = std::min(*greet_at_, now + idle_step_pause);
+  if (greet_at_) greet_at_ = std::min(*greet_at_, now + idle_pause());
 }
 
 void Repair::compare_now(Instant now) {
@@ -125,7 +132,7 @@ void Repair::greet(const Turn& turn) {
   const std::size_t count = std::min(due.size(), greetings_per_step);
   std::ranges::partial_sort(due, due.begin() + static_cast<std::ptrdiff_t>(count));
   for (std::size_t i = 0; i < count; ++i) {
-    pairs_[due[i].second].greet_at = with_jitter(turn.now.instant, greeting_interval);
+    pairs_[due[i].second].greet_at = with_jitter(turn.now.instant, greeting_interval());
     greetings_.push_back(due[i].second);
   }
 }
@@ -138,13 +145,16 @@ bool Repair::puts_off(const Neighbours& neighbours) const {
   return !trie_.is_counted() || !cover_.is_current(neighbours) || (catch_up_.is_new() && !led_.empty());
 }
 
-Body Repair::answer(const Turn& turn, const NodeId& from, const Compare& question) {
-  if (puts_off(turn.neighbours)) return CompareReply{.nodes = {}, .differences = {}, .is_put_off = true};
+Repair::Answer Repair::answer(const Turn& turn, const NodeId& from, const Compare& question) {
+  if (puts_off(turn.neighbours))
+    return {.body = CompareReply{.nodes = {}, .differences = {}, .is_put_off = true, .records = {}}};
   settle_cover(turn.neighbours);
   TrieReader shown = reader(from, question.salt);
-  Body reply = dht::answer(question, shown);
-  counters_.bytes_sent += weight_of(reply);
-  return reply;
+  CompareReply reply = dht::answer(question, shown);
+  const Release release = reply.records.empty() ? Release::at_once : Release::after_commit;
+  Answer answer{.body = std::move(reply), .release = release};
+  counters_.bytes_sent += weight_of(answer.body);
+  return answer;
 }
 
 Body Repair::answer(const Items& question) {
@@ -217,8 +227,11 @@ void Repair::on_reply(Turn& turn, const NodeId& from, const Body& reply, const R
     if (compared->is_put_off) return break_off(turn.now.instant, owner.ticket);
     TrieReader shown = reader(led.peer, led.descent.salt());
     led.descent.on_answer(*compared, shown);
+    merge(turn, owner.ticket, parsed(compared->records));
   } else if (const auto* items = std::get_if<ItemsReply>(&reply)) {
-    merge(turn, owner.ticket, *items);
+    const std::vector<Record> records = parsed(items->records);
+    led.descent.on_items(records);
+    merge(turn, owner.ticket, records);
   } else if (const auto* stored = std::get_if<StoreReply>(&reply)) {
     led.records +=
         static_cast<std::uint64_t>(std::ranges::count(stored->answers, StoreStatus::stored, &StoreAnswer::status));
@@ -229,19 +242,11 @@ void Repair::on_reply(Turn& turn, const NodeId& from, const Body& reply, const R
 }
 
 // Fetched records take the way of all records: sent to this node itself, which verifies, merges and commits them.
-void Repair::merge(Turn& turn, std::uint64_t number, const ItemsReply& items) {
-  Led& led = led_.at(number);
-  std::vector<Record> records;
-  Store store{.purpose = StorePurpose::repair, .records = {}, .hint = {}};
-  for (const crypto::Bytes& bytes : items.records) {
-    std::optional<Record> record = Record::parse(bytes);
-    if (!record) continue;
-    store.records.push_back(bytes);
-    records.push_back(std::move(*record));
-  }
-  led.descent.on_items(records);
+void Repair::merge(Turn& turn, std::uint64_t number, const std::vector<Record>& records) {
   if (records.empty()) return;
-  led.is_waiting = true;
+  Store store{.purpose = StorePurpose::repair, .records = {}, .hint = {}};
+  for (const Record& record : records) store.records.push_back(record.bytes());
+  led_.at(number).is_waiting = true;
   const NodeId& self = turn.neighbours.self();
   const std::uint64_t id = turn.requests.expect(self, {RequestOwner::Kind::repair, number, 0});
   turn.out.sends.push_back({.to = self, .message = {.request_id = id, .body = std::move(store)}});
@@ -305,11 +310,11 @@ void Repair::on_deadline(Turn& turn) {
     cover_.renew(turn.neighbours, trie_, partitions_per_step);
     catch_up_.settle(turn.now.instant, turn.neighbours, partners(turn.neighbours));
     begin_descents(turn);
-    step_at_ = turn.now.instant + (is_busy(turn.neighbours) ? step_pause : idle_step_pause);
+    step_at_ = turn.now.instant + (is_busy(turn.neighbours) ? step_pause : idle_pause());
   }
   if (greet_at_ && *greet_at_ <= turn.now.instant) {
     greet(turn);
-    greet_at_ = with_jitter(turn.now.instant, idle_step_pause);
+    greet_at_ = with_jitter(turn.now.instant, idle_pause());
   }
   std::vector<std::uint64_t> numbers;
   for (const auto& [number, led] : led_) numbers.push_back(number);

@@ -41,6 +41,7 @@ class Repair {
   struct Settings {
     std::size_t replicas = 3;  // of a partition
     std::size_t bytes_per_second = 0;
+    Duration period = std::chrono::seconds(2);  // of the pings that carry digests; idle steps and greetings follow it
   };
   struct Progress {
     bool is_counted = false;  // what is held here has been counted since the start, and who else holds it
@@ -82,7 +83,11 @@ class Repair {
   // Compares with everybody now, and lets no descent wait for its rest.
   void compare_now(Instant now);
 
-  Body answer(const Turn& turn, const NodeId& from, const Compare& question);
+  struct Answer {
+    Body body;
+    Release release = Release::at_once;
+  };
+  Answer answer(const Turn& turn, const NodeId& from, const Compare& question);
   // Rows that are not durable yet wait for their commit.
   Body answer(const Items& question);
 
@@ -130,7 +135,7 @@ class Repair {
   void begin_descents(Turn& turn);
   void go_on(Turn& turn, std::uint64_t number);
   void ask(Turn& turn, std::uint64_t number, Body question);
-  void merge(Turn& turn, std::uint64_t number, const ItemsReply& items);
+  void merge(Turn& turn, std::uint64_t number, const std::vector<Record>& records);
   std::vector<NodeId> partners(const Neighbours& neighbours) const;
   bool puts_off(const Neighbours& neighbours) const;
   void break_off(Instant now, std::uint64_t number);
@@ -138,9 +143,12 @@ class Repair {
   void drop(const NodeId& peer);
   void greet(const Turn& turn);
   void count(const Turn& turn);
+  Duration idle_pause() const { return settings_.period / 2; }
+  Duration greeting_interval() const { return settings_.period * 15 / 2; }
   Instant with_jitter(Instant now, Duration wait);
   bool is_busy(const Neighbours& neighbours) const;
 
+  Settings settings_;
   DigestTrie trie_;
   TrackedStore store_;
   Cover cover_;

@@ -41,6 +41,22 @@ KeysDifference difference_of(const TrieNode& node, const std::vector<TrieReader:
   return difference;
 }
 
+// Where the asker lacks keys, and shows none that is not here, it holds no other version of them either: it is sent the
+// records at once, until the answer is large.
+bool send_at_once(const KeysDifference& difference, RecordStore& store, CompareReply& reply) {
+  if (!difference.lacking.empty()) return false;
+  Items wanted;
+  for (const KeyVersions& key : difference.keys) wanted.keys.push_back(key.key);
+  std::size_t bytes = 0;
+  for (const crypto::Bytes& record : reply.records) bytes += record.size();
+  ItemsReply items = answer(wanted, store);
+  for (const crypto::Bytes& record : items.records) bytes += record.size();
+  const std::size_t records = reply.records.size() + items.records.size();
+  if (bytes > limits::items_bytes_max || records > limits::batch_items_max) return false;
+  std::ranges::move(items.records, std::back_inserter(reply.records));
+  return true;
+}
+
 void compare_keys(const TrieNode& node, TrieReader& reader, CompareReply& reply) {
   const bool is_deepest = node.prefix.depth == Prefix::depth_max;
   if (!is_deepest && reader.tally(node.prefix).count > limits::compare_keys_max) {
@@ -48,7 +64,8 @@ void compare_keys(const TrieNode& node, TrieReader& reader, CompareReply& reply)
     return;
   }
   KeysDifference difference = difference_of(node, reader.keys(node.prefix), reader.store());
-  if (!difference.lacking.empty() || !difference.keys.empty()) reply.differences.push_back(std::move(difference));
+  if (difference.lacking.empty() && difference.keys.empty()) return;
+  if (!send_at_once(difference, reader.store(), reply)) reply.differences.push_back(std::move(difference));
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ struct Weight {
       bytes += 5 + difference.lacking.size();
       for (const KeyVersions& key : difference.keys) bytes += 9 + 16 * key.rows.size();
     }
-    return bytes;
+    return bytes + (*this)(reply.records);
   }
   std::size_t operator()(const Items& items) const { return field + 8 * items.keys.size(); }
   std::size_t operator()(const ItemsReply& reply) const { return field + (*this)(reply.records); }

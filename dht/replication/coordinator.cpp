@@ -46,6 +46,7 @@ Coordinator::Coordinator(QuorumDefaults defaults, DataKey data_key, Author& auth
       author_(author),
       replica_(replica),
       rng_(std::move(rng)),
+      outbox_(data_key),
       handoff_(data_key, static_cast<std::size_t>(defaults.w)) {}
 
 // ---- writing
@@ -276,6 +277,7 @@ Ticket Coordinator::scan(Turn& turn, const ScanRequest& request) {
 void Coordinator::on_reply(Turn& turn, const NodeId& from, const RequestOwner& owner, const Body& reply) {
   if (owner.kind == RequestOwner::Kind::outbox) {
     if (const auto* stored = std::get_if<StoreReply>(&reply)) outbox_.on_answer(turn, from, *stored);
+    if (const auto* digests = std::get_if<FetchReply>(&reply)) outbox_.on_digests(turn, from, *digests);
     return;
   }
   if (owner.kind == RequestOwner::Kind::handoff) return handoff_.on_reply(turn, owner, reply);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <span>
-#include <utility>
 
 #include "dht/model/limits.h"
 
@@ -19,7 +18,7 @@ constexpr Duration sweep_interval = 10min;
 constexpr Duration retry_interval = 30s;
 constexpr Duration answer_deadline = 10s;
 constexpr Duration step_pause = 20ms;
-constexpr std::size_t batch_keys = 64;
+constexpr std::size_t batch_keys = limits::range_keys_max;
 constexpr std::size_t batch_bytes = 256U << 10U;
 constexpr std::size_t keys_looked_at = 2048;  // in one step
 constexpr double bytes_per_second = 1 << 20;
@@ -57,6 +56,10 @@ void Handoff::on_deadline(Turn& turn) {
   take_batch(turn);
 }
 
+bool Handoff::Task::is_same_as(const Task& other) const {
+  return absent == other.absent && std::ranges::is_permutation(targets, other.targets);
+}
+
 Handoff::Task Handoff::task_for(Turn& turn, Partition partition) const {
   const ReplicaSet& set = turn.neighbours.replica_set(partition);
   if (!holds(set.replicas, turn.neighbours.self())) return {.targets = set.replicas, .absent = {}};
@@ -71,47 +74,35 @@ Handoff::Task Handoff::task_for(Turn& turn, Partition partition) const {
   return task;
 }
 
-// The next keys that have a task, of whatever partitions. Others on the way are passed over.
+// The next keys, one after the other, that have the same task. Those before them that have none are passed over.
 void Handoff::take_batch(Turn& turn) {
   bytes_held_ = 0;
   const std::vector<KeyHash> keys = turn.store.keys_after(after_);
   if (keys.empty()) return finish_sweep(turn.now.instant);
   for (std::size_t i = 0; i < std::min(keys.size(), keys_looked_at); ++i) {
-    if (items_.size() == batch_keys || bytes_held_ >= batch_bytes) break;
-    Task task = task_for(turn, partition_of(keys[i]));
-    const bool has_task = !task.targets.empty();
-    if (has_task && !items_.empty() && items_.front().task.absent != task.absent) break;
-    after_ = keys[i];
-    if (has_task) take_key(turn, keys[i], std::move(task));
+    const KeyHash& key = keys[i];
+    Task task = task_for(turn, partition_of(key));
+    const bool is_next = !items_.empty() && !task.is_same_as(task_);
+    if (is_next || items_.size() == batch_keys || bytes_held_ >= batch_bytes) break;
+    after_ = key;
+    if (task.targets.empty()) continue;
+    task_ = std::move(task);
+    take_key(turn, key);
   }
   if (items_.empty()) {
     next_step_ = turn.now.instant + step_pause;
   } else {
-    ask_for_digests(turn);
+    begin_batch(turn);
   }
 }
 
-// While one that is to confirm it is away, a key waits for another sweep.
-void Handoff::take_key(Turn& turn, const KeyHash& key, Task task) {
+void Handoff::take_key(Turn& turn, const KeyHash& key) {
   const KeyRows& held = turn.store.read(key);
   if (held.is_damaged || held.is_unread) return;
   const auto records = replica_records(held.rows);
   if (records.empty()) return;
-  const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
-  if (std::ranges::any_of(task.targets, is_away)) {
-    is_complete_ = false;
-    return;
-  }
-  for (const NodeId& node : task.targets) target_for(node).items.push_back(items_.size());
-  items_.push_back({.key = key, .digest = digest_of(held.rows, data_key_), .task = std::move(task)});
+  items_.push_back({.key = key, .digest = digest_of(held.rows, data_key_)});
   for (const Record* record : records) bytes_held_ += record->bytes().size();
-}
-
-Handoff::Target& Handoff::target_for(const NodeId& node) {
-  const auto found = std::ranges::find(targets_, node, &Target::node);
-  if (found != targets_.end()) return *found;
-  targets_.push_back({.node = node, .items = {}, .sent = {}, .records = {}});
-  return targets_.back();
 }
 
 RequestTerms Handoff::terms_for(const Turn& turn, std::size_t slot) const {
@@ -121,20 +112,41 @@ RequestTerms Handoff::terms_for(const Turn& turn, std::size_t slot) const {
           .deadline = turn.now.instant + answer_deadline};
 }
 
-void Handoff::ask_for_digests(Turn& turn) {
+void Handoff::begin_batch(Turn& turn) {
   batch_number_ += 1;
   bytes_sent_ = 0;
-  for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
-    Fetch fetch{.form = FetchForm::digest, .keys = {}};
-    for (const std::size_t i : targets_[slot].items) fetch.keys.push_back(items_[i].key);
-    turn.requests.ask(turn.now, terms_for(turn, slot),
-                      {.to = targets_[slot].node, .message = {.body = std::move(fetch)}}, turn.out);
+  const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
+  if (std::ranges::any_of(task_.targets, is_away)) return put_off(turn.now.instant);
+  for (const NodeId& node : task_.targets) targets_.push_back({.node = node, .sent = {}, .records = {}});
+  const FetchForm form = items_.size() > 1 ? FetchForm::range : FetchForm::digest;
+  for (std::size_t slot = 0; slot < targets_.size(); ++slot) ask_for(turn, slot, form);
+}
+
+void Handoff::ask_for(Turn& turn, std::size_t slot, FetchForm form) {
+  Fetch fetch{.form = form, .keys = {}};
+  if (form == FetchForm::range) {
+    fetch.keys = {items_.front().key, items_.back().key};
+  } else {
+    for (const Item& item : items_) fetch.keys.push_back(item.key);
   }
+  targets_[slot].asked = form;
+  turn.requests.ask(turn.now, terms_for(turn, slot), {.to = targets_[slot].node, .message = {.body = std::move(fetch)}},
+                    turn.out);
+}
+
+// Leaves the batch for another sweep.
+void Handoff::put_off(Instant now) {
+  is_complete_ = false;
+  items_.clear();
+  next_step_ = now + step_pause;
 }
 
 void Handoff::on_reply(Turn& turn, const RequestOwner& owner, const Body& reply) {
   if (owner.ticket != batch_number_ || owner.slot >= targets_.size()) return;
-  if (const auto* digests = std::get_if<FetchReply>(&reply)) return take_digests(turn, owner.slot, *digests);
+  if (const auto* digests = std::get_if<FetchReply>(&reply)) {
+    const bool is_range = targets_[owner.slot].asked == FetchForm::range;
+    return is_range ? take_range(turn, owner.slot, *digests) : take_digests(turn, owner.slot, *digests);
+  }
   if (const auto* verdicts = std::get_if<StoreReply>(&reply)) return take_verdicts(turn, owner.slot, *verdicts);
   finish_target(turn, owner.slot);
 }
@@ -143,17 +155,29 @@ void Handoff::on_silence(Turn& turn, const RequestOwner& owner) {
   if (owner.ticket == batch_number_ && owner.slot < targets_.size()) finish_target(turn, owner.slot);
 }
 
+// Equal: each of the keys is, and the replica has none between them that is not here.
+void Handoff::take_range(Turn& turn, std::size_t slot, const FetchReply& reply) {
+  if (reply.answers.size() != 1) return finish_target(turn, slot);
+  std::vector<KeyDigest> ours;
+  for (const Item& item : items_) ours.push_back({.key = item.key, .rows = item.digest});
+  const FetchAnswer& answer = reply.answers.front();
+  const bool is_equal = answer.digest == digest_of_keys(ours, data_key_);
+  if (!is_equal && answer.status != FetchStatus::catching_up) return ask_for(turn, slot, FetchForm::digest);
+  if (!is_equal) return finish_target(turn, slot);
+  for (Item& item : items_) item.confirmations += 1;
+  finish_target(turn, slot);
+}
+
 void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply) {
-  const std::vector<std::size_t>& asked = targets_[slot].items;
-  if (reply.answers.size() != asked.size()) return finish_target(turn, slot);
+  if (reply.answers.size() != items_.size()) return finish_target(turn, slot);
   std::vector<std::size_t> differing;
-  for (std::size_t i = 0; i < asked.size(); ++i) {
-    Item& item = items_[asked[i]];
+  for (std::size_t i = 0; i < items_.size(); ++i) {
     const FetchAnswer& answer = reply.answers[i];
-    if (answer.digest == item.digest && answer.status != FetchStatus::damaged) {
-      item.confirmations += 1;
-    } else if (answer.status != FetchStatus::catching_up) {
-      differing.push_back(asked[i]);  // the others fetch what their peers have; then they are asked again
+    if (answer.digest == items_[i].digest && answer.status != FetchStatus::damaged) {
+      items_[i].confirmations += 1;
+    } else if (answer.status !=
+               FetchStatus::catching_up) {  // else it fetches what the others have; then it is asked again
+      differing.push_back(i);
     }
   }
   send_records(turn, slot, differing);
@@ -162,7 +186,7 @@ void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply
 // What changed since the digests were asked for, or is too large for a message, is left for another sweep.
 void Handoff::send_records(Turn& turn, std::size_t slot, const std::vector<std::size_t>& differing) {
   Target& target = targets_[slot];
-  Store store{.purpose = StorePurpose::repair, .records = {}, .hint = items_.front().task.absent};
+  Store store{.purpose = StorePurpose::repair, .records = {}, .hint = task_.absent};
   std::size_t bytes = 0;
   for (const std::size_t i : differing) {
     const KeyRows& held = turn.store.read(items_[i].key);
@@ -212,12 +236,12 @@ void Handoff::settle_confirmed(Turn& turn) {
   for (const Item& item : items_) {
     const KeyRows& held = turn.store.read(item.key);
     const bool is_as_it_was = !held.is_unread && !held.is_damaged && digest_of(held.rows, data_key_) == item.digest;
-    const bool is_confirmed = item.confirmations == item.task.targets.size() && is_as_it_was;
+    const bool is_confirmed = item.confirmations == targets_.size() && is_as_it_was;
     is_complete_ = is_complete_ && is_confirmed;
     if (!is_confirmed) continue;
-    if (item.task.absent) {
+    if (task_.absent) {
       counters_.keys_spared += 1;
-    } else if (task_for(turn, partition_of(item.key)).targets == item.task.targets) {
+    } else if (task_for(turn, partition_of(item.key)).is_same_as(task_)) {
       drop(turn, item);
     }
   }

@@ -6,12 +6,13 @@
 // And spare copies: where so many replicas of a partition are away that fewer than W are left, the first that is left
 // has the next closest nodes hold copies until they are back (replication design, "Dead").
 //
-//   idle ──members changed, or 10 min──► sweeping: next keys held but not owned ──► asking the N replicas of each for
-//   digests
-//                                            ▲                                              │ equal: confirmed
-//                                            │                                              ▼ else: records sent,
-//                                            confirmed └── all N confirmed: dropped here; else kept for the next sweep
-//                                            ──┘
+//   idle ──members changed, or 10 min──► sweeping: the next keys held that are others', all of the same others
+//                                            │                                      ▲
+//        each of the N replicas is asked:    ▼                                      │
+//          one digest of all ──differs──► a digest of each ──some differ──► those are sent
+//                  └── equal ──────────────────┴── equal ─────────────── stored ──┴──► confirmed
+//                                                                                   │
+//                             by all N: dropped here; else kept for the next sweep ──┘
 #pragma once
 
 #include <optional>
@@ -49,34 +50,38 @@ class Handoff {
   const Counters& counters() const { return counters_; }
 
  private:
-  // Who is to confirm the keys of a partition; nobody where all is as it should be.
-  struct Task {
-    std::vector<NodeId> targets;
-    std::optional<NodeId> absent;  // spare copies are to be made, in place of this replica first of all
-  };
   struct Item {
     KeyHash key;
     RowsDigest digest{};  // of the rows that the confirmations are about
-    Task task;
     std::size_t confirmations = 0;
   };
-  // One replica's part of the batch: first all its keys are open, and after its digests those that differ.
+  // One replica's part of the batch.
   struct Target {
     NodeId node;
-    std::vector<std::size_t> items;    // those that it is to confirm
+    FetchForm asked = FetchForm::range;
     std::vector<std::size_t> sent;     // items whose records are on the way
     std::vector<std::size_t> records;  // how many for each
     bool is_done = false;
   };
 
+  // Who is to confirm the keys of a partition; nobody where all is as it should be.
+  struct Task {
+    std::vector<NodeId> targets;
+    std::optional<NodeId> absent;  // spare copies are to be made, in place of this replica first of all
+
+    bool is_same_as(const Task& other) const;  // in whatever order
+  };
+
   Task task_for(Turn& turn, Partition partition) const;
   void take_batch(Turn& turn);
-  void take_key(Turn& turn, const KeyHash& key, Task task);
-  Target& target_for(const NodeId& node);
-  void ask_for_digests(Turn& turn);
+  void take_key(Turn& turn, const KeyHash& key);
+  void begin_batch(Turn& turn);
+  void ask_for(Turn& turn, std::size_t slot, FetchForm form);
+  void take_range(Turn& turn, std::size_t slot, const FetchReply& reply);
   void take_digests(Turn& turn, std::size_t slot, const FetchReply& reply);
   void send_records(Turn& turn, std::size_t slot, const std::vector<std::size_t>& differing);
   void take_verdicts(Turn& turn, std::size_t slot, const StoreReply& reply);
+  void put_off(Instant now);
   void finish_target(Turn& turn, std::size_t slot);
   void settle_confirmed(Turn& turn);
   void drop(Turn& turn, const Item& item);
@@ -89,7 +94,8 @@ class Handoff {
   std::optional<KeyHash> after_;  // how far the sweep is
   bool is_complete_ = true;       // nothing that this sweep met had to be left for the next
   std::uint64_t batch_number_ = 0;
-  std::vector<Item> items_;  // spare copies in place of one replica, or keys that belong elsewhere
+  Task task_;  // of the batch
+  std::vector<Item> items_;
   std::vector<Target> targets_;
   std::size_t bytes_held_ = 0;  // in it
   std::size_t bytes_sent_ = 0;

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t batch_keys = 64;
 constexpr std::size_t passed_over_max = 1024;
+constexpr std::size_t own_keys_looked_at = 256;  // for one batch; what stands behind them waits for the round
 constexpr std::size_t batch_records = limits::batch_items_max;
 constexpr std::size_t batch_bytes = 256U << 10U;
 constexpr Duration round_interval = std::chrono::seconds(15);
@@ -26,10 +27,17 @@ bool may_be_taken_later(const StoreAnswer& answer) {
           answer.reason == ErrorCode::clock_skew);
 }
 
-std::size_t bytes_of(const Rows& rows) {
+std::size_t bytes_of(const std::vector<crypto::Bytes>& records) {
   std::size_t bytes = 0;
-  for (const Row& row : rows) bytes += row.record.bytes().size();
+  for (const crypto::Bytes& record : records) bytes += record.size();
   return bytes;
+}
+
+RequestTerms terms_for(const Turn& turn, const NodeId& node) {
+  return {.to = node,
+          .owner = {RequestOwner::Kind::outbox, 0, 0},
+          .round_trip = turn.neighbours.round_trip(node),
+          .deadline = turn.now.instant + delivery_deadline};
 }
 
 // As many as a message holds, the newest first; what is left out, if siblings are that large, is repaired otherwise.
@@ -49,60 +57,108 @@ void append_records(const Rows& rows, std::vector<crypto::Bytes>& records) {
 
 void Outbox::start(Instant now) { next_round_ = now + round_interval; }
 
-void Outbox::on_member_back(Turn& turn, const NodeId& node) {
-  if (!deliveries_.contains(node)) deliver(turn, node);
-}
+void Outbox::on_member_back(Turn& turn, const NodeId& node) { begin(turn, node, Scope::own); }
 
 void Outbox::on_deadline(Turn& turn) {
   if (!next_round_ || *next_round_ > turn.now.instant) return;
   next_round_ = turn.now.instant + round_interval;
   if (turn.store.totals().outbox == 0) return;
-  for (const NodeId& node : turn.neighbours.usable_members()) on_member_back(turn, node);
+  for (const NodeId& node : turn.neighbours.usable_members()) begin(turn, node, Scope::all);
+}
+
+void Outbox::begin(Turn& turn, const NodeId& node, Scope scope) {
+  if (node == turn.neighbours.self() || deliveries_.contains(node)) return;
+  deliveries_[node].scope = scope;
+  deliver(turn, node);
 }
 
 void Outbox::deliver(Turn& turn, const NodeId& node) {
-  if (node == turn.neighbours.self()) return;
   Delivery& delivery = deliveries_[node];
-  Store store{.purpose = StorePurpose::repair, .records = take_batch(turn, node, delivery)};
-  if (store.records.empty()) {
+  take_batch(turn, node, delivery);
+  if (delivery.batch.empty()) {
     deliveries_.erase(node);
     return;
   }
-  const RequestTerms terms{.to = node,
-                           .owner = {RequestOwner::Kind::outbox, 0, 0},
-                           .round_trip = turn.neighbours.round_trip(node),
-                           .deadline = turn.now.instant + delivery_deadline};
-  turn.requests.ask(turn.now, terms,
-                    {.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit}, turn.out);
+  delivery.missing > 0 || delivery.scope == Scope::own ? send(turn, node, delivery) : ask(turn, node, delivery);
 }
 
-std::vector<crypto::Bytes> Outbox::take_batch(Turn& turn, const NodeId& node, Delivery& delivery) {
-  std::vector<crypto::Bytes> batch;
+void Outbox::take_batch(Turn& turn, const NodeId& node, Delivery& delivery) {
+  delivery.batch.clear();
   std::size_t bytes = 0;
-  if (delivery.passed_over > passed_over_max) return batch;
-  const auto keys = turn.store.outbox_for(node, delivery.passed_over + batch_keys);
-  for (std::size_t i = delivery.passed_over; i < keys.size(); ++i) {
+  std::size_t records = 0;
+  if (delivery.passed_over > passed_over_max) return;
+  const std::size_t count = delivery.missing > 0 ? std::min(delivery.missing, batch_keys) : batch_keys;
+  const std::size_t looked_at = delivery.scope == Scope::own ? own_keys_looked_at : count;
+  const auto keys = turn.store.outbox_for(node, delivery.passed_over + looked_at);
+  for (std::size_t i = delivery.passed_over; i < keys.size() && delivery.batch.size() < count; ++i) {
     const KeyRows& held = turn.store.read(keys[i]);
     if (held.is_unread || held.is_damaged) {
       delivery.passed_over += 1;
       continue;
     }
-    if (held.rows.empty()) turn.store.outbox_remove(keys[i], node);
-    const std::size_t total = bytes_of(held.rows);
-    const bool has_room = bytes + total <= batch_bytes && batch.size() + held.rows.size() <= batch_records;
-    if (!batch.empty() && !has_room) break;
-    bytes += total;
-    const std::size_t before = batch.size();
-    append_records(held.rows, batch);
-    const std::size_t records = batch.size() - before;
-    if (records == 0) continue;
-    delivery.in_flight.push_back({.key = keys[i], .seen = joined_context(held.rows), .records = records});
+    Waiting waiting = waiting_of(keys[i], held.rows);
+    if (waiting.records.empty()) {
+      turn.store.outbox_remove(keys[i], node);
+      continue;
+    }
+    if (delivery.scope == Scope::own && !waiting.is_own) {
+      delivery.passed_over += 1;
+      continue;
+    }
+    bytes += bytes_of(waiting.records);
+    records += waiting.records.size();
+    if (!delivery.batch.empty() && (bytes > batch_bytes || records > batch_records)) return;
+    delivery.batch.push_back(std::move(waiting));
   }
-  return batch;
+}
+
+Outbox::Waiting Outbox::waiting_of(const KeyHash& key, const Rows& rows) const {
+  Waiting waiting{.key = key,
+                  .seen = joined_context(rows),
+                  .digest = digest_of(rows, data_key_),
+                  .is_own = std::ranges::any_of(rows, &Row::is_own),
+                  .records = {}};
+  append_records(rows, waiting.records);
+  return waiting;
+}
+
+void Outbox::ask(Turn& turn, const NodeId& node, const Delivery& delivery) {
+  Fetch fetch{.form = FetchForm::digest, .keys = {}};
+  for (const Waiting& each : delivery.batch) fetch.keys.push_back(each.key);
+  turn.requests.ask(turn.now, terms_for(turn, node), {.to = node, .message = {.body = std::move(fetch)}}, turn.out);
+}
+
+void Outbox::send(Turn& turn, const NodeId& node, Delivery& delivery) {
+  delivery.missing -= std::min(delivery.missing, delivery.batch.size());
+  Store store{.purpose = StorePurpose::repair, .records = {}};
+  for (const Waiting& each : delivery.batch) {
+    store.records.insert(store.records.end(), each.records.begin(), each.records.end());
+  }
+  turn.requests.ask(turn.now, terms_for(turn, node),
+                    {.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit}, turn.out);
+}
+
+// What is equal there needs no delivery. The rest is next.
+void Outbox::on_digests(Turn& turn, const NodeId& node, const FetchReply& reply) {
+  const auto found = deliveries_.find(node);
+  if (found == deliveries_.end()) return;
+  Delivery& delivery = found->second;
+  if (reply.answers.size() != delivery.batch.size()) return on_silence(node);
+  for (std::size_t i = 0; i < delivery.batch.size(); ++i) {
+    const Waiting& each = delivery.batch[i];
+    const FetchAnswer& answer = reply.answers[i];
+    const bool is_there = answer.digest == each.digest && answer.digest != RowsDigest{};
+    if (is_there && answer.status != FetchStatus::damaged && !may_have_more(turn, each)) {
+      turn.store.outbox_remove(each.key, node);
+    } else {
+      delivery.missing += 1;
+    }
+  }
+  deliver(turn, node);
 }
 
 // Written again since the batch left, or who knows: the answer says nothing of that.
-bool Outbox::may_have_more(Turn& turn, const Delivered& delivered) {
+bool Outbox::may_have_more(Turn& turn, const Waiting& delivered) {
   const KeyRows& held = turn.store.read(delivered.key);
   return held.is_unread || joined_context(held.rows) != delivered.seen;
 }
@@ -110,14 +166,14 @@ bool Outbox::may_have_more(Turn& turn, const Delivered& delivered) {
 void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) {
   const auto found = deliveries_.find(node);
   if (found == deliveries_.end()) return;
-  const std::vector<Delivered> delivered = std::exchange(found->second.in_flight, {});
+  const std::vector<Waiting> delivered = std::exchange(found->second.batch, {});
   std::size_t records = 0;
-  for (const Delivered& each : delivered) records += each.records;
+  for (const Waiting& each : delivered) records += each.records.size();
   if (reply.answers.size() != records) return on_silence(node);  // no answer at all: the next round asks again
   auto answers = std::span(reply.answers);
-  for (const Delivered& each : delivered) {
-    const bool is_kept = std::ranges::any_of(answers.first(each.records), may_be_taken_later);
-    answers = answers.subspan(each.records);
+  for (const Waiting& each : delivered) {
+    const bool is_kept = std::ranges::any_of(answers.first(each.records.size()), may_be_taken_later);
+    answers = answers.subspan(each.records.size());
     if (is_kept) {
       found->second.passed_over += 1;
     } else if (!may_have_more(turn, each)) {

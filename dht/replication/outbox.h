@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The outbox: what some replica, away at the time, has not confirmed. As an author this node notes its own writes, as a
 // stand-in what it took for a replica (hinted handoff, Dynamo §4.6). All that it holds of such a key is delivered in
-// paced batches when the replica is back; one batch at a time to each.
+// paced batches; one batch at a time to each. To a replica that is back its author sends at once. In the rounds, a
+// stand-in and an author that was away itself ask first what is still missing: most often somebody was there before
+// them.
 #pragma once
 
 #include <deque>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "dht/model/outputs.h"
+#include "dht/model/token.h"
 #include "dht/replication/neighbours.h"
 #include "dht/replication/request_table.h"
 
@@ -16,9 +19,12 @@ namespace kith::dht {
 
 class Outbox {
  public:
-  // The node is usable (again): deliver what waits for it.
+  explicit Outbox(DataKey data_key) : data_key_(data_key) {}
+
+  // The node is usable (again): deliver what this node wrote.
   void on_member_back(Turn& turn, const NodeId& node);
   void on_answer(Turn& turn, const NodeId& node, const StoreReply& reply);
+  void on_digests(Turn& turn, const NodeId& node, const FetchReply& reply);
   void on_silence(const NodeId& node) { deliveries_.erase(node); }
 
   // From time to time: whoever is usable and has something waiting is served.
@@ -27,22 +33,32 @@ class Outbox {
   void start(Instant now);
 
  private:
-  struct Delivered {
+  enum class Scope : std::uint8_t { own, all };
+  struct Waiting {
     KeyHash key;
-    VersionVector seen;  // of what left
-    std::size_t records = 0;
+    VersionVector seen;  // of what is here
+    RowsDigest digest{};
+    bool is_own = false;
+    std::vector<crypto::Bytes> records;
   };
 
   // What goes to one node in this round, a batch at a time.
   struct Delivery {
-    std::vector<Delivered> in_flight;
-    std::size_t passed_over = 0;  // keys that stay for the next round: refused for now, or unread
+    Scope scope = Scope::own;
+    std::vector<Waiting> batch;
+    std::size_t missing = 0;      // of the keys that are next: the node said that it lacks them
+    std::size_t passed_over = 0;  // keys that stay for the next round: refused for now, unread, or not of this scope
   };
 
+  void begin(Turn& turn, const NodeId& node, Scope scope);
   void deliver(Turn& turn, const NodeId& node);
-  std::vector<crypto::Bytes> take_batch(Turn& turn, const NodeId& node, Delivery& delivery);
-  static bool may_have_more(Turn& turn, const Delivered& delivered);
+  void ask(Turn& turn, const NodeId& node, const Delivery& delivery);
+  void send(Turn& turn, const NodeId& node, Delivery& delivery);
+  void take_batch(Turn& turn, const NodeId& node, Delivery& delivery);
+  Waiting waiting_of(const KeyHash& key, const Rows& rows) const;
+  static bool may_have_more(Turn& turn, const Waiting& delivered);
 
+  DataKey data_key_;
   std::unordered_map<NodeId, Delivery> deliveries_;
   std::optional<Instant> next_round_;
 };

@@ -29,6 +29,9 @@ std::vector<const Record*> replica_records(const Rows& rows) {
 }  // namespace
 
 Replica::Answer Replica::fetch(const Fetch& request) {
+  if (request.form == FetchForm::range && request.keys.size() == 2) {
+    return fetch_range(request.keys.front(), request.keys.back());
+  }
   FetchReply reply;
   Release release = Release::at_once;
   std::size_t bytes = 0;
@@ -59,10 +62,31 @@ FetchAnswer Replica::fetch_one(std::size_t room, const KeyRows& held) const {
   return answer;
 }
 
+// A damaged key is left out, so that the digest is nobody else's.
+Replica::Answer Replica::fetch_range(const KeyHash& first, const KeyHash& last) {
+  FetchAnswer answer;
+  Release release = Release::at_once;
+  const std::vector<KeyHash> keys = store_.keys_between(first, last, limits::range_keys_max + 1);
+  std::vector<KeyDigest> digests;
+  for (const KeyHash& key : keys) {
+    const KeyRows& held = store_.peek(key);
+    if (!held.is_committed) release = Release::after_commit;
+    const FetchAnswer one = fetch_one(0, held);
+    if (one.status == FetchStatus::found) digests.push_back({.key = key, .rows = one.digest});
+  }
+  if (!digests.empty() && keys.size() <= limits::range_keys_max) {
+    answer.status = FetchStatus::found;
+    answer.digest = digest_of_keys(digests, data_key_);
+  }
+  return {.body = FetchReply{{answer}}, .release = release};
+}
+
 Replica::StoreOutcome Replica::store(WallMs wall_ms, const Store& request, Author& author) {
   StoreOutcome outcome;
   for (const crypto::Bytes& bytes : request.records) {
     outcome.reply.answers.push_back(store_one(wall_ms, bytes, outcome, author));
+    // Only a coordinator learns from it.
+    if (request.purpose == StorePurpose::repair) outcome.reply.answers.back().seen = {};
   }
   return outcome;
 }

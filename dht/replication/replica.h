@@ -45,6 +45,7 @@ class Replica {
  private:
   // With as many records as `room` bytes hold.
   FetchAnswer fetch_one(std::size_t room, const KeyRows& held) const;
+  Answer fetch_range(const KeyHash& first, const KeyHash& last);
   StoreAnswer store_one(WallMs wall_ms, const crypto::Bytes& bytes, StoreOutcome& outcome, Author& author);
 
   // Why the record is not kept, here or in a reply; counts what is forged.

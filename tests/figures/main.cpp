@@ -3,11 +3,13 @@
 //
 //   figures detection [--seed S] [--runs N] [--nodes N] [--crashes N] [--hop MS]
 //   figures composure [--seed S] [--runs N] [--nodes N] [--node-hours N]
+//   figures restart | join | balance | churn-hours | churn-days [--seed S]
 //
 // The crashes, or the hours, are divided among so many runs, each a mesh and a thread of its own, of seeds S, S + 1, …
 //
 // detection  how soon a crash is known, and what watching costs
 // composure  that nobody who is well is declared dead, with loss and devices that pause
+// restart …  what data costs that heals, and how soon it does (scenarios.h)
 //
 // Exit codes: 0 all goals were met; 1 one was missed; 2 usage.
 #include <fmt/format.h>
@@ -25,6 +27,7 @@
 #include "crypto/keys.h"
 #include "tests/figures/crashes.h"
 #include "tests/figures/pauses.h"
+#include "tests/figures/scenarios.h"
 #include "tests/figures/table.h"
 #include "tests/figures/traffic.h"
 
@@ -178,6 +181,13 @@ bool show_composure(const Settings& settings) {
   return show({"live nodes declared dead", yield.false_deaths, "", 0});
 }
 
+template <std::vector<Figure> (*scenario)(std::uint64_t)>
+bool show_scenario(const Settings& settings) {
+  bool holds = true;
+  for (const Figure& figure : scenario(settings.at("--seed"))) holds &= show(figure);
+  return holds;
+}
+
 bool run(const std::vector<std::string>& words) {
   struct Kind {
     Settings defaults;
@@ -186,9 +196,16 @@ bool run(const std::vector<std::string>& words) {
   const std::map<std::string, Kind> kinds{
       {"detection",
        {{{"--seed", 1}, {"--runs", 8}, {"--nodes", 1000}, {"--crashes", 2000}, {"--hop", 1}}, show_detection}},
-      {"composure", {{{"--seed", 1}, {"--runs", 8}, {"--nodes", 20}, {"--node-hours", 10'000}}, show_composure}}};
+      {"composure", {{{"--seed", 1}, {"--runs", 8}, {"--nodes", 20}, {"--node-hours", 10'000}}, show_composure}},
+      {"restart", {{{"--seed", 1}}, show_scenario<restart>}},
+      {"join", {{{"--seed", 1}}, show_scenario<join>}},
+      {"balance", {{{"--seed", 1}}, show_scenario<balance>}},
+      {"churn-hours", {{{"--seed", 1}}, show_scenario<churn_by_hours>}},
+      {"churn-days", {{{"--seed", 1}}, show_scenario<churn_by_days>}}};
   const auto kind = words.empty() ? kinds.end() : kinds.find(words[0]);
-  if (kind == kinds.end()) throw std::invalid_argument("which figure: detection or composure?");
+  if (kind == kinds.end())
+    throw std::invalid_argument(
+        "which figure: detection, composure, restart, join, balance, churn-hours or churn-days?");
   const Settings settings = parse(words, kind->second.defaults);
   print_command(words[0], settings);
   return kind->second.show(settings);

@@ -17,7 +17,7 @@ struct Figure {
   std::string what;
   double value = 0;
   std::string unit;
-  std::optional<double> at_most;
+  std::optional<double> at_most{};
 };
 bool show(const Figure& figure);
 

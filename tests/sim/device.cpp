@@ -33,6 +33,15 @@ dht::Seed Device::as_seed() const {
   return {signatures().signing_key(), signatures().exchange_key(), {endpoint_of(index())}};
 }
 
+dht::Contact Device::contact() const {
+  dht::Contact contact;
+  contact.signing_key = signatures().signing_key();
+  contact.exchange_key = signatures().exchange_key();
+  contact.incarnation = 1;
+  contact.endpoints = {endpoint_of(index())};
+  return dht::sign_contact(std::move(contact), signatures());
+}
+
 dht::Now Device::now() const {
   const auto elapsed_ms = place_.queue.now().time_since_epoch().count() / 1000;
   return {place_.queue.now(),
@@ -46,6 +55,7 @@ void Device::boot() {
   node_options.n = options().n;
   node_options.r = options().r;
   node_options.w = options().w;
+  node_options.liveness = options().liveness;
   node_options.departure_after = options().departure_after;
   boots_ += 1;
   up_since_ = place_.queue.now();

@@ -46,6 +46,8 @@ class Device {
   dht::NodeId id() const { return dht::node_id_of(signatures().signing_key()); }
   virtual const dht::Signatures& signatures() const = 0;
   dht::Seed as_seed() const;
+  // Older than any that its node makes.
+  dht::Contact contact() const;
   dht::MemoryStore& store() { return store_; }
   dht::Instant up_since() const { return up_since_; }
   std::uint64_t boots() const { return boots_; }

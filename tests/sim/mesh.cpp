@@ -49,7 +49,7 @@ std::optional<std::size_t> Mesh::find(const dht::NodeId& node) const {
 void Mesh::boot_all() {
   const dht::Duration interval = milliseconds(options_.starts_joined ? 1 : 20);
   for (std::size_t i = 0; i < devices_.size(); ++i) {
-    if (options_.starts_joined) remember_all(*devices_[i]);
+    if (options_.starts_joined) introduce(*devices_[i], devices_.size());
     queue_.at(queue_.now() + interval * static_cast<int>(i), [this, i] {
       devices_[i]->boot();
       if (i == 0 || options_.starts_joined) return;
@@ -60,16 +60,11 @@ void Mesh::boot_all() {
 
 dht::Duration Mesh::boot_time() const { return milliseconds(options_.starts_joined ? 1 : 20) * options_.nodes; }
 
-void Mesh::remember_all(Device& device) {
-  for (const auto& other : devices_) {
-    if (other.get() == &device) continue;
-    dht::Contact contact;
-    contact.signing_key = other->signatures().signing_key();
-    contact.exchange_key = other->signatures().exchange_key();
-    contact.incarnation = 1;
-    contact.endpoints = {Device::endpoint_of(other->index())};
-    const dht::Contact signed_contact = dht::sign_contact(std::move(contact), other->signatures());
-    device.store().remember_contact(signed_contact.id, signed_contact.bytes);
+void Mesh::introduce(Device& device, std::size_t others) {
+  for (std::size_t i = 0; i < others; ++i) {
+    if (i == device.index()) continue;
+    const dht::Contact contact = devices_[i]->contact();
+    device.store().remember_contact(contact.id, contact.bytes);
   }
   device.store().commit();
 }

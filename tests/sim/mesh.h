@@ -36,6 +36,8 @@ class Mesh final : public Surroundings {
 
   // Schedules the start of every device, from now on.
   void boot_all();
+  // As if they had met: the device remembers the contacts of the first `others` devices. Requires: it is down.
+  void introduce(Device& device, std::size_t others);
   // When all have been started.
   dht::Duration boot_time() const;
 
@@ -58,7 +60,6 @@ class Mesh final : public Surroundings {
   void let_go(std::size_t device, const LetGo& what) override { onlooker_.on_let_go(device, what); }
 
   void make_devices();
-  void remember_all(Device& device);
   void deliver(std::size_t from, std::size_t to, const dht::Message& message);
   void tell_lies(dht::Message& message);
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "crypto/rng.h"
+#include "dht/liveness/liveness.h"
 #include "dht/model/time.h"
 
 namespace kith::sim {
@@ -34,6 +35,7 @@ struct Options {
   double loss = 0;
   double duplication = 0;
   dht::Duration warm_up = std::chrono::seconds(10);  // until the first operation; at 0 devices are still joining
+  dht::Liveness::Timing liveness = dht::Liveness::lan;
   dht::Duration departure_after = std::chrono::minutes(10);
   dht::Duration delay_min{};
   dht::Duration delay_max{};

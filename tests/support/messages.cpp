@@ -60,8 +60,11 @@ std::vector<Sample> data_samples() {
                                    {Prefix{4, 0x1234000000000000}, TrieForm::keys, {}}}})},
       {"compare reply",
        request(CompareReply{{{Prefix{2, 0x1200000000000000}, TrieForm::few, {}}},
-                            {{Prefix{4, 0x1234000000000000}, {0, 5}, {{0x1234567890abcdef, {{1, 2}, {3, 4}}}}}}})},
+                            {{Prefix{4, 0x1234000000000000}, {0, 5}, {{0x1234567890abcdef, {{1, 2}, {3, 4}}}}}},
+                            false,
+                            {}})},
       {"compare reply, nothing differs", request(CompareReply{})},
+      {"compare reply, records", request(CompareReply{{}, {}, false, {Bytes{0xde, 0xad}}})},
       {"items", request(Items{{1, 0x1234567890abcdef}})},
       {"items reply", request(ItemsReply{{Bytes{0xde, 0xad}}})},
       {"unsupported", request(Unsupported{})},
@@ -86,8 +89,10 @@ T any() {
 
 rc::Gen<MemberUpdate> arbitrary_update() {
   return rc::gen::exec([] {
-    return MemberUpdate{*arbitrary_id(), *rc::gen::element(MemberState::alive, MemberState::suspect, MemberState::dead),
-                        any<std::uint64_t>(), any<bool>() ? *arbitrary_id() : Id{}, *arbitrary_bytes()};
+    return MemberUpdate{
+        *arbitrary_id(),      *rc::gen::element(MemberState::alive, MemberState::suspect, MemberState::dead),
+        any<std::uint64_t>(), any<bool>() ? *arbitrary_id() : Id{},
+        *arbitrary_bytes(),   any<std::uint32_t>()};
   });
 }
 
@@ -147,7 +152,7 @@ std::optional<std::uint32_t> maybe_u32() { return any<bool>() ? std::optional(an
 
 Body arbitrary_body() {
   using U = std::uint64_t;
-  const auto form = *rc::gen::element(FetchForm::records, FetchForm::digest);
+  const auto form = *rc::gen::element(FetchForm::records, FetchForm::digest, FetchForm::range);
   const auto purpose = *rc::gen::element(StorePurpose::write, StorePurpose::repair);
   switch (*rc::gen::inRange<std::size_t>(0, std::variant_size_v<Body>)) {
     case 0:
@@ -165,7 +170,7 @@ Body arbitrary_body() {
     case 6:
       return Members{*arbitrary_id()};
     case 7:
-      return MembersReply{few(arbitrary_update()), maybe_id()};
+      return MembersReply{few(arbitrary_update()), maybe_id(), any<std::uint32_t>()};
     case 8:
       return Find{*arbitrary_id(), any<std::uint8_t>()};
     case 9:
@@ -185,7 +190,7 @@ Body arbitrary_body() {
     case 16:
       return Compare{any<std::uint32_t>(), few(arbitrary_node(), limits::compare_nodes_max)};
     case 17:
-      return CompareReply{few(arbitrary_node()), few(arbitrary_difference())};
+      return CompareReply{few(arbitrary_node()), few(arbitrary_difference()), any<bool>(), few(arbitrary_bytes())};
     case 18:
       return Items{few(rc::gen::arbitrary<std::uint64_t>(), limits::items_keys_max)};
     case 19:

@@ -9,7 +9,18 @@ namespace {
 using namespace std::chrono_literals;
 
 const NodeId node{};
+const NodeId other = [] {
+  NodeId id;
+  id.bytes.fill(2);
+  return id;
+}();
 Instant at(Duration time) { return Instant(time); }
+
+// Was away for so long, and came back.
+void see_absence(Departures& departures, Instant& now, Duration away) {
+  departures.on_dead(now, other);
+  departures.on_alive(now += away, other);
+}
 
 }  // namespace
 
@@ -25,13 +36,67 @@ TEST_CASE("a member departs when it has been dead for long, once", "[overlay]") 
 TEST_CASE("a member that was heard does not depart, and one that died again has its time anew", "[overlay]") {
   Departures departures(10min);
   departures.on_dead(at(0s), node);
-  departures.on_alive(node);
+  departures.on_alive(at(1min), node);
   CHECK_FALSE(departures.take_due(at(10min)));
+  departures.on_dead(at(10min), node);
+  departures.on_alive(at(11min), node);
+  departures.on_dead(at(19min), node);
+  CHECK_FALSE(departures.take_due(at(29min - 1us)));
+  CHECK(departures.take_due(at(29min)) == node);
+}
+
+TEST_CASE("the dead are waited for longer than anybody was seen to stay away and return", "[overlay]") {
+  Departures departures(10min);
+  Instant now = at(0s);
+  see_absence(departures, now, 6min);
+  CHECK(departures.patience() == 10min);
+  see_absence(departures, now, 8h);
+  see_absence(departures, now, 5h);
+  CHECK(departures.patience() == 12h);
+  departures.on_dead(now, node);
+  CHECK(departures.next_deadline() == now + 12h);
+}
+
+TEST_CASE("that somebody returned after departing is an absence like others", "[overlay]") {
+  Departures departures(10min);
   departures.on_dead(at(0s), node);
-  departures.on_alive(node);
-  departures.on_dead(at(9min), node);
-  CHECK_FALSE(departures.take_due(at(10min)));
-  CHECK(departures.take_due(at(19min)) == node);
+  REQUIRE(departures.take_due(at(10min)) == node);
+  departures.on_alive(at(2h), node);
+  CHECK(departures.patience() == 3h);
+}
+
+TEST_CASE("a long absence is forgotten after 128 others, and none makes a node wait for ever", "[overlay]") {
+  Departures departures(10min);
+  Instant now = at(0s);
+  see_absence(departures, now, 24h * 365);
+  CHECK(departures.patience() == Departures::most);
+  for (int i = 0; i < 127; ++i) see_absence(departures, now, 1min);
+  CHECK(departures.patience() == Departures::most);
+  see_absence(departures, now, 1min);
+  CHECK(departures.patience() == 10min);
+}
+
+TEST_CASE("a node that starts waits as others do, for whom they have waited already", "[overlay]") {
+  Departures departures(10min);
+  departures.learn_patience(6h);
+  CHECK(departures.patience() == 6h);
+  departures.learn_patience(5h);
+  CHECK(departures.patience() == 6h);
+  departures.learn_absence(at(24h), node, 4h);
+  departures.on_dead(at(24h + 30s), node);
+  CHECK(departures.away(at(25h), node) == 5h);
+  CHECK(departures.next_deadline() == at(26h));
+}
+
+TEST_CASE("what was told of a member counts no more once it was heard, or died much later", "[overlay]") {
+  Departures departures(10min);
+  departures.learn_absence(at(24h), node, 4h);
+  SECTION("heard") {
+    departures.on_alive(at(24h + 1s), node);
+    departures.on_dead(at(24h + 5min), node);
+  }
+  SECTION("later") { departures.on_dead(at(24h + 5min), node); }
+  CHECK(departures.away(at(24h + 6min), node) == 1min);
 }
 
 }  // namespace kith::dht

@@ -47,6 +47,27 @@ struct Holder {
     while (bench.out.sends.empty());
   }
 
+  // Two more keys of the same replicas, and the sweep begins anew.
+  void hold_more() {
+    Bench author(9);
+    for (const char* name : {"default/shape", "default/size"}) {
+      Rows rows;
+      merge_record(rows, author.write_own(name, "round"));
+      bench.store.replace(hash_key(name), rows);
+    }
+    handoff = Handoff(bench.data_key, 2);
+    handoff.on_owners_changed(bench.now.instant);
+    wait();
+  }
+  RowsDigest digest_of_all() {
+    std::vector<KeyDigest> keys;
+    for (const KeyHash& hash : bench.store.keys_after(std::nullopt)) {
+      keys.push_back({.key = hash, .rows = digest_of(bench.store.read(hash).rows, bench.data_key)});
+    }
+    return digest_of_keys(keys, bench.data_key);
+  }
+  const Fetch& asked(std::uint8_t of) const { return std::get<Fetch>(bench.sent_to(node(of)).back().message.body); }
+
   void reply(std::uint8_t from, const Body& body) {
     Turn turn = bench.turn();
     const auto sent = bench.sent_to(node(from));
@@ -200,6 +221,40 @@ TEST_CASE("where every node holds everything nobody is asked", "[handoff]") {
     holder.wait();
     CHECK(holder.bench.out.sends.empty());
   }
+}
+
+TEST_CASE("keys that are equal at a replica are confirmed by one digest of them all", "[handoff]") {
+  Holder holder;
+  holder.hold_more();
+  REQUIRE(holder.asked(2).form == FetchForm::range);
+  REQUIRE(holder.asked(2).keys.size() == 2);
+  const FetchReply equal{{{.status = FetchStatus::found, .digest = holder.digest_of_all(), .records = {}}}};
+  holder.reply(2, equal);
+  CHECK(holder.holds_copy());
+  holder.reply(3, equal);
+  CHECK_FALSE(holder.holds_copy());
+  CHECK(holder.handoff.counters().keys_dropped == 3);
+  CHECK(holder.handoff.counters().records_sent == 0);
+}
+
+TEST_CASE("a replica that holds something else in the range is asked for each key", "[handoff]") {
+  Holder holder;
+  holder.hold_more();
+  const RowsDigest other{1, 2, 3};
+  const auto status = GENERATE(FetchStatus::found, FetchStatus::absent, FetchStatus::damaged);
+  holder.reply(3, FetchReply{{{.status = status, .digest = other, .records = {}}}});
+  CHECK(holder.asked(3).form == FetchForm::digest);
+  CHECK(holder.asked(3).keys.size() == 3);
+  CHECK(holder.holds_copy());
+}
+
+TEST_CASE("a replica that still catches up is not asked for each key", "[handoff]") {
+  Holder holder;
+  holder.hold_more();
+  holder.reply(3, FetchReply{{{.status = FetchStatus::catching_up, .digest = {}, .records = {}}}});
+  holder.reply(2, FetchReply{{{.status = FetchStatus::found, .digest = holder.digest_of_all(), .records = {}}}});
+  CHECK(holder.asked(3).form == FetchForm::range);
+  CHECK(holder.holds_copy());
 }
 
 }  // namespace kith::dht

@@ -16,13 +16,37 @@ constexpr const char* key = "default/color";
 
 const StoreAnswer stored{.status = StoreStatus::stored, .reason = {}, .seen = {}};
 
+// It took a copy of somebody else's record for node 2, and its round has come.
+struct StandIn {
+  StandIn() {
+    merge_record(rows, author.write_own(key, "teal"));
+    bench.store.replace(hash_key(key), rows);
+    bench.store.outbox_add(hash_key(key), node(2));
+    outbox.start(bench.now.instant);
+    bench.now.instant = *outbox.next_deadline();
+    Turn turn = bench.turn();
+    outbox.on_deadline(turn);
+  }
+
+  const Body& last_sent() const { return bench.out.sends.back().message.body; }
+  void answer(const FetchAnswer& answer) {
+    Turn turn = bench.turn();
+    outbox.on_digests(turn, node(2), {.answers = {answer}});
+  }
+
+  Bench bench;
+  Bench author{9};
+  Rows rows;
+  Outbox outbox{bench.data_key};
+};
+
 }  // namespace
 
 TEST_CASE("a replica that is back confirms what it missed, and the outbox forgets it", "[outbox]") {
   Bench bench;
   bench.write_own(key, "teal");
   bench.store.outbox_add(hash_key(key), node(2));
-  Outbox outbox;
+  Outbox outbox{bench.data_key};
   Turn turn = bench.turn();
   outbox.on_member_back(turn, node(2));
   REQUIRE(bench.sent_to(node(2)).size() == 1);
@@ -34,7 +58,7 @@ TEST_CASE("a confirmation says nothing of what was written after its batch left"
   Bench bench;
   bench.write_own(key, "teal");
   bench.store.outbox_add(hash_key(key), node(2));
-  Outbox outbox;
+  Outbox outbox{bench.data_key};
   Turn turn = bench.turn();
   outbox.on_member_back(turn, node(2));
   bench.write_own(key, "blue");
@@ -43,23 +67,49 @@ TEST_CASE("a confirmation says nothing of what was written after its batch left"
   CHECK(bench.sent_to(node(2)).size() == 2);
 }
 
-TEST_CASE("a stand-in delivers the copies that it took for a replica", "[outbox]") {
-  Bench bench;
-  Bench author(9);
-  Rows rows;
-  merge_record(rows, author.write_own(key, "teal"));
-  bench.store.replace(hash_key(key), rows);
-  bench.store.outbox_add(hash_key(key), node(2));
-  Outbox outbox;
-  Turn turn = bench.turn();
-  outbox.on_member_back(turn, node(2));
-  REQUIRE(bench.sent_to(node(2)).size() == 1);
-  const auto store = std::get<Store>(bench.sent_to(node(2)).front().message.body);
+TEST_CASE("a stand-in delivers the copies that it took for a replica, where they are still missing", "[outbox]") {
+  StandIn stand_in;
+  const Fetch asked = std::get<Fetch>(stand_in.last_sent());
+  CHECK(asked.form == FetchForm::digest);
+  CHECK(asked.keys == std::vector{hash_key(key)});
+  stand_in.answer({.status = FetchStatus::absent, .digest = {}, .records = {}});
+  const auto store = std::get<Store>(stand_in.last_sent());
   REQUIRE(store.records.size() == 1);
-  CHECK(store.records.front() == rows.front().record.bytes());
-  CHECK_FALSE(bench.store.outbox_for(node(2), 10).empty());
-  outbox.on_answer(turn, node(2), {.answers = {stored}});
-  CHECK(bench.store.outbox_for(node(2), 10).empty());
+  CHECK(store.records.front() == stand_in.rows.front().record.bytes());
+  CHECK_FALSE(stand_in.bench.store.outbox_for(node(2), 10).empty());
+  Turn turn = stand_in.bench.turn();
+  stand_in.outbox.on_answer(turn, node(2), {.answers = {stored}});
+  CHECK(stand_in.bench.store.outbox_for(node(2), 10).empty());
+}
+
+TEST_CASE("a stand-in sends nothing that the replica has by then", "[outbox]") {
+  StandIn stand_in;
+  const RowsDigest digest = digest_of(stand_in.rows, stand_in.bench.data_key);
+  stand_in.answer({.status = FetchStatus::found, .digest = digest, .records = {}});
+  CHECK(stand_in.bench.store.outbox_for(node(2), 10).empty());
+  CHECK(stand_in.bench.sent_to(node(2)).size() == 1);
+}
+
+TEST_CASE("a replica whose rows are damaged is sent them, whatever their digest", "[outbox]") {
+  StandIn stand_in;
+  const RowsDigest digest = digest_of(stand_in.rows, stand_in.bench.data_key);
+  stand_in.answer({.status = FetchStatus::damaged, .digest = digest, .records = {}});
+  CHECK(std::get<Store>(stand_in.last_sent()).records.size() == 1);
+}
+
+TEST_CASE("a replica that is back hears of its author first", "[outbox]") {
+  StandIn stand_in;
+  stand_in.answer({.status = FetchStatus::damaged, .digest = {}, .records = {}});
+  Turn turn = stand_in.bench.turn();
+  stand_in.outbox.on_silence(node(2));
+  stand_in.bench.out.sends.clear();
+  stand_in.bench.write_own("default/mine", "teal");
+  stand_in.bench.store.outbox_add(hash_key("default/mine"), node(2));
+  stand_in.outbox.on_member_back(turn, node(2));
+  REQUIRE(stand_in.bench.sent_to(node(2)).size() == 1);
+  const auto store = std::get<Store>(stand_in.last_sent());
+  REQUIRE(store.records.size() == 1);
+  CHECK(Record::parse(store.records.front())->key() == "default/mine");
 }
 
 TEST_CASE("what a replica has no room for does not hold up what is behind it", "[outbox]") {
@@ -71,7 +121,7 @@ TEST_CASE("what a replica has no room for does not hold up what is behind it", "
     bench.store.outbox_add(hash_key(name), node(2));
   }
   const StoreAnswer refused{.status = StoreStatus::refused, .reason = ErrorCode::quota, .seen = {}};
-  Outbox outbox;
+  Outbox outbox{bench.data_key};
   Turn turn = bench.turn();
   outbox.on_member_back(turn, node(2));
   const auto first = std::get<Store>(bench.sent_to(node(2)).back().message.body).records.size();
@@ -88,7 +138,7 @@ TEST_CASE("an answer for another number of records confirms none", "[outbox]") {
   Bench bench;
   bench.write_own(key, "teal");
   bench.store.outbox_add(hash_key(key), node(2));
-  Outbox outbox;
+  Outbox outbox{bench.data_key};
   Turn turn = bench.turn();
   outbox.on_member_back(turn, node(2));
   outbox.on_answer(turn, node(2), {});
@@ -101,7 +151,7 @@ TEST_CASE("while the disk gives nothing, what a replica missed is neither sent n
   bench.write_own(key, "teal");
   bench.store.outbox_add(hash_key(key), node(2));
   bench.store.commit();
-  Outbox outbox;
+  Outbox outbox{bench.data_key};
   Turn turn = bench.turn();
   bench.store.fail_reads();
   outbox.on_member_back(turn, node(2));

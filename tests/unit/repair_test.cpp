@@ -78,6 +78,7 @@ class Mesh {
   Node& node(std::size_t device) { return *devices_[device]->node; }
   Now now() const { return {now_, epoch_ms + 1000 + static_cast<WallMs>(now_.time_since_epoch().count() / 1000)}; }
   std::size_t messages_of_repair() const { return messages_of_repair_; }
+  std::size_t items_asked_for() const { return items_asked_for_; }
 
   bool are_equal() {
     for (const auto& device : devices_) {
@@ -124,6 +125,7 @@ class Mesh {
     for (Send& send : out.sends) {
       const auto& body = send.message.body;
       messages_of_repair_ += std::holds_alternative<Compare>(body) || std::holds_alternative<Items>(body) ? 1 : 0;
+      items_asked_for_ += std::holds_alternative<Items>(body) ? 1 : 0;
       queue_.push_back({device.node->id(), send.to, std::move(send.message)});
     }
   }
@@ -143,6 +145,7 @@ class Mesh {
   std::vector<std::unique_ptr<Device>> devices_;
   std::deque<Letter> queue_;
   std::size_t messages_of_repair_ = 0;
+  std::size_t items_asked_for_ = 0;
 };
 
 View view_of(std::uint8_t members) {
@@ -227,6 +230,17 @@ TEST_CASE("a replica that lost its disk is refilled", "[repair]") {
   mesh.start();
   mesh.run(15s);
   CHECK(mesh.disk(1).totals().records == 500);
+}
+
+TEST_CASE("what a node lacks in any version comes with the answer that finds it", "[repair]") {
+  Mesh mesh(2);
+  const std::size_t holder = GENERATE(0U, 1U);
+  for (std::size_t i = 0; i < 100; ++i) mesh.keep(holder, mesh.record(key(i), "value"));
+  mesh.start();
+  mesh.run(15s);
+  CHECK(mesh.are_equal());
+  CHECK(mesh.disk(1 - holder).totals().records == 100);
+  CHECK(mesh.items_asked_for() == 0);
 }
 
 TEST_CASE("of an old version and the new one only the new one travels", "[repair]") {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "dht/replication/replica.h"
 
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include "tests/support/replication.h"
@@ -33,6 +35,46 @@ TEST_CASE("a replica refuses what it cannot compare with its rows, and writes ov
   bench.store.heal_reads();
   CHECK(bench.store.read(hash_key(key)).rows == rows);
   CHECK(replica.store(bench.now.wall_ms, store, bench.author).reply.answers.at(0).status == StoreStatus::stale);
+}
+
+TEST_CASE("one digest tells of all rows between two keys, and of nothing beside them", "[replica]") {
+  Bench bench;
+  Bench author(9);
+  std::vector<KeyDigest> held;
+  for (int i = 0; i < 4; ++i) {
+    Rows rows;
+    merge_record(rows, author.write_own("default/" + std::to_string(i), "teal"));
+    const KeyHash hash = rows.front().record.key_hash();
+    held.push_back({.key = hash, .rows = digest_of(rows, bench.data_key)});
+    bench.store.replace(hash, rows);
+  }
+  bench.store.commit();
+  std::ranges::sort(held, {}, &KeyDigest::key);
+  Replica replica(bench.signatures, bench.store, bench.data_key);
+  const auto digest_of_range = [&](std::size_t first, std::size_t last) {
+    return std::get<FetchReply>(replica.fetch({FetchForm::range, {held[first].key, held[last].key}}).body)
+        .answers.at(0);
+  };
+  CHECK(digest_of_range(1, 2).digest == digest_of_keys(std::span<const KeyDigest>(held).subspan(1, 2), bench.data_key));
+  CHECK(digest_of_range(1, 2).digest != digest_of_range(0, 2).digest);
+  bench.store.damage(held[2].key);
+  CHECK(digest_of_range(1, 2).digest == digest_of_range(1, 1).digest);
+  bench.store.replace(held[1].key, {});
+  CHECK(digest_of_range(1, 2).status == FetchStatus::absent);
+}
+
+TEST_CASE("a range of more keys than one digest is made of is answered as if it were empty", "[replica]") {
+  Bench bench;
+  Bench author(9);
+  for (std::size_t i = 0; i <= limits::range_keys_max; ++i) {
+    Rows rows;
+    merge_record(rows, author.write_own("default/" + std::to_string(i), "teal"));
+    bench.store.replace(rows.front().record.key_hash(), rows);
+  }
+  Replica replica(bench.signatures, bench.store, bench.data_key);
+  const auto keys = bench.store.keys_after(std::nullopt);
+  const Fetch all{FetchForm::range, {keys.front(), keys.back()}};
+  CHECK(std::get<FetchReply>(replica.fetch(all).body).answers.at(0).status == FetchStatus::absent);
 }
 
 }  // namespace kith::dht

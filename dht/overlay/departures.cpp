@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#include "dht/overlay/departures.h"
+
+#include <algorithm>
+
+namespace kith::dht {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A node looks for itself whether a member is dead of which it was told so. What takes longer is another death.
+constexpr Duration told_holds = 2min;
+
+}  // namespace
+
+void Departures::on_dead(Instant now, const NodeId& node) {
+  const auto told = told_.find(node);
+  const bool holds = told != told_.end() && now - told->second.at < told_holds;
+  const Instant since = holds ? told->second.since : now;
+  told_.erase(node);
+  if (since_.emplace(node, since).second) waited_for_.emplace(since, node);
+}
+
+void Departures::on_alive(Instant now, const NodeId& node) {
+  told_.erase(node);
+  const auto found = since_.find(node);
+  if (found == since_.end()) return;
+  remember(now - found->second);
+  waited_for_.erase({found->second, node});
+  since_.erase(found);
+}
+
+void Departures::learn_patience(Duration told) {
+  const Duration absence = std::clamp(told, Duration{}, most) * 2 / 3;
+  if (told > patience()) remember(absence);
+}
+
+void Departures::learn_absence(Instant now, const NodeId& node, Duration away) {
+  if (!since_.contains(node)) told_[node] = {.at = now, .since = now - std::clamp(away, Duration{}, most)};
+}
+
+void Departures::remember(Duration absence) {
+  absences_[next_] = absence;
+  next_ = (next_ + 1) % absences_.size();
+  longest_ = *std::ranges::max_element(absences_);
+}
+
+Duration Departures::patience() const { return std::clamp(longest_ * 3 / 2, least_, std::max(least_, most)); }
+
+Duration Departures::away(Instant now, const NodeId& node) const {
+  const auto found = since_.find(node);
+  return found == since_.end() ? Duration{} : now - found->second;
+}
+
+std::optional<NodeId> Departures::take_due(Instant now) {
+  const auto due = next_deadline();
+  if (!due || *due > now) return std::nullopt;
+  const NodeId node = waited_for_.begin()->second;
+  waited_for_.erase(waited_for_.begin());
+  return node;
+}
+
+std::optional<Instant> Departures::next_deadline() const {
+  if (waited_for_.empty()) return std::nullopt;
+  return waited_for_.begin()->first + patience();
+}
+
+}  // namespace kith::dht
