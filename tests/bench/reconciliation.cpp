@@ -25,7 +25,7 @@ constexpr DataKey data_key{1, 2, 3};
 
 Rows rows_of(std::size_t number, Seq seq) {
   const std::string value(value_bytes, 'v');
-  return {{.record = tests::record_of({.seq = seq, .key = fmt::format("bench/{}", number), .value = value}),
+  return {{.record = tests::record_of({.seq = seq, .value = value, .key = fmt::format("bench/{}", number)}),
            .is_replica = true}};
 }
 
@@ -113,8 +113,8 @@ struct Cost {
     if (items != nullptr) add_records(items->records);
     if (compared != nullptr) add_records(compared->records);
   }
-  void add_records(const std::vector<crypto::Bytes>& records) {
-    for (const crypto::Bytes& record : records) record_bytes += record.size();
+  void add_records(const std::vector<crypto::Bytes>& sent) {
+    for (const crypto::Bytes& record : sent) record_bytes += record.size();
   }
 };
 

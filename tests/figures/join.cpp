@@ -115,7 +115,7 @@ std::vector<Figure> join(std::uint64_t seed) {
 
 std::vector<Figure> balance(std::uint64_t seed) {
   std::vector<Figure> figures;
-  for (const std::size_t count : {5, 10, 50}) {
+  for (const std::size_t count : {5U, 10U, 50U}) {
     figures.push_back({fmt::format("load by capacity, {} devices, weights 1 to 8: max/mean", count),
                        max_over_mean(count, seed),
                        "",
