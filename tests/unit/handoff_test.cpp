@@ -66,7 +66,7 @@ struct Holder {
     }
     return digest_of_keys(keys, bench.data_key);
   }
-  const Fetch& asked(std::uint8_t of) const { return std::get<Fetch>(bench.sent_to(node(of)).back().message.body); }
+  Fetch asked(std::uint8_t of) const { return std::get<Fetch>(bench.sent_to(node(of)).back().message.body); }
 
   void reply(std::uint8_t from, const Body& body) {
     Turn turn = bench.turn();
