@@ -113,9 +113,12 @@ void Outbox::take_batch(Turn& turn, const NodeId& node, Delivery& delivery) {
 }
 
 Outbox::Waiting Outbox::waiting_of(const KeyHash& key, const Rows& rows) const {
+  // What the replica is to hold: the author's own row too, which is no replica's row here.
+  Rows all = rows;
+  for (Row& row : all) row.is_replica = true;
   Waiting waiting{.key = key,
                   .seen = joined_context(rows),
-                  .digest = digest_of(rows, data_key_),
+                  .digest = digest_of(all, data_key_),
                   .is_own = std::ranges::any_of(rows, &Row::is_own),
                   .records = {}};
   append_records(rows, waiting.records);
