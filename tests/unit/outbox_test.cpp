@@ -90,6 +90,25 @@ TEST_CASE("a stand-in sends nothing that the replica has by then", "[outbox]") {
   CHECK(stand_in.bench.sent_to(node(2)).size() == 1);
 }
 
+// Seed 20023: the digest of what is held as a copy left out what is held as its author's.
+TEST_CASE("what an author has not delivered is sent, though the replica has all that is a copy here", "[outbox]") {
+  StandIn stand_in;
+  Bench& bench = stand_in.bench;
+  const RowsDigest digest = digest_of(stand_in.rows, bench.data_key);
+  const Record own = bench.write_own(key, "blue");
+  Rows rows = stand_in.rows;
+  merge_own(rows, own, OwnPlacement::author_only);
+  bench.store.replace(hash_key(key), rows);
+  stand_in.outbox.on_silence(node(2));
+  bench.now.instant = *stand_in.outbox.next_deadline();
+  Turn turn = bench.turn();
+  stand_in.outbox.on_deadline(turn);
+  REQUIRE(std::holds_alternative<Fetch>(stand_in.last_sent()));
+  stand_in.answer({.status = FetchStatus::found, .digest = digest, .records = {}});
+  CHECK_FALSE(bench.store.outbox_for(node(2), 10).empty());
+  CHECK(std::holds_alternative<Store>(stand_in.last_sent()));
+}
+
 TEST_CASE("a replica whose rows are damaged is sent them, whatever their digest", "[outbox]") {
   StandIn stand_in;
   const RowsDigest digest = digest_of(stand_in.rows, stand_in.bench.data_key);
