@@ -74,15 +74,14 @@ void Service::get(dht::Now now, const Call& call, dht::HostOutputs& out) {
   auto read = read_get(call.params);
   if (!read) return responder_.fail(call.from, read.error());
   client_states_[call.from.client].requests += 1;
-  expect(control_.host().get(now, std::move(read->request), out),
-         {.from = call.from, .shown = read->shown, .is_read = true});
+  expect(control_.host().get(now, read->request, out), {.from = call.from, .shown = read->shown, .is_read = true});
 }
 
 void Service::scan(dht::Now now, const Call& call, dht::HostOutputs& out) {
   auto request = read_scan(call.params);
   if (!request) return responder_.fail(call.from, request.error());
   client_states_[call.from.client].requests += 1;
-  expect(control_.host().scan(now, std::move(*request), out), {.from = call.from});
+  expect(control_.host().scan(now, *request, out), {.from = call.from});
 }
 
 void Service::expect(dht::Ticket ticket, const Asked& asked) {

@@ -48,12 +48,16 @@ Node::State::State(NodeOptions node_options, const Signatures& node_signatures, 
       joining(table.self().id, rng.fork()),
       missing_seeds(rng.fork()),
       departures(options.departure_after),
+      absences(std::min<Duration>(std::chrono::minutes(10), options.tombstone_grace / 16)),
       only_self{.replicas = {table.self().id}, .next = {}},
       author(signatures, author_state_of(store)),
       replica(signatures, store, options.data_key),
       requests(rng.fork()),
       coordinator({options.n, options.r, options.w, options.value_bytes_max}, options.data_key, author, replica,
-                  rng.fork()) {}
+                  rng.fork()),
+      reap_witness(repair, signatures, options.data_key, options.tombstone_grace),
+      reaping(reap_witness, repair, options.data_key, rng.fork()),
+      returning(options.tombstone_grace) {}
 
 bool Node::State::is_settled(Instant now) const {
   if (liveness.member_count() == 0) return !is_joining();
@@ -77,6 +81,8 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   if (!s.store.author_state() || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
   s.coordinator.start(now.instant);
   s.repair.start(now.instant);
+  s.reap_witness.start(s.store);
+  s.reaping.start(now.instant);
   std::vector<NodeId> remembered;
   for (const crypto::Bytes& bytes : s.store.contacts()) {
     const std::optional<Contact> contact = read_contact(bytes, s.signatures);
@@ -84,6 +90,7 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
     s.liveness.add(now, *contact, MemberState::alive);
     remembered.push_back(contact->id);
   }
+  s.take_up_absences(now, remembered);
   if (s.is_store_new && !remembered.empty()) s.repair.catch_up().begin_with_all(now.instant);
   s.joining.start(now, remembered, s.table.self().bytes, out);
   if (s.options.is_leaving) s.leaving.begin(now.instant);
@@ -150,12 +157,12 @@ void Node::on_deadline(Now now, Outputs& out) {
   if (const auto due = s.missing_seeds.next_deadline(); due && *due <= now.instant) s.ask_missing_seeds(now, out);
   s.remove_departed(now.instant);
   Turn turn = s.turn(now, out);
-  for (const auto& silent : s.requests.on_deadline(now, out)) {
-    const bool is_repair = silent.owner.kind == RequestOwner::Kind::repair;
-    is_repair ? s.repair.on_silence(turn, silent.owner) : s.coordinator.on_silence(turn, silent.node, silent.owner);
-  }
+  s.absences.on_deadline(now, s.store);
+  for (const auto& silent : s.requests.on_deadline(now, out)) s.take_silence(turn, silent);
+  s.go_on_returning(turn);
   s.coordinator.on_deadline(turn);
   s.repair.on_deadline(turn);
+  s.reaping.on_deadline(turn);
   for (const NodeId& peer : s.repair.take_greetings()) s.liveness.greet(now, peer, out);
   if (s.leaving.take_look(now.instant)) s.go_on_leaving(now, out);
   s.finish(now, out, first_send);
@@ -165,7 +172,9 @@ std::optional<Instant> Node::next_deadline() const {
   const State& s = *state_;
   const auto overlay = earlier(earlier(s.joining.next_deadline(), s.missing_seeds.next_deadline()),
                                earlier(s.departures.next_deadline(), s.leaving.next_deadline()));
-  const auto data = earlier(s.coordinator.next_deadline(), s.repair.next_deadline());
+  const auto repairs = earlier(s.repair.next_deadline(), s.reaping.next_deadline());
+  const auto absences = earlier(s.absences.next_deadline(), s.returning.next_deadline());
+  const auto data = earlier(earlier(s.coordinator.next_deadline(), repairs), absences);
   return earlier(earlier(s.liveness.next_deadline(), overlay), earlier(s.requests.next_deadline(), data));
 }
 
@@ -218,8 +227,11 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   switch (change.kind) {
     case Kind::alive:
       departures.on_alive(now.instant, change.node);
+      if (const auto since = absences.on_alive(change.node, store)) meet_again(now, change.node, *since, {});
       [[fallthrough]];
     case Kind::joined:
+      if (change.kind == Kind::joined && away_since_ms)
+        meet_again(now, change.node, *away_since_ms, absences.granularity());
       refresh_contact(now.instant, change.node);
       coordinator.on_owners_changed(now.instant);
       coordinator.on_back(turn_now, change.node);
@@ -244,8 +256,12 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
 // Nothing is placed on a member that was leaving, so there is nothing to wait for.
 void Node::State::bury(Now now, const Member& member) {
   note_leaver(member);
-  if (member.contact.weight > 0) return departures.on_dead(now.instant, member.contact.id);
-  table.remove(member.contact.id);
+  const NodeId& node = member.contact.id;
+  if (member.contact.weight > 0) departures.on_dead(now.instant, node);
+  if (member.contact.weight == 0) table.remove(node);
+  if (member.contact.has_left) return absences.forget(node, store);
+  const auto away = std::chrono::duration_cast<std::chrono::milliseconds>(departures.away(now.instant, node));
+  absences.on_dead(now.wall_ms - static_cast<WallMs>(away.count()), node, store);
 }
 
 void Node::State::owners_changed(Instant now) {
@@ -368,6 +384,8 @@ NodeCounters Node::counters() const {
           .records_damaged = replica.records_damaged,
           .actors_cloned = replica.actors_cloned,
           .requests_retried = state_->requests.retransmissions(),
+          .keys_reaped = state_->reap_witness.keys_reaped(),
+          .records_outlived = state_->returning.records_dropped(),
           .repair = state_->repair.counters()};
 }
 

@@ -44,6 +44,9 @@ struct NodeOptions {
   Liveness::Timing liveness = Liveness::lan;
   // Others take the place of a member that is dead for so long, or longer where members were seen to come back later.
   Duration departure_after = std::chrono::minutes(10);
+  // Tombstones, and entries that have expired, are kept for so long at least before they are reaped. A device that was
+  // away for longer is told on its return what was.
+  Duration tombstone_grace = std::chrono::hours(24 * 8);
   // What repair may send and fetch. More: sooner equal; less: more room for everything else.
   std::size_t repair_bytes_per_second = limits::repair_bytes_per_second;
 };
@@ -74,6 +77,8 @@ struct NodeCounters {
   std::uint64_t records_damaged = 0;
   std::uint64_t actors_cloned = 0;
   std::uint64_t requests_retried = 0;
+  std::uint64_t keys_reaped = 0;
+  std::uint64_t records_outlived = 0;  // let go on a return, because others had deleted and reaped them
   Repair::Counters repair;
 };
 

@@ -31,11 +31,18 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
     return reply(from, id, {.body = std::move(answer.body), .release = answer.release}, out);
   }
   if (const auto* items = std::get_if<Items>(&message.body))
-    reply(from, id, {.body = repair.answer(*items), .release = Release::after_commit}, out);
+    return reply(from, id, {.body = repair.answer(turn(now, out), *items), .release = Release::after_commit}, out);
+  if (const auto* reap = std::get_if<Reap>(&message.body)) return answer_reap(now, from, *reap, id, out);
+  if (std::holds_alternative<Reaped>(message.body))
+    reply(from, id, {.body = ReapedReply{reap_witness.marks().all()}, .release = Release::after_commit}, out);
 }
 
 // Of a partition that this node holds since a short time it tells what it has, and that there may be more.
 Replica::Answer Node::State::fetch_here(const Fetch& request) {
+  if (is_held_back()) {
+    const std::size_t count = request.form == FetchForm::range ? 1 : request.keys.size();
+    return {.body = FetchReply{std::vector(count, FetchAnswer{.status = FetchStatus::catching_up, .records = {}})}};
+  }
   Replica::Answer answer = replica.fetch(request);
   auto& answers = std::get<FetchReply>(answer.body).answers;
   for (std::size_t i = 0; repair.catch_up().is_behind() && i < answers.size(); ++i) {
@@ -112,10 +119,29 @@ void Node::State::take_reply(Now now, const NodeId& from, const Message& message
   }
   if (answered->round_trip && from != self()) liveness.measured(from, *answered->round_trip);
   Turn turn_now = turn(now, out);
-  if (answered->owner.kind == RequestOwner::Kind::repair) {
-    return repair.on_reply(turn_now, from, message.body, answered->owner);
+  switch (answered->owner.kind) {
+    case RequestOwner::Kind::repair:
+      return repair.on_reply(turn_now, from, message.body, answered->owner);
+    case RequestOwner::Kind::reaping:
+      return reaping.on_reply(turn_now, from, message.body, answered->owner);
+    case RequestOwner::Kind::reaped:
+      return returning.on_reply(turn_now, from, message.body);
+    default:
+      return coordinator.on_reply(turn_now, from, answered->owner, message.body);
   }
-  coordinator.on_reply(turn_now, from, answered->owner, message.body);
+}
+
+void Node::State::take_silence(Turn& turn_now, const RequestTable::Silence& silent) {
+  switch (silent.owner.kind) {
+    case RequestOwner::Kind::repair:
+      return repair.on_silence(turn_now, silent.owner);
+    case RequestOwner::Kind::reaping:
+      return reaping.on_silence(turn_now, silent.owner);
+    case RequestOwner::Kind::reaped:
+      return returning.on_silence(silent.node);
+    default:
+      return coordinator.on_silence(turn_now, silent.node, silent.owner);
+  }
 }
 
 void Node::State::take_root(Now now, const NodeId& from, const Body& body, Outputs& out) {

@@ -89,6 +89,7 @@ std::uint64_t Node::State::outbox_of_holders() const {
 void Node::State::forget(const NodeId& node) {
   table.remove(node);
   store.forget_contact(node);
+  absences.forget(node, store);
   for (const KeyHash& key : store.outbox_for(node, limits::outbox_entries_max)) {
     for (const NodeId& holder : replica_set(partition_of(key)).replicas) {
       if (holder != self()) store.outbox_add(key, holder);

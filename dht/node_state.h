@@ -6,10 +6,13 @@
 #include <vector>
 
 #include "dht/node.h"
+#include "dht/overlay/absences.h"
 #include "dht/overlay/departures.h"
 #include "dht/overlay/joining.h"
 #include "dht/overlay/missing_seeds.h"
 #include "dht/overlay/table.h"
+#include "dht/repair/reaping.h"
+#include "dht/repair/returning.h"
 #include "dht/replication/coordinator.h"
 #include "dht/replication/placement.h"
 
@@ -40,6 +43,9 @@ struct Node::State final : Neighbours {
     return view.size() == 0 || (view.contains(self()) && view.size() <= static_cast<std::size_t>(options.n));
   }
   const std::vector<NodeId>& leavers() const override { return leaver_ids; }
+  bool is_held_back() const override { return returning.is_open(*this); }
+  bool is_anybody_missed(WallMs wall_ms, WallMs grace_ms) const override;
+  std::size_t members_known() const override;
 
   Turn turn(Now now, Outputs& out) { return {now, out, requests, *this, store}; }
   template <typename Request>
@@ -49,6 +55,10 @@ struct Node::State final : Neighbours {
   void apply(Now now, const MemberChange& change, Outputs& out);
   void rejoin_when_alone(Now now, Outputs& out);
   void remove_departed(Instant now);
+  void take_up_absences(Now now, const std::vector<NodeId>& remembered);
+  void meet_again(Now now, const NodeId& node, WallMs since_ms, Duration uncertainty);
+  void go_on_returning(Turn& turn_now);
+  void answer_reap(Now now, const NodeId& from, const Reap& reap, std::uint64_t request_id, Outputs& out);
   void bury(Now now, const Member& member);
   void owners_changed(Instant now);
   void renew_contact(Now now, Contact contact);
@@ -70,6 +80,7 @@ struct Node::State final : Neighbours {
   Replica::Answer fetch_here(const Fetch& request);
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
+  void take_silence(Turn& turn_now, const RequestTable::Silence& silent);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
   bool is_unasked_page(const NodeId& from, const Message& message) const;
   void take_members(Now now, const NodeId& from, const Message& message, Outputs& out);
@@ -86,6 +97,8 @@ struct Node::State final : Neighbours {
   Joining joining;
   MissingSeeds missing_seeds;
   Departures departures;
+  Absences absences;
+  std::optional<WallMs> away_since_ms;  // for longer than the grace before this start
   Leaving leaving;
   std::vector<NodeId> leaver_ids;
   ReplicaSet only_self;
@@ -93,6 +106,9 @@ struct Node::State final : Neighbours {
   Replica replica;
   RequestTable requests;
   Coordinator coordinator;
+  ReapWitness reap_witness;
+  Reaping reaping;
+  Returning returning;
   bool is_store_new = false;  // at the start
   std::optional<Instant> settled_since;
   std::uint64_t replies_unasked = 0;

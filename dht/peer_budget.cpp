@@ -29,6 +29,11 @@ struct WorkOfRequest {
   std::size_t operator()(const Compare& compare) const { return any_request + compared_node * compare.nodes.size(); }
   std::size_t operator()(const Items& items) const { return any_request + item * items.keys.size(); }
   std::size_t operator()(const Find&) const { return closest_contacts; }
+  std::size_t operator()(const Reap& reap) const {
+    std::size_t work = any_request + checked_record * reap.records.size();
+    for (const ReapPartition& partition : reap.partitions) work += stored_key * (1 + partition.keys.size());
+    return work;
+  }
   template <typename Body>
   std::size_t operator()(const Body&) const {
     return any_request;

@@ -27,6 +27,8 @@ enum class Method : std::uint8_t {
   probe = 15,
   members = 16,
   scan = 17,
+  reap = 18,
+  reaped = 19,
 };
 
 enum class Side : std::uint8_t { asks, answers };
@@ -50,6 +52,8 @@ inline constexpr std::array body_codes{
     BodyCode{Method::scan, Side::asks},           BodyCode{Method::scan, Side::answers},
     BodyCode{Method::compare, Side::asks},        BodyCode{Method::compare, Side::answers},
     BodyCode{Method::items, Side::asks},          BodyCode{Method::items, Side::answers},
+    BodyCode{Method::reap, Side::asks},           BodyCode{Method::reap, Side::answers},
+    BodyCode{Method::reaped, Side::asks},         BodyCode{Method::reaped, Side::answers},
     BodyCode{Method::unsupported, Side::answers},
 };
 static_assert(body_codes.size() == std::variant_size_v<Body>);

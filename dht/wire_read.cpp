@@ -10,6 +10,7 @@
 #include "dht/model/limits.h"
 #include "dht/wire_codes.h"
 #include "dht/wire_fields.h"
+#include "dht/wire_reap.h"
 #include "dht/wire_trie.h"
 
 namespace kith::dht {
@@ -86,10 +87,32 @@ bool read_body(const Fields& in, CompareReply& out) {
 
 bool read_body(const Fields& in, Items& out) {
   crypto::Bytes keys;
-  return in.take("k", keys) && wire::read_key_beginnings(keys, out.keys);
+  return in.take("k", keys) && wire::read_key_beginnings(keys, limits::items_keys_max, out.keys);
 }
 
 bool read_body(const Fields& in, ItemsReply& out) { return in.take_list("r", out.records, limits::batch_items_max); }
+
+bool read_body(const Fields& in, Reap& out) {
+  crypto::Bytes partitions;
+  return in.take_enum("s", out.step, ReapStep::commit) && in.take_if_there("p", partitions) &&
+         wire::read_reap_partitions(partitions, out.partitions) &&
+         in.take_list_if_there("r", out.records, limits::batch_items_max);
+}
+
+bool read_body(const Fields& in, ReapReply& out) {
+  static constexpr std::size_t keys_max = limits::reap_partitions_max * limits::reap_keys_max;
+  crypto::Bytes verdicts;
+  crypto::Bytes kept;
+  return in.take("v", verdicts) && wire::read_reap_verdicts(verdicts, out.verdicts) && in.take_if_there("k", kept) &&
+         wire::read_key_beginnings(kept, keys_max, out.kept);
+}
+
+bool read_body(const Fields&, Reaped&) { return true; }
+
+bool read_body(const Fields& in, ReapedReply& out) {
+  crypto::Bytes marks;
+  return in.take("m", marks) && wire::read_reaped_marks(marks, out.marks);
+}
 
 bool read_body(const Fields&, Unsupported&) { return true; }
 

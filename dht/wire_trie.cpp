@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "dht/model/limits.h"
+#include "dht/wire_numbers.h"
 
 namespace kith::dht::wire {
 namespace {
@@ -17,35 +18,9 @@ constexpr std::uint8_t form_children = 255;
 constexpr std::size_t children = 16;
 static_assert(limits::compare_digests_max < form_few);
 
-// Takes integers from the front; an integer that is not there is zero and makes the whole broken.
-class Input {
- public:
-  explicit Input(ByteSpan bytes) : rest_(bytes) {}
-
-  // Big-endian, of `bytes` bytes.
-  std::uint64_t number(std::size_t bytes) {
-    if (rest_.size() < bytes) is_broken_ = true, rest_ = {};
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < std::min(bytes, rest_.size()); ++i) value = value << 8U | rest_[i];
-    rest_ = rest_.subspan(std::min(bytes, rest_.size()));
-    return value;
-  }
-  std::uint8_t byte() { return static_cast<std::uint8_t>(number(1)); }
-  bool has_more() const { return !rest_.empty(); }
-  bool is_broken() const { return is_broken_; }
-
- private:
-  ByteSpan rest_;
-  bool is_broken_ = false;
-};
-
-void append(Bytes& out, std::uint64_t value, std::size_t bytes) {
-  for (std::size_t i = bytes; i > 0; --i) out.push_back(static_cast<std::uint8_t>(value >> (8 * (i - 1))));
-}
-
 std::size_t bytes_of_depth(std::uint8_t depth) { return (std::size_t{depth} + 1) / 2; }
 
-void append(Bytes& out, const Prefix& prefix) {
+void append_prefix(Bytes& out, const Prefix& prefix) {
   const std::size_t bytes = bytes_of_depth(prefix.depth);
   out.push_back(prefix.depth);
   if (bytes > 0) append(out, prefix.bits >> (64 - 8 * bytes), bytes);
@@ -101,7 +76,7 @@ bool read_difference(Input& in, KeysDifference& out) {
 Bytes nodes_to_bytes(const std::vector<TrieNode>& nodes) {
   Bytes out;
   for (const TrieNode& node : nodes) {
-    append(out, node.prefix);
+    append_prefix(out, node.prefix);
     if (node.form == TrieForm::few) out.push_back(form_few);
     if (node.form == TrieForm::children) out.push_back(form_children);
     if (node.form == TrieForm::keys) out.push_back(static_cast<std::uint8_t>(node.digests.size()));
@@ -121,7 +96,7 @@ bool read_nodes(ByteSpan bytes, std::size_t count_max, std::vector<TrieNode>& ou
 Bytes differences_to_bytes(const std::vector<KeysDifference>& differences) {
   Bytes out;
   for (const KeysDifference& difference : differences) {
-    append(out, difference.prefix);
+    append_prefix(out, difference.prefix);
     out.push_back(static_cast<std::uint8_t>(difference.lacking.size()));
     out.insert(out.end(), difference.lacking.begin(), difference.lacking.end());
     out.push_back(static_cast<std::uint8_t>(difference.keys.size()));
@@ -148,8 +123,8 @@ Bytes key_beginnings_to_bytes(const std::vector<std::uint64_t>& keys) {
   return out;
 }
 
-bool read_key_beginnings(ByteSpan bytes, std::vector<std::uint64_t>& out) {
-  if (bytes.size() % 8 != 0 || bytes.size() / 8 > limits::items_keys_max) return false;
+bool read_key_beginnings(ByteSpan bytes, std::size_t count_max, std::vector<std::uint64_t>& out) {
+  if (bytes.size() % 8 != 0 || bytes.size() / 8 > count_max) return false;
   for (std::size_t at = 0; at < bytes.size(); at += 8) out.push_back(crypto::load_be64(bytes.data() + at));
   return true;
 }

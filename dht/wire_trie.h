@@ -17,6 +17,6 @@ crypto::Bytes differences_to_bytes(const std::vector<KeysDifference>& difference
 bool read_differences(crypto::ByteSpan bytes, std::vector<KeysDifference>& out);
 
 crypto::Bytes key_beginnings_to_bytes(const std::vector<std::uint64_t>& keys);
-bool read_key_beginnings(crypto::ByteSpan bytes, std::vector<std::uint64_t>& out);
+bool read_key_beginnings(crypto::ByteSpan bytes, std::size_t count_max, std::vector<std::uint64_t>& out);
 
 }  // namespace kith::dht::wire

@@ -9,6 +9,7 @@
 
 #include "dht/model/limits.h"
 #include "dht/wire_codes.h"
+#include "dht/wire_reap.h"
 #include "dht/wire_trie.h"
 
 namespace kith::dht {
@@ -157,6 +158,20 @@ void write_body(const CompareReply& reply, Map& map) {
 
 void write_body(const Items& items, Map& map) { map.field("k", wire::key_beginnings_to_bytes(items.keys)); }
 void write_body(const ItemsReply& reply, Map& map) { map.field("r", reply.records); }
+
+void write_body(const Reap& reap, Map& map) {
+  map.field("s", code(reap.step));
+  if (!reap.partitions.empty()) map.field("p", wire::reap_partitions_to_bytes(reap.partitions));
+  if (!reap.records.empty()) map.field("r", reap.records);
+}
+
+void write_body(const ReapReply& reply, Map& map) {
+  map.field("v", wire::reap_verdicts_to_bytes(reply.verdicts));
+  if (!reply.kept.empty()) map.field("k", wire::key_beginnings_to_bytes(reply.kept));
+}
+
+void write_body(const Reaped&, Map&) {}
+void write_body(const ReapedReply& reply, Map& map) { map.field("m", wire::reaped_marks_to_bytes(reply.marks)); }
 void write_body(const Unsupported&, Map&) {}
 
 void write_header(Sink& sink, const Message& message) {

@@ -41,7 +41,15 @@ struct PutContact {
 struct EraseContact {
   dht::NodeId id;
 };
-using Write = std::variant<PutRow, EraseRow, EraseKey, PutOutbox, EraseOutbox, PutOperation, PutContact, EraseContact>;
+struct PutNote {
+  dht::Note note;
+};
+struct EraseNote {
+  dht::NoteKind kind = dht::NoteKind::lived;
+  crypto::Bytes name;
+};
+using Write = std::variant<PutRow, EraseRow, EraseKey, PutOutbox, EraseOutbox, PutOperation, PutContact, EraseContact,
+                           PutNote, EraseNote>;
 
 struct Batch {
   std::uint64_t number = 0;

@@ -244,6 +244,10 @@ void Database::forget_contact(const NodeId& id) {
   writes_.emplace_back(EraseContact{.id = id});
 }
 
+void Database::drop_note(dht::NoteKind kind, crypto::ByteSpan name) {
+  writes_.emplace_back(EraseNote{.kind = kind, .name = {name.begin(), name.end()}});
+}
+
 RowCache::Entry& Database::entry(const KeyHash& key) {
   if (RowCache::Entry* held = cache_.find(key)) {
     ++cache_hits_;

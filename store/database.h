@@ -99,6 +99,10 @@ class Database : public dht::RecordStore {
   void remember_contact(const dht::NodeId& id, crypto::ByteSpan contact) override;
   void forget_contact(const dht::NodeId& id) override;
 
+  std::vector<dht::Note> notes(dht::NoteKind kind) override { return reader_->notes(kind); }
+  void keep_note(const dht::Note& note) override { writes_.emplace_back(PutNote{note}); }
+  void drop_note(dht::NoteKind kind, crypto::ByteSpan name) override;
+
   // The outbox is counted as it is committed, the rest as it is read.
   dht::StoreTotals totals() const override { return totals_; }
 

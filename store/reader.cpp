@@ -27,7 +27,7 @@ dht::Result<Reader> Reader::open(const Connection::Options& options, const Seale
   dht::Result<Connection> connection = Connection::open(options);
   if (!connection) return connection.error();
   reader.connection_ = std::move(*connection);
-  const std::array<std::pair<Statement*, const char*>, 10> wanted{{
+  const std::array<std::pair<Statement*, const char*>, 11> wanted{{
       {&reader.begin_, "begin"},
       {&reader.commit_, "commit"},
       {&reader.rows_,
@@ -40,6 +40,7 @@ dht::Result<Reader> Reader::open(const Connection::Options& options, const Seale
       {&reader.operation_, "select key_hash, seq, expires_ms, seal from operations where op_id = ?"},
       {&reader.contact_, "select contact, seal from contacts where node_id = ?"},
       {&reader.contacts_, "select node_id, contact, seal from contacts order by node_id"},
+      {&reader.notes_, "select name, first, second, seal from notes where kind = ? order by name"},
   }};
   for (const auto& [statement, sql] : wanted) {
     dht::Result<Statement> prepared = reader.connection_.prepare(sql);
@@ -139,6 +140,20 @@ std::vector<Reader::StoredContact> Reader::contacts() {
     if (!copy_exactly(contacts_.blob(0), id.bytes)) continue;
     if (!believes(sealer_.contact(id, contact), contacts_.blob(2))) continue;
     result.push_back({.id = id, .bytes = crypto::Bytes(contact.begin(), contact.end())});
+  }
+  return result;
+}
+
+std::vector<dht::Note> Reader::notes(dht::NoteKind kind) {
+  std::vector<dht::Note> result;
+  begin(notes_).bind(1, static_cast<std::int64_t>(kind));
+  while (next(notes_)) {
+    const crypto::ByteSpan name = notes_.blob(0);
+    dht::Note note{.kind = kind,
+                   .name = {name.begin(), name.end()},
+                   .first = static_cast<std::uint64_t>(notes_.integer(1)),
+                   .second = static_cast<std::uint64_t>(notes_.integer(2))};
+    if (believes(sealer_.note(note), notes_.blob(3))) result.push_back(std::move(note));
   }
   return result;
 }

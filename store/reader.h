@@ -46,6 +46,7 @@ class Reader {
     crypto::Bytes bytes;
   };
   std::vector<StoredContact> contacts();
+  std::vector<dht::Note> notes(dht::NoteKind kind);
 
   void end_snapshot();
 
@@ -72,6 +73,7 @@ class Reader {
   Statement operation_;
   Statement contact_;
   Statement contacts_;
+  Statement notes_;
   RecordHead head_;
   bool has_snapshot_ = false;
   ReadCounters counters_;

@@ -60,6 +60,16 @@ std::optional<Write> contact_in(const Statement& row, const Sealer& sealer) {
   return put;
 }
 
+std::optional<Write> note_in(const Statement& row, const Sealer& sealer) {
+  const crypto::ByteSpan name = row.blob(1);
+  PutNote put{.note = {.kind = static_cast<dht::NoteKind>(row.integer(0)),
+                       .name = {name.begin(), name.end()},
+                       .first = static_cast<std::uint64_t>(row.integer(2)),
+                       .second = static_cast<std::uint64_t>(row.integer(3))}};
+  if (!is_equal(sealer.note(put.note), row.blob(4))) return std::nullopt;
+  return put;
+}
+
 // Applies writes one by one, in transactions of a bearable size.
 class Target {
  public:
@@ -125,12 +135,14 @@ Result<std::uint64_t> salvage(const Connection::Options& damaged, Connection& fr
   Result<WriteStatements> statements = WriteStatements::prepare(fresh, sealer);
   if (!statements) return statements.error();
   Target target(fresh, std::move(*statements));
-  const bool is_done = copy_records(*source, sealer, target, copied) &&
-                       copy_rows(*source, "select target, key_hash, seal from outbox", sealer, target, outbox_in) &&
-                       copy_rows(*source, "select op_id, key_hash, seq, expires_ms, seal from operations", sealer,
-                                 target, operation_in) &&
-                       copy_rows(*source, "select node_id, contact, seal from contacts", sealer, target, contact_in) &&
-                       target.finish();
+  const bool is_done =
+      copy_records(*source, sealer, target, copied) &&
+      copy_rows(*source, "select target, key_hash, seal from outbox", sealer, target, outbox_in) &&
+      copy_rows(*source, "select op_id, key_hash, seq, expires_ms, seal from operations", sealer, target,
+                operation_in) &&
+      copy_rows(*source, "select node_id, contact, seal from contacts", sealer, target, contact_in) &&
+      copy_rows(*source, "select kind, name, first, second, seal from notes", sealer, target, note_in) &&
+      target.finish();
   source->abandon();
   if (!is_done) return fresh.error("cannot copy what the damaged database still holds");
   return copied;

@@ -58,7 +58,17 @@ create table meta(
   seal blob not null);
 )";
 
-constexpr std::array<const char*, 1> all_migrations{version_1};
+constexpr const char* version_2 = R"(
+create table notes(
+  kind integer not null,
+  name blob not null,
+  first integer not null,
+  second integer not null,
+  seal blob not null,
+  primary key(kind, name)) without rowid;
+)";
+
+constexpr std::array<const char*, 2> all_migrations{version_1, version_2};
 
 Result<std::string> schema_text(Connection& connection) {
   return connection.query(

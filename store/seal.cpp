@@ -7,7 +7,15 @@ namespace kith::store {
 namespace {
 
 // Each kind of row begins with a byte of its own and fields of fixed width, so no two statements have the same bytes.
-enum class Kind : std::uint8_t { row = 'r', outbox = 'o', operation = 'p', contact = 'c', sole = 's', table = 't' };
+enum class Kind : std::uint8_t {
+  row = 'r',
+  outbox = 'o',
+  operation = 'p',
+  contact = 'c',
+  note = 'n',
+  sole = 's',
+  table = 't'
+};
 
 constexpr std::array<std::uint8_t, 18> key_label{'k', 'i', 't', 'h', ' ', 'r', 'o', 'w', ' ',
                                                  's', 'e', 'a', 'l', ' ', 'k', 'e', 'y', '1'};
@@ -55,6 +63,13 @@ Seal Sealer::contact(const dht::NodeId& id, crypto::ByteSpan contact) const {
   std::array<std::uint8_t, 1 + 32> place{static_cast<std::uint8_t>(Kind::contact)};
   put(place.data() + 1, id.bytes);
   return crypto::keyed_hash_128(key_.span(), {place, contact});
+}
+
+Seal Sealer::note(const dht::Note& note) const {
+  std::array<std::uint8_t, 1 + 1 + 8 + 8> place{static_cast<std::uint8_t>(Kind::note),
+                                                static_cast<std::uint8_t>(note.kind)};
+  put_u64(put_u64(place.data() + 2, note.first), note.second);
+  return crypto::keyed_hash_128(key_.span(), {place, note.name});
 }
 
 Seal Sealer::sole(Sole what, crypto::ByteSpan content) const {

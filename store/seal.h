@@ -28,6 +28,7 @@ class Sealer {
   Seal outbox(const dht::NodeId& target, const dht::KeyHash& key) const;
   Seal operation(const dht::OpId& id, const dht::Operation& operation) const;
   Seal contact(const dht::NodeId& id, crypto::ByteSpan contact) const;
+  Seal note(const dht::Note& note) const;
 
   // What stands alone: the meta row and the side files.
   enum class Sole : std::uint8_t { meta, author_file, mark_file };

@@ -32,7 +32,7 @@ std::uint64_t from_column(std::int64_t ordered) { return static_cast<std::uint64
 
 dht::Result<WriteStatements> WriteStatements::prepare(Connection& connection, const Sealer& sealer) {
   WriteStatements all(sealer);
-  const std::array<std::pair<Statement*, const char*>, 9> wanted{{
+  const std::array<std::pair<Statement*, const char*>, 11> wanted{{
       {&all.put_row_, put_row_sql},
       {&all.erase_row_, "delete from records where key_hash = ? and actor_tag = ? and variant = ?"},
       {&all.erase_key_, "delete from records where key_hash = ?"},
@@ -42,6 +42,8 @@ dht::Result<WriteStatements> WriteStatements::prepare(Connection& connection, co
       {&all.forget_operations_, forget_operations_sql},
       {&all.put_contact_, put_contact_sql},
       {&all.erase_contact_, "delete from contacts where node_id = ?"},
+      {&all.put_note_, "insert or replace into notes(kind, name, first, second, seal) values(?, ?, ?, ?, ?)"},
+      {&all.erase_note_, "delete from notes where kind = ? and name = ?"},
   }};
   for (const auto& [statement, sql] : wanted) {
     dht::Result<Statement> prepared = connection.prepare(sql);
@@ -107,5 +109,17 @@ bool WriteStatements::apply(const PutContact& put) {
 }
 
 bool WriteStatements::apply(const EraseContact& erase) { return erase_contact_.bind(1, erase.id.bytes).run(); }
+
+bool WriteStatements::apply(const PutNote& put) {
+  const dht::Note& note = put.note;
+  const Seal seal = sealer_.note(note);
+  put_note_.bind(1, static_cast<std::int64_t>(note.kind)).bind(2, note.name);
+  put_note_.bind(3, static_cast<std::int64_t>(note.first)).bind(4, static_cast<std::int64_t>(note.second));
+  return put_note_.bind(5, seal).run();
+}
+
+bool WriteStatements::apply(const EraseNote& erase) {
+  return erase_note_.bind(1, static_cast<std::int64_t>(erase.kind)).bind(2, erase.name).run();
+}
 
 }  // namespace kith::store

@@ -33,6 +33,8 @@ class WriteStatements {
   bool apply(const PutOperation& put);
   bool apply(const PutContact& put);
   bool apply(const EraseContact& erase);
+  bool apply(const PutNote& put);
+  bool apply(const EraseNote& erase);
 
   Sealer sealer_;
   Connection* connection_ = nullptr;
@@ -45,6 +47,8 @@ class WriteStatements {
   Statement forget_operations_;
   Statement put_contact_;
   Statement erase_contact_;
+  Statement put_note_;
+  Statement erase_note_;
   std::int64_t outbox_change_ = 0;
   std::int64_t operations_put_ = 0;
   dht::WallMs newest_expiry_ms_ = 0;

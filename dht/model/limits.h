@@ -127,6 +127,11 @@ inline constexpr std::size_t items_bytes_max = 256U << 10;        // of one answ
 inline constexpr std::size_t repairs_at_once_max = 4;             // descents that one node leads
 inline constexpr std::size_t repair_bytes_per_second = 4U << 20;  // unless configured
 
+// Reaping.
+inline constexpr std::size_t reap_partitions_max = 32;  // in one question
+inline constexpr std::size_t reap_keys_max = 64;        // of one partition
+inline constexpr std::size_t reaped_marks_max = 65'536;
+
 // What a coordinator remembers of its latest answers.
 inline constexpr std::size_t recent_reads_max = 4096;
 inline constexpr std::size_t recent_read_bytes_max = 4U << 20;

@@ -186,4 +186,16 @@ void MemoryStore::remember_contact(const NodeId& id, crypto::ByteSpan contact) {
 
 void MemoryStore::forget_contact(const NodeId& id) { put(tables_.contacts, id, std::nullopt); }
 
+std::vector<Note> MemoryStore::notes(NoteKind kind) {
+  std::vector<Note> notes;
+  for (const auto& [name, note] : tables_.notes[kind]) notes.push_back(note);
+  return notes;
+}
+
+void MemoryStore::keep_note(const Note& note) { put(tables_.notes[note.kind], note.name, note); }
+
+void MemoryStore::drop_note(NoteKind kind, crypto::ByteSpan name) {
+  put(tables_.notes[kind], crypto::Bytes(name.begin(), name.end()), std::nullopt);
+}
+
 }  // namespace kith::dht

@@ -26,6 +26,7 @@ class MemoryStore : public RecordStore {
     std::set<std::pair<NodeId, KeyHash>> outbox;
     std::map<OpId, Operation> operations;
     std::map<NodeId, crypto::Bytes> contacts;
+    std::map<NoteKind, std::map<crypto::Bytes, Note>> notes;
     std::optional<AuthorState> author;
     StoreTotals totals;
   };
@@ -77,6 +78,10 @@ class MemoryStore : public RecordStore {
   std::vector<crypto::Bytes> contacts() override;
   void remember_contact(const NodeId& id, crypto::ByteSpan contact) override;
   void forget_contact(const NodeId& id) override;
+
+  std::vector<Note> notes(NoteKind kind) override;
+  void keep_note(const Note& note) override;
+  void drop_note(NoteKind kind, crypto::ByteSpan name) override;
 
   StoreTotals totals() const override { return tables_.totals; }
 

@@ -15,11 +15,6 @@ bool masks(const Record& masker, const Record& record) {
   return masker.context_at(record.tag()) >= record.seq() && !is_same_actor(masker, record);
 }
 
-// True when `newer` leaves no place for `older`: it is a later record of the same actor, or it masks it.
-bool supersedes(const Record& newer, const Record& older) {
-  return is_same_actor(newer, older) ? newer.seq() > older.seq() : masks(newer, older);
-}
-
 bool is_clone(const Record& a, const Record& b) { return is_same_actor(a, b) && a.seq() == b.seq() && a != b; }
 
 bool sorts_before(const Record& a, const Record& b) {
@@ -59,6 +54,20 @@ bool has_successor(const Record& record, std::span<const Row> rows) {
       rows, [&](const Row& row) { return is_same_actor(row.record, record) && row.record.seq() > record.seq(); });
 }
 
+// When the entry ended, or will; absent for a value that stays.
+std::optional<WallMs> end_of(const Entry& entry) {
+  if (entry.kind == EntryKind::tombstone) return seq_wall_ms(entry.seq);
+  return entry.expires_ms != 0 ? std::optional(entry.expires_ms) : std::nullopt;
+}
+
+bool is_finished(const Record& record, WallMs until_ms) {
+  for (std::size_t i = 0; i < record.entry_count(); ++i) {
+    const std::optional<WallMs> end = end_of(record.entry(i));
+    if (!end || *end > until_ms) return false;
+  }
+  return true;
+}
+
 bool is_expired(const Entry& entry, WallMs wall_ms) { return entry.expires_ms != 0 && entry.expires_ms <= wall_ms; }
 
 // Bytes decide only between clones, so that every reader shows the same one.
@@ -68,6 +77,10 @@ bool is_newer(const LiveEntry& a, const LiveEntry& b) {
 }
 
 }  // namespace
+
+bool supersedes(const Record& newer, const Record& older) {
+  return is_same_actor(newer, older) ? newer.seq() > older.seq() : masks(newer, older);
+}
 
 MergeResult merge_record(Rows& rows, const Record& incoming) {
   MergeResult result;
@@ -113,6 +126,26 @@ bool is_listed(std::span<const Row> rows) {
   static constexpr WallMs before_any_expiry = 0;
   return std::ranges::any_of(live_entries(rows, before_any_expiry),
                              [](const LiveEntry& live) { return live.entry.kind != EntryKind::tombstone; });
+}
+
+bool may_finish(std::span<const Row> rows) {
+  return std::ranges::any_of(rows, [](const Row& row) {
+    if (!row.is_replica) return false;
+    for (std::size_t i = 0; i < row.record.entry_count(); ++i) {
+      if (end_of(row.record.entry(i))) return true;
+    }
+    return false;
+  });
+}
+
+bool is_finished(std::span<const Row> rows, WallMs wall_ms, WallMs grace_ms) {
+  bool has_any = false;
+  for (const Row& row : rows) {
+    if (!row.is_replica) continue;
+    has_any = true;
+    if (wall_ms < grace_ms || !is_finished(row.record, wall_ms - grace_ms)) return false;
+  }
+  return has_any;
 }
 
 VersionVector joined_context(std::span<const Row> rows) {

@@ -57,6 +57,16 @@ std::vector<LiveEntry> live_entries(std::span<const Row> rows, WallMs wall_ms);
 // True while somebody could read a value from the key, were no time to pass: what a listing shows.
 bool is_listed(std::span<const Row> rows);
 
+// `newer` leaves no place for `older`: it is a later record of the same actor, or it masks it.
+bool supersedes(const Record& newer, const Record& older);
+
+// A record of the key ends some day: it holds a tombstone, or an entry that expires.
+bool may_finish(std::span<const Row> rows);
+
+// All replica rows of the key, one at least, are tombstones and expired entries of longer ago than `grace`: nobody
+// misses them, except to keep older values from coming back.
+bool is_finished(std::span<const Row> rows, WallMs wall_ms, WallMs grace_ms);
+
 // Joins contexts and seqs of all rows: what a token of a read covers (closure).
 VersionVector joined_context(std::span<const Row> rows);
 

@@ -183,12 +183,55 @@ struct ItemsReply {
   std::vector<crypto::Bytes> records;  // in the order of the keys
 };
 
+// Reaping: tombstones and expired entries are forgotten when everybody agrees (docs/protocol.md, "Reaping").
+enum class ReapStep : std::uint8_t {
+  ask = 0,     // does anything stand against it?
+  retire = 1,  // the receiver wrote what `records` superseded long ago: it is to forget that too
+  commit = 2,  // everybody has agreed
+};
+struct ReapKey {
+  std::uint64_t key = 0;  // the first eight bytes of its hash
+  RowsDigest rows{};      // of what is to be reaped: all its replica rows
+
+  friend bool operator==(const ReapKey&, const ReapKey&) = default;
+};
+struct ReapPartition {
+  std::uint16_t partition = 0;
+  std::uint64_t tally = 0;  // RecordHasher::state of all that its replicas hold
+  std::vector<ReapKey> keys;
+
+  friend bool operator==(const ReapPartition&, const ReapPartition&) = default;
+};
+struct Reap {
+  ReapStep step = ReapStep::ask;
+  std::vector<ReapPartition> partitions;  // not to retire
+  std::vector<crypto::Bytes> records;     // to retire
+};
+enum class ReapVerdict : std::uint8_t { blocked = 0, clear = 1 };
+struct ReapReply {
+  std::vector<ReapVerdict> verdicts;  // in the order of the partitions, or of the records
+  std::vector<std::uint64_t> kept;    // keys in clear partitions of which the answerer keeps rows as their author
+};
+
+// What was reaped, as far as the answerer took part: for somebody who was away.
+struct Reaped {};
+struct ReapedMark {
+  std::uint16_t partition = 0;
+  Seq seq = 0;       // nothing that was reaped there is later
+  WallMs at_ms = 0;  // when the last of it was
+
+  friend bool operator==(const ReapedMark&, const ReapedMark&) = default;
+};
+struct ReapedReply {
+  std::vector<ReapedMark> marks;
+};
+
 // The answer to a method this version does not know.
 struct Unsupported {};
 
-using Body =
-    std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Members, MembersReply, Find, FindReply, Fetch,
-                 FetchReply, Store, StoreReply, Scan, ScanReply, Compare, CompareReply, Items, ItemsReply, Unsupported>;
+using Body = std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Members, MembersReply, Find, FindReply,
+                          Fetch, FetchReply, Store, StoreReply, Scan, ScanReply, Compare, CompareReply, Items,
+                          ItemsReply, Reap, ReapReply, Reaped, ReapedReply, Unsupported>;
 
 struct Message {
   std::uint64_t request_id = 0;  // chosen by the asker, repeated in the answer; zero for one-way messages

@@ -51,6 +51,22 @@ struct ScanPage {
   std::optional<KeyHash> next;  // ask again after this hash; empty at the end
 };
 
+// Small things that a machine of the core must not forget. Of each kind there is one a name.
+enum class NoteKind : std::uint8_t {
+  lived = 1,     // no name: when this node was last running; wall clock, ms
+  absence = 2,   // a member that is away: since when; wall clock, ms
+  standing = 3,  // a partition: a digest of its replica set, and since when it is that; wall clock, ms
+  reaped = 4,    // a partition: up to which seq records were reaped there, and when; wall clock, ms
+};
+struct Note {
+  NoteKind kind = NoteKind::lived;
+  crypto::Bytes name{};  // at most 32 bytes
+  std::uint64_t first = 0;
+  std::uint64_t second = 0;
+
+  friend bool operator==(const Note&, const Note&) = default;
+};
+
 class RecordStore {
  public:
   virtual ~RecordStore() = default;
@@ -93,6 +109,12 @@ class RecordStore {
   virtual std::vector<crypto::Bytes> contacts() = 0;
   virtual void remember_contact(const NodeId& id, crypto::ByteSpan contact) = 0;
   virtual void forget_contact(const NodeId& id) = 0;
+
+  // As of the last commit: for whoever begins, and keeps them in mind from then on.
+  virtual std::vector<Note> notes(NoteKind kind) = 0;
+  // In place of the note of this kind and name.
+  virtual void keep_note(const Note& note) = 0;
+  virtual void drop_note(NoteKind kind, crypto::ByteSpan name) = 0;
 
   virtual StoreTotals totals() const = 0;
 };

@@ -19,6 +19,7 @@ KeyHash successor(KeyHash key) {
 struct Counted {
   Tally tally;
   std::size_t keys = 0;
+  bool has_ending = false;
 };
 Counted count_partition(RecordStore& store, Partition partition, const RecordHasher& hasher) {
   Counted counted;
@@ -26,7 +27,11 @@ Counted count_partition(RecordStore& store, Partition partition, const RecordHas
   KeyHash first = Prefix::of(partition).first_key();
   for (;;) {
     const std::vector<KeyHash> keys = store.keys_between(first, last, keys_per_page);
-    for (const KeyHash& key : keys) counted.tally += hasher.of(store.peek(key).rows);
+    for (const KeyHash& key : keys) {
+      const Rows& rows = store.peek(key).rows;
+      counted.tally += hasher.of(rows);
+      counted.has_ending = counted.has_ending || may_finish(rows);
+    }
     counted.keys += keys.size();
     if (keys.size() < keys_per_page || keys.back() == last) return counted;
     first = successor(keys.back());
@@ -44,6 +49,7 @@ void DigestTrie::change(const KeyHash& key, std::span<const Row> before, std::sp
   present -= change.lost;
   present += change.gained;
   set(partition, present);
+  if (change.gained.count > 0 && may_finish(after)) endings_.set(partition);
 }
 
 void DigestTrie::count_some(RecordStore& store, std::size_t keys_max) {
@@ -68,6 +74,7 @@ std::size_t DigestTrie::count(RecordStore& store, Partition partition) {
   const Counted counted = count_partition(store, partition, hasher_);
   if (is_kept(partition) && counted.tally != tally(partition)) corrections_ += 1;
   set(partition, counted.tally);
+  if (counted.has_ending) endings_.set(partition);
   return counted.keys;
 }
 

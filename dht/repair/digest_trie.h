@@ -11,6 +11,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <memory>
 #include <set>
 #include <vector>
@@ -50,6 +51,11 @@ class DigestTrie {
   // Rises with every change of a tally.
   std::uint64_t version() const { return version_; }
 
+  // Partitions where a record may have to be reaped one day (model/merge.h, may_finish); some may not any more.
+  const std::bitset<std::size_t{1} << partition_bits>& endings() const { return endings_; }
+  // Somebody looked, and there is none.
+  void clear_ending(Partition partition) { endings_.reset(partition); }
+
   // Partitions that came to hold something since the last call; some may be empty again.
   std::vector<Partition> take_arrivals() { return std::exchange(arrivals_, {}); }
 
@@ -67,6 +73,7 @@ class DigestTrie {
   RecordHasher hasher_;
   std::array<std::unique_ptr<Page>, partitions / page_size> pages_;
   std::vector<Partition> arrivals_;
+  std::bitset<partitions> endings_;
   std::set<Partition> doubted_;
   Partition next_ = 0;
   std::uint64_t rounds_ = 0;

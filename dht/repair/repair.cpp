@@ -76,7 +76,7 @@ void Repair::settle_cover(Neighbours& neighbours) {
 }
 
 std::uint64_t Repair::root(Neighbours& neighbours, const NodeId& peer) {
-  if (!trie_.is_counted() || !cover_.is_current(neighbours)) return 0;
+  if (!is_ready(neighbours)) return 0;
   settle_cover(neighbours);
   Pair& pair = pairs_[peer];
   if (pair.of_trie == trie_.version() && pair.of_cover == cover_.version()) return pair.root;
@@ -142,7 +142,7 @@ void Repair::greet(const Turn& turn) {
 // Before all is counted everything would seem to differ, and before the members are known nothing. And who is new
 // itself asks one node after the other: it would be given everything several times.
 bool Repair::puts_off(const Neighbours& neighbours) const {
-  return !trie_.is_counted() || !cover_.is_current(neighbours) || (catch_up_.is_new() && !led_.empty());
+  return !is_ready(neighbours) || (catch_up_.is_new() && !led_.empty());
 }
 
 Repair::Answer Repair::answer(const Turn& turn, const NodeId& from, const Compare& question) {
@@ -157,8 +157,8 @@ Repair::Answer Repair::answer(const Turn& turn, const NodeId& from, const Compar
   return answer;
 }
 
-Body Repair::answer(const Items& question) {
-  Body reply = dht::answer(question, store_);
+Body Repair::answer(const Turn& turn, const Items& question) {
+  Body reply = turn.neighbours.is_held_back() ? ItemsReply{} : dht::answer(question, store_);
   counters_.bytes_sent += weight_of(reply);
   return reply;
 }
@@ -175,6 +175,7 @@ bool Repair::stands(const Turn& turn, const NodeId& peer, const Pair& pair) cons
 }
 
 void Repair::begin_descents(Turn& turn) {
+  if (turn.neighbours.is_held_back()) return;
   for (auto& [peer, pair] : pairs_) {
     if (led_.size() >= (catch_up_.is_new() ? 1 : limits::repairs_at_once_max)) return;
     if (!stands(turn, peer, pair)) continue;

@@ -77,6 +77,14 @@ class Repair {
 
   CatchUp& catch_up() { return catch_up_; }
 
+  // What is held here, for others who look at all of it.
+  DigestTrie& trie() { return trie_; }
+  std::size_t replicas() const { return settings_.replicas; }
+  // All is counted, it is known who shares it, and it may be told.
+  bool is_ready(const Neighbours& neighbours) const {
+    return trie_.is_counted() && cover_.is_current(neighbours) && !neighbours.is_held_back();
+  }
+
   // Requires: all was counted.
   bool holds_nothing() const;
 
@@ -89,7 +97,7 @@ class Repair {
   };
   Answer answer(const Turn& turn, const NodeId& from, const Compare& question);
   // Rows that are not durable yet wait for their commit.
-  Body answer(const Items& question);
+  Body answer(const Turn& turn, const Items& question);
 
   // The answer to a request of this machine; or, from this node itself, the verdict on records that it fetched.
   void on_reply(Turn& turn, const NodeId& from, const Body& reply, const RequestOwner& owner);

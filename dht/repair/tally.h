@@ -50,6 +50,9 @@ class RecordHasher {
   // Eight bytes over what two nodes both hold; never zero, which on the wire means that nothing can be said yet.
   std::uint64_t root(const Tally& tally, const NodeId& a, const NodeId& b) const;
 
+  // The same for whoever asks.
+  std::uint64_t state(const Tally& tally) const { return root(tally, {}, {}); }
+
  private:
   crypto::Hash128 key_;
 };

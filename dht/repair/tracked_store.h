@@ -48,6 +48,9 @@ class TrackedStore final : public RecordStore {
   std::vector<crypto::Bytes> contacts() override { return store_.contacts(); }
   void remember_contact(const NodeId& id, crypto::ByteSpan contact) override { store_.remember_contact(id, contact); }
   void forget_contact(const NodeId& id) override { store_.forget_contact(id); }
+  std::vector<Note> notes(NoteKind kind) override { return store_.notes(kind); }
+  void keep_note(const Note& note) override { store_.keep_note(note); }
+  void drop_note(NoteKind kind, crypto::ByteSpan name) override { store_.drop_note(kind, name); }
   StoreTotals totals() const override { return store_.totals(); }
 
  private:

@@ -58,6 +58,10 @@ class Coordinator {
   // A new run: what the author knows of its past no longer binds it.
   void begin_run(Turn& turn);
 
+  // What was answered of these keys, by the first eight bytes of their hash, is not to be merged into later reads.
+  void forget_reads(const std::set<std::uint64_t>& keys) { recent_.forget(keys); }
+  void forget_all_reads() { recent_.forget_all(); }
+
   std::size_t tickets_open() const { return writes_.size() + reads_.size() + listings_.size(); }
   std::uint64_t read_repairs() const { return read_repairs_; }
   const Handoff::Counters& handoff_counters() const { return handoff_.counters(); }

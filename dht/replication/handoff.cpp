@@ -52,6 +52,10 @@ void Handoff::on_copy_taken(Instant now) {
 void Handoff::on_deadline(Turn& turn) {
   if (!next_step_ || *next_step_ > turn.now.instant || !items_.empty()) return;
   next_step_.reset();
+  if (turn.neighbours.is_held_back()) {
+    next_step_ = turn.now.instant + retry_interval;
+    return;
+  }
   if (turn.neighbours.is_everywhere()) return finish_sweep(turn.now.instant);
   take_batch(turn);
 }

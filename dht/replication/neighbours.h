@@ -35,6 +35,13 @@ class Neighbours {
   virtual const std::vector<NodeId>& leavers() const = 0;
   // No more members than replicas: this node holds every partition.
   virtual bool is_everywhere() = 0;
+  // This node was away for so long that what it holds may have been deleted and forgotten by all others: until it has
+  // asked them, it tells nobody.
+  virtual bool is_held_back() const = 0;
+  // A member is away, and has not been for `grace_ms` yet: it may come back with what nobody else has.
+  virtual bool is_anybody_missed(WallMs wall_ms, WallMs grace_ms) const = 0;
+  // This node and all that have not left for good, away or not.
+  virtual std::size_t members_known() const = 0;
   // Alone, and asking for members: there are others, who may know more.
   virtual bool is_joining() const = 0;
 };

@@ -57,12 +57,14 @@ void append_records(const Rows& rows, std::vector<crypto::Bytes>& records) {
 
 void Outbox::start(Instant now) { next_round_ = now + round_interval; }
 
-void Outbox::on_member_back(Turn& turn, const NodeId& node) { begin(turn, node, Scope::own); }
+void Outbox::on_member_back(Turn& turn, const NodeId& node) {
+  if (!turn.neighbours.is_held_back()) begin(turn, node, Scope::own);
+}
 
 void Outbox::on_deadline(Turn& turn) {
   if (!next_round_ || *next_round_ > turn.now.instant) return;
   next_round_ = turn.now.instant + round_interval;
-  if (turn.store.totals().outbox == 0) return;
+  if (turn.store.totals().outbox == 0 || turn.neighbours.is_held_back()) return;
   for (const NodeId& node : turn.neighbours.usable_members()) begin(turn, node, Scope::all);
 }
 
@@ -135,6 +137,7 @@ void Outbox::send(Turn& turn, const NodeId& node, Delivery& delivery) {
   delivery.missing -= std::min(delivery.missing, delivery.batch.size());
   Store store{.purpose = StorePurpose::repair, .records = {}};
   for (const Waiting& each : delivery.batch) {
+    if (each.is_own) turn.store.outbox_remove(each.key, turn.neighbours.self());  // it is told to somebody now
     store.records.insert(store.records.end(), each.records.begin(), each.records.end());
   }
   turn.requests.ask(turn.now, terms_for(turn, node),
@@ -153,6 +156,7 @@ void Outbox::on_digests(Turn& turn, const NodeId& node, const FetchReply& reply)
     const bool is_there = answer.digest == each.digest && answer.digest != RowsDigest{};
     if (is_there && answer.status != FetchStatus::damaged && !may_have_more(turn, each)) {
       turn.store.outbox_remove(each.key, node);
+      if (each.is_own) turn.store.outbox_remove(each.key, turn.neighbours.self());
     } else {
       delivery.missing += 1;
     }

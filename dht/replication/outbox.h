@@ -4,6 +4,9 @@
 // paced batches; one batch at a time to each. To a replica that is back its author sends at once. In the rounds, a
 // stand-in and an author that was away itself ask first what is still missing: most often somebody was there before
 // them.
+//
+// A row whose target is this node itself says that what it wrote was told to nobody yet (write.h): a node that was away
+// for long must not take it for a copy of what others have deleted since.
 #pragma once
 
 #include <deque>

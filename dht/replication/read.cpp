@@ -101,7 +101,7 @@ void Read::choose_targets(Turn& turn, const ReplicaSet& set) {
   // What this node knows as an author is knowledge too, replica or not: a client reads its own writes.
   const bool self_is_target =
       std::any_of(targets_.begin(), targets_.end(), [&](const auto& t) { return t.node == self; });
-  if (!self_is_target) {
+  if (!self_is_target && !turn.neighbours.is_held_back()) {
     const KeyRows& own = turn.store.read(terms_.hash);
     own_rows_committed_ = own.is_committed;
     for (const Row& row : own.rows) merge_record(merged_, row.record);
@@ -123,6 +123,10 @@ void Read::ask_next(Turn& turn) {
 }
 
 void Read::read_own_rows(Turn& turn, Target& target) {
+  if (turn.neighbours.is_held_back()) {
+    target.state = State::failed;
+    return;
+  }
   const KeyRows& own = turn.store.read(terms_.hash);
   own_rows_committed_ = own.is_committed;
   target.state = own.is_damaged || own.is_unread ? State::failed : State::replied;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <set>
 #include <unordered_map>
 
 #include "dht/model/limits.h"
@@ -29,6 +30,16 @@ class RecentReads {
     while (order_.size() > limits::recent_reads_max || bytes_ > limits::recent_read_bytes_max) forget_oldest();
   }
 
+  // Keys by the first eight bytes of their hash.
+  void forget(const std::set<std::uint64_t>& beginnings) {
+    std::erase_if(order_, [&](const KeyHash& key) {
+      if (!beginnings.contains(crypto::load_be64(key.bytes.data()))) return false;
+      drop(key);
+      return true;
+    });
+  }
+  void forget_all() { *this = {}; }
+
  private:
   static std::size_t size_of(const Rows& rows) {
     std::size_t bytes = 0;
@@ -37,10 +48,14 @@ class RecentReads {
   }
 
   void forget_oldest() {
-    const auto oldest = rows_.find(order_.front());
-    bytes_ -= size_of(oldest->second);
-    rows_.erase(oldest);
+    drop(order_.front());
     order_.pop_front();
+  }
+
+  void drop(const KeyHash& key) {
+    const auto place = rows_.find(key);
+    bytes_ -= size_of(place->second);
+    rows_.erase(place);
   }
 
   std::unordered_map<KeyHash, Rows> rows_;

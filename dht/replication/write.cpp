@@ -42,6 +42,16 @@ void Write::start(Turn& turn, const ReplicaSet& set) {
       give_up_on(turn, slot, State::away);
     }
   }
+  note_if_untold(turn, set);
+}
+
+// Replicas there are, and none of them hears of the write now, nor does anybody in their place.
+void Write::note_if_untold(Turn& turn, const ReplicaSet& set) {
+  const NodeId& self = turn.neighbours.self();
+  const auto is_told = [&](const Target& target) { return target.state == State::waiting && target.node != self; };
+  if (set.replicas.size() < 2 || std::ranges::any_of(targets_, is_told)) return;
+  is_untold_ = true;
+  turn.store.outbox_add(terms_.record.key_hash(), self);
 }
 
 // The own commit is one of the copies: its answer comes from this node itself, after the commit.
@@ -58,6 +68,7 @@ void Write::expect_own_commit(Turn& turn, std::size_t slot) {
 // Leaves after the author's own commit: what the author says it wrote, it must never forget.
 void Write::ask(Turn& turn, std::size_t slot) {
   const NodeId& node = targets_[slot].node;
+  if (std::exchange(is_untold_, false)) turn.store.outbox_remove(terms_.record.key_hash(), turn.neighbours.self());
   const RequestTerms terms{.to = node,
                            .owner = {RequestOwner::Kind::write, terms_.ticket, slot},
                            .round_trip = turn.neighbours.round_trip(node),

@@ -87,6 +87,9 @@ class Replica final : public RecordStore {
   std::vector<crypto::Bytes> contacts() override { return {}; }
   void remember_contact(const NodeId&, crypto::ByteSpan) override {}
   void forget_contact(const NodeId&) override {}
+  std::vector<Note> notes(NoteKind) override { return {}; }
+  void keep_note(const Note&) override {}
+  void drop_note(NoteKind, crypto::ByteSpan) override {}
   StoreTotals totals() const override { return {}; }
 
  private:

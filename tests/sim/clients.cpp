@@ -15,7 +15,9 @@ using std::chrono::seconds;
 constexpr dht::Duration ticket_patience = seconds(10);
 
 // A large mesh bears more; its runs would last too long otherwise.
-dht::Duration operation_interval(const Options& options) { return milliseconds(options.nodes >= 500 ? 10 : 150); }
+dht::Duration operation_interval(const Options& options) {
+  return options.nodes >= 500 ? dht::Duration(milliseconds(10)) : options.operation_interval;
+}
 
 }  // namespace
 

@@ -57,7 +57,9 @@ void Device::boot() {
   node_options.w = options().w;
   node_options.liveness = options().liveness;
   node_options.departure_after = options().departure_after;
+  node_options.tombstone_grace = options().tombstone_grace;
   boots_ += 1;
+  away_for_ = boots_ > 1 ? place_.queue.now() - down_since_ : dht::Duration{};
   up_since_ = place_.queue.now();
   start(node_options);
   if (!seeds_.empty()) join_through(seeds_);
@@ -70,6 +72,7 @@ void Device::join(std::vector<dht::Seed> seeds) {
 
 void Device::crash() {
   stop();
+  down_since_ = place_.queue.now();
   commit_scheduled_ = false;
   armed_for_.reset();
   store_.crash();

@@ -51,7 +51,10 @@ class Device {
   dht::MemoryStore& store() { return store_; }
   dht::Instant up_since() const { return up_since_; }
   std::uint64_t boots() const { return boots_; }
+  dht::Instant down_since() const { return down_since_; }  // Requires: it is down, and was up before.
+  dht::Duration away_for() const { return away_for_; }     // before it last booted
   virtual bool is_up() const = 0;
+  dht::Now now() const;           // by its own clock
   virtual dht::Node& node() = 0;  // Requires: is_up().
 
   void boot();
@@ -78,7 +81,6 @@ class Device {
   virtual void on_committed() = 0;
   virtual bool waits_for_commit() const { return false; }
 
-  dht::Now now() const;
   const Options& options() const { return place_.options; }
   Surroundings& surroundings() { return place_.surroundings; }
   crypto::Rng& rng() { return rng_; }
@@ -100,6 +102,8 @@ class Device {
   std::int64_t clock_offset_ms_ = 0;
   std::vector<dht::Seed> seeds_;
   dht::Instant up_since_{};
+  dht::Instant down_since_{};
+  dht::Duration away_for_{};
   std::uint64_t boots_ = 0;
   bool commit_scheduled_ = false;
   std::optional<dht::Instant> armed_for_;

@@ -114,7 +114,22 @@ Writes History::visible_in(const dht::ReadAnswer& answer) const {
     const std::uint64_t number = is_value ? number_of(value.bytes).value_or(0) : delete_behind(answer.key, value.seq);
     if (writes_.contains(number)) visible.insert(number);
   }
+  add_reaped(answer.key, visible);
   return visible;
+}
+
+// A delete that was reaped is not shown any more, and is still the last word where nothing came after it.
+void History::add_reaped(const std::string& key, Writes& visible) const {
+  const auto reaped = reaped_.find(dht::hash_key(key));
+  if (reaped == reaped_.end()) return;
+  Writes deletes;
+  for (const dht::Seq seq : reaped->second) {
+    if (const std::uint64_t number = delete_behind(key, seq); number != 0) deletes.insert(number);
+  }
+  Writes all = visible;
+  join(all, deletes);
+  for (const std::uint64_t replaced : replaced_by(all)) deletes.erase(replaced);
+  join(visible, deletes);
 }
 
 Writes History::replaced_by(const Writes& numbers) const {

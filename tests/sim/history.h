@@ -72,6 +72,11 @@ class History {
   // The author has given the write this seq; a tombstone has no value that would name it.
   void note_seq(std::uint64_t number, dht::Seq seq) { writes_.at(number).seqs.insert(seq); }
 
+  // The mesh has forgotten this delete, and may answer that there is nothing; expired entries are not told apart.
+  void note_reaped(const dht::KeyHash& key, dht::Seq seq) { reaped_[key].insert(seq); }
+  std::size_t reaped() const { return reaped_.size(); }
+  bool was_reaped(const dht::KeyHash& key) const { return reaped_.contains(key); }
+
   // Returns what the client knows now. `reader` as in Seen.
   Knowledge acknowledge(std::uint64_t number, const dht::Receipt& receipt, const std::string& reader, dht::Instant now);
 
@@ -99,6 +104,7 @@ class History {
   static std::optional<std::uint64_t> number_of(const crypto::Bytes& value);
   std::uint64_t delete_behind(const std::string& key, dht::Seq seq) const;
   Writes visible_in(const dht::ReadAnswer& answer) const;
+  void add_reaped(const std::string& key, Writes& visible) const;
   Writes replaced_by(const Writes& numbers) const;
   bool is_binding(const Written& written) const;
   bool may_have_been_replaced(const Written& written) const;
@@ -112,6 +118,7 @@ class History {
   std::map<std::pair<std::string, std::string>, std::map<dht::Instant, std::uint64_t>> newest_told_;
   // By reader and key: what the reader has known to be replaced, and since when.
   std::map<std::pair<std::string, std::string>, std::map<std::uint64_t, dht::Instant>> gone_;
+  std::map<dht::KeyHash, std::set<dht::Seq>> reaped_;
   std::set<std::size_t> wiped_;
   std::uint64_t last_number_ = 0;
   bool weak_is_forgiven_ = false;

@@ -94,9 +94,11 @@ bool run_seed(const Arguments& arguments, std::uint64_t seed) {
     fmt::print("{}\n  {}\n", replay_command(arguments, seed), to_text(options));
   }
   if (!arguments.quiet || !report.violations.empty()) {
-    fmt::print("  hash {:016x}: {} deliveries, {} of {} writes acknowledged, {} reads ({} degraded), {} errors\n",
-               report.hash, report.deliveries, report.acknowledged, report.writes, report.counts.reads,
-               report.counts.reads_degraded, report.counts.errors);
+    fmt::print(
+        "  hash {:016x}: {} deliveries, {} of {} writes acknowledged, {} reads ({} degraded), {} errors, {} "
+        "keys reaped\n",
+        report.hash, report.deliveries, report.acknowledged, report.writes, report.counts.reads,
+        report.counts.reads_degraded, report.counts.errors, report.reaped);
   }
   for (const std::string& violation : report.violations) fmt::print("  VIOLATION {}\n", violation);
   std::fflush(stdout);

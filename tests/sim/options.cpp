@@ -29,6 +29,16 @@ int between(crypto::Rng& rng, int least, int most) {
   return least + static_cast<int>(rng.below(static_cast<std::uint64_t>(most) - static_cast<std::uint64_t>(least) + 1));
 }
 
+// With a grace that is short enough to be over in a run, clocks differ by less than a real mesh's differ from eight
+// days.
+void draw_reaping(crypto::Rng& rng, Options& options) {
+  options.tombstone_grace = milliseconds(between(rng, 60'000, 90'000));
+  options.operation_interval = milliseconds(between(rng, 300, 600));
+  options.clock_offset_max = std::min<dht::Duration>(options.clock_offset_max, milliseconds(2000));
+  options.has_long_absence = options.nodes > 2 && rng.chance(0.5);
+  if (rng.chance(0.6)) options.crashes_per_minute = options.sudden_crash_chance = options.power_cut_chance = 0;
+}
+
 }  // namespace
 
 Options draw_options(const Wishes& wishes) {
@@ -68,6 +78,7 @@ Options draw_options(const Wishes& wishes) {
     options.noise = sometimes(rng, 0.05);
     options.stream_cut_chance = sometimes(rng, 0.05);
   }
+  if (rng.chance(0.35)) draw_reaping(rng, options);
   return options;
 }
 
@@ -75,12 +86,13 @@ std::string to_text(const Options& o) {
   return fmt::format(
       "nodes={} operations={} keys={} N/R/W={}/{}/{} loss={:.2f} duplication={:.2f} delay={}..{}ms commit<={}ms "
       "clock<=±{}ms crashes={:.1f}/min sudden={:.3f} power-cuts={:.3f} partitions={:.1f}/min{} clogs={:.1f}/min "
-      "wipe={} liars={} noise={:.3f} stream-cuts={:.3f}",
+      "wipe={} liars={} noise={:.3f} stream-cuts={:.3f} grace={}s{}",
       o.nodes, o.operations, o.keys, o.n, o.r, o.w, o.loss, o.duplication, o.delay_min.count() / 1000,
       o.delay_max.count() / 1000, o.commit_max.count() / 1000, o.clock_offset_max.count() / 1000, o.crashes_per_minute,
       o.sudden_crash_chance, o.power_cut_chance, o.partitions_per_minute,
       o.has_asymmetric_partitions ? " (one-way)" : "", o.clogs_per_minute, o.has_wipe ? 1 : 0, o.liars, o.noise,
-      o.stream_cut_chance);
+      o.stream_cut_chance, o.tombstone_grace.count() / 1'000'000,
+      o.has_long_absence ? " (one is away for longer)" : "");
 }
 
 bool can_plant(const Options& options) {

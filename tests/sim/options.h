@@ -37,6 +37,9 @@ struct Options {
   dht::Duration warm_up = std::chrono::seconds(10);  // until the first operation; at 0 devices are still joining
   dht::Liveness::Timing liveness = dht::Liveness::lan;
   dht::Duration departure_after = std::chrono::minutes(10);
+  dht::Duration operation_interval = std::chrono::milliseconds(150);
+  dht::Duration tombstone_grace = std::chrono::hours(24 * 8);  // drawn short: records are reaped
+  bool has_long_absence = false;                               // a device is down for longer than that
   dht::Duration delay_min{};
   dht::Duration delay_max{};
   dht::Duration commit_min{};

@@ -42,12 +42,14 @@ Report World::run() {
   mesh_.heal();
   const dht::Instant healed = queue_.now();
   queue_.run_until(healed + repair_time, stop);
+  await_reaping();
   check_replicas_equal("without having been read");
   queue_.run_until(healed + healing_time, stop);
   check_views();
   check_handed_off();
   clients_.read_everything();
   queue_.run_until(queue_.now() + seconds(20), stop);
+  await_reaping();
   check_replicas_equal("after it was read");
   clients_.check_tickets();
   trace_.mix(queue_.executed());
@@ -60,6 +62,7 @@ Report World::report() const {
           .deliveries = trace_.deliveries(),
           .writes = clients_.history().writes(),
           .acknowledged = clients_.history().acknowledged(),
+          .reaped = clients_.history().reaped(),
           .counts = clients_.counts()};
 }
 
@@ -97,6 +100,9 @@ void World::schedule_faults() {
   if (options_.has_wipe && mesh_.size() > 2) {
     queue_.at(dht::Instant(options_.warm_up + seconds(5 + rng_.below(20))), [this] { wipe_one(); });
   }
+  if (options_.has_long_absence) {
+    queue_.at(dht::Instant(options_.warm_up + seconds(5 + rng_.below(30))), [this] { send_one_away(); });
+  }
 }
 
 void World::every(double per_minute, void (World::*fault)()) {
@@ -123,6 +129,19 @@ void World::crash(std::size_t victim) {
   clients_.on_crash(victim);
   check_author_remembers(victim);
   queue_.after(milliseconds(100 + rng_.below(20'000)), [this, victim] {
+    if (!mesh_.at(victim).is_up() && sent_away_ != victim) mesh_.at(victim).boot();
+  });
+}
+
+void World::send_one_away() {
+  const std::size_t victim = rng_.below(mesh_.size());
+  if (!mesh_.at(victim).is_up() || is_healed_) return;
+  mesh_.crash(victim);
+  clients_.on_crash(victim);
+  sent_away_ = victim;
+  const auto share = static_cast<std::int64_t>(110 + rng_.below(50));
+  queue_.after(options_.tombstone_grace * share / 100, [this, victim] {
+    sent_away_.reset();
     if (!mesh_.at(victim).is_up()) mesh_.at(victim).boot();
   });
 }
@@ -174,6 +193,7 @@ void World::on_message(std::size_t from, const dht::Message& message) {
 void World::check_author_remembers(std::size_t author) {
   if (wiped_ || options_.planted == Planted::forgotten_own_row) return;
   for (auto told = told_.lower_bound({author, {}}); told != told_.end() && told->first.first == author; ++told) {
+    if (clients_.history().was_reaped(told->first.second) || is_outlived(author)) continue;
     dht::Seq remembered = 0;
     for (const dht::Row& row : mesh_.at(author).store().read(told->first.second).rows) {
       if (row.is_own) remembered = std::max(remembered, row.record.seq());
@@ -187,12 +207,52 @@ void World::check_author_remembers(std::size_t author) {
 // Nothing is let go before those it is for have it: a copy before every replica has it, a delivery before its target.
 // A target may have moved on in the meantime, once the replicas of today had it.
 void World::on_let_go(std::size_t device, const LetGo& what) {
-  if (mesh_.is_liar(device) || (what.target && knows(*what.target, what))) return;
+  if (what.target == mesh_.at(device).id()) return;  // what was told to nobody is told now
+  if (what.target && knows(*what.target, what)) return;
   const auto replicas = mesh_.at(device).node().replicas_of(dht::partition_of(what.key));
+  const bool is_replica = std::ranges::find(replicas, mesh_.at(device).id()) != replicas.end();
+  if (!what.target && is_replica && is_finished(device, what)) return check_reaped(what);
   if (std::ranges::all_of(replicas, [&](const dht::NodeId& node) { return knows(node, what); })) return;
+  if (mesh_.is_liar(device) || (!what.target && is_outlived(device))) return;
   findings_.add(fmt::format("device {} let go {} of a key of partition {} that {} lacks", device,
                             what.target ? "a delivery" : "copies", dht::partition_of(what.key),
                             what.target ? "its target" : "a replica"));
+}
+
+bool World::is_finished(std::size_t device, const LetGo& what) {
+  dht::Rows rows;
+  for (const dht::Record& record : what.records) rows.push_back({.record = record, .is_replica = true});
+  const auto grace = std::chrono::duration_cast<milliseconds>(options_.tombstone_grace).count();
+  return dht::is_finished(rows, mesh_.at(device).now().wall_ms, static_cast<dht::WallMs>(grace));
+}
+
+// It came back after longer than the grace, and gives up what others may have deleted and reaped meanwhile.
+bool World::is_outlived(std::size_t device) {
+  const Device& returned = mesh_.at(device);
+  return returned.away_for() >= options_.tombstone_grace * 9 / 10 && queue_.now() - returned.up_since() < seconds(60);
+}
+
+// What is reaped has outlived all that it superseded, but for devices that are away for longer than the grace.
+void World::check_reaped(const LetGo& what) {
+  for (const dht::Record& record : what.records) {
+    for (std::size_t i = 0; i < record.entry_count(); ++i)
+      clients_.history().note_reaped(what.key, record.entry(i).seq);
+  }
+  for (std::size_t i = 0; i < mesh_.size(); ++i) {
+    Device& device = mesh_.at(i);
+    const bool is_long_gone =
+        !device.is_up() && queue_.now() - device.down_since() >= options_.tombstone_grace * 9 / 10;
+    if (is_long_gone || mesh_.is_liar(i)) continue;
+    const dht::Rows& rows = device.store().read(what.key).rows;
+    for (const dht::Row& row : rows) {
+      // Whoever holds both has not been told yet, and lets go of both.
+      const auto brings_back = [&](const dht::Record& reaped) {
+        return dht::supersedes(reaped, row.record) && std::ranges::find(rows, reaped, &dht::Row::record) == rows.end();
+      };
+      if (std::ranges::none_of(what.records, brings_back)) continue;
+      findings_.add(fmt::format("a record of {} was reaped while device {} holds an older one", row.record.key(), i));
+    }
+  }
 }
 
 bool World::knows(const dht::NodeId& node, const LetGo& what) {
@@ -240,19 +300,30 @@ void World::check_handed_off() {
   }
 }
 
-// Checker 4: all replicas hold the same rows.
-void World::check_replicas_equal(std::string_view when) {
-  if (!findings_.all().empty()) return;
+// Replicas that reap the same record do it one after the other: they differ for a moment.
+void World::await_reaping() {
+  const auto stop = [this] { return findings_.are_enough(); };
+  for (int i = 0; i < 20 && differing_key(); ++i) queue_.run_until(queue_.now() + milliseconds(500), stop);
+}
+
+std::optional<std::string> World::differing_key() {
   for (const std::string& key : clients_.history().keys()) {
     const dht::KeyHash hash = dht::hash_key(key);
     const std::array<std::uint8_t, 32> digest_key{};
     std::optional<dht::RowsDigest> first;
     for (const dht::NodeId& node : mesh_.at(0).node().replicas_of(dht::partition_of(hash))) {
       const auto digest = dht::digest_of(mesh_.at(*mesh_.find(node)).store().read(hash).rows, digest_key);
-      if (first && *first != digest) findings_.add(key + " differs between its replicas " + std::string(when));
+      if (first && *first != digest) return key;
       first = digest;
     }
   }
+  return std::nullopt;
+}
+
+// Checker 4: all replicas hold the same rows.
+void World::check_replicas_equal(std::string_view when) {
+  if (!findings_.all().empty()) return;
+  if (const auto key = differing_key()) findings_.add(*key + " differs between its replicas " + std::string(when));
 }
 
 }  // namespace kith::sim

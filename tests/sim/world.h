@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,7 @@ struct Report {
   std::uint64_t deliveries = 0;
   std::size_t writes = 0;
   std::size_t acknowledged = 0;
+  std::size_t reaped = 0;  // keys of which the mesh has forgotten a delete
   Clients::Counts counts;
 };
 
@@ -46,13 +48,19 @@ class World final : public Onlooker {
   void split_network();
   void clog_one() { mesh_.network().clog(queue_.now(), rng_.below(mesh_.size())); }
   void wipe_one();
+  void send_one_away();
 
   // Checkers.
   bool knows(const dht::NodeId& node, const LetGo& what);
+  bool is_finished(std::size_t device, const LetGo& what);
+  bool is_outlived(std::size_t device);
+  void check_reaped(const LetGo& what);
   void check_author_remembers(std::size_t author);
   void check_limits();
   void check_views();
   void check_handed_off();
+  void await_reaping();
+  std::optional<std::string> differing_key();
   void check_replicas_equal(std::string_view when);
 
   Report report() const;
@@ -67,7 +75,8 @@ class World final : public Onlooker {
   std::map<std::pair<std::size_t, dht::KeyHash>, dht::Seq> told_;  // what each author's records said, by key
   dht::Instant load_end_;
   bool is_healed_ = false;
-  std::optional<std::size_t> wiped_;  // the device that lost its disk
+  std::optional<std::size_t> wiped_;      // the device that lost its disk
+  std::optional<std::size_t> sent_away_;  // the device that is down for longer than the grace
 };
 
 }  // namespace kith::sim

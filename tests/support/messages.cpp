@@ -67,6 +67,11 @@ std::vector<Sample> data_samples() {
       {"compare reply, records", request(CompareReply{{}, {}, false, {Bytes{0xde, 0xad}}})},
       {"items", request(Items{{1, 0x1234567890abcdef}})},
       {"items reply", request(ItemsReply{{Bytes{0xde, 0xad}}})},
+      {"reap ask", request(Reap{ReapStep::ask, {{0x1234, 7, {{0x1234567890abcdef, RowsDigest{1, 2}}}}}, {}})},
+      {"reap retire", request(Reap{ReapStep::retire, {}, {Bytes{0xde, 0xad}}})},
+      {"reap reply", request(ReapReply{{ReapVerdict::clear, ReapVerdict::blocked}, {0x1234567890abcdef}})},
+      {"reaped", request(Reaped{})},
+      {"reaped reply", request(ReapedReply{{{0x1234, 5, 6}}})},
       {"unsupported", request(Unsupported{})},
   };
 }
@@ -94,6 +99,20 @@ rc::Gen<MemberUpdate> arbitrary_update() {
         any<std::uint64_t>(), any<bool>() ? *arbitrary_id() : Id{},
         *arbitrary_bytes(),   any<std::uint32_t>()};
   });
+}
+
+rc::Gen<ReapPartition> arbitrary_reap_partition() {
+  return rc::gen::exec([] {
+    ReapPartition partition{any<std::uint16_t>(), any<std::uint64_t>(), {}};
+    for (const std::uint64_t key : few(rc::gen::arbitrary<std::uint64_t>())) {
+      partition.keys.push_back({key, any<RowsDigest>()});
+    }
+    return partition;
+  });
+}
+
+rc::Gen<ReapedMark> arbitrary_mark() {
+  return rc::gen::exec([] { return ReapedMark{any<std::uint16_t>(), any<std::uint64_t>(), any<std::uint64_t>()}; });
 }
 
 rc::Gen<FetchAnswer> arbitrary_fetch_answer() {
@@ -195,6 +214,16 @@ Body arbitrary_body() {
       return Items{few(rc::gen::arbitrary<std::uint64_t>(), limits::items_keys_max)};
     case 19:
       return ItemsReply{few(arbitrary_bytes())};
+    case 20:
+      return Reap{*rc::gen::element(ReapStep::ask, ReapStep::retire, ReapStep::commit), few(arbitrary_reap_partition()),
+                  few(arbitrary_bytes())};
+    case 21:
+      return ReapReply{few(rc::gen::element(ReapVerdict::blocked, ReapVerdict::clear)),
+                       few(rc::gen::arbitrary<std::uint64_t>())};
+    case 22:
+      return Reaped{};
+    case 23:
+      return ReapedReply{few(arbitrary_mark())};
     default:
       return Unsupported{};
   }

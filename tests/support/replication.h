@@ -42,6 +42,9 @@ class FakeNeighbours : public dht::Neighbours {
   const std::vector<dht::NodeId>& leavers() const override { return leaving; }
   bool is_everywhere() override { return everywhere; }
   bool is_joining() const override { return joining; }
+  bool is_held_back() const override { return held_back; }
+  bool is_anybody_missed(dht::WallMs, dht::WallMs) const override { return !away.empty(); }
+  std::size_t members_known() const override { return set.replicas.size() + set.next.size(); }
   bool is_caught_up(dht::Partition) override { return caught_up; }
 
   dht::NodeId self_id = node(1);
@@ -52,6 +55,7 @@ class FakeNeighbours : public dht::Neighbours {
   bool everywhere = false;
   bool joining = false;
   bool caught_up = true;
+  bool held_back = false;
   std::uint64_t view = 1;
 };
 

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include "dht/repair/reap_witness.h"
+
+#include <algorithm>
+
+#include "dht/model/record_check.h"
+#include "dht/repair/trie_reader.h"
+
+namespace kith::dht {
+namespace {
+
+constexpr Duration promise_holds = std::chrono::minutes(2);
+
+bool holds(const std::vector<NodeId>& nodes, const NodeId& node) {
+  return std::ranges::find(nodes, node) != nodes.end();
+}
+
+bool is_own(const Row& row) { return row.is_own; }
+
+Rows own_rows(const Rows& rows) {
+  Rows own;
+  for (const Row& row : rows) {
+    if (row.is_own) own.push_back({.record = row.record, .is_own = true, .is_replica = true});
+  }
+  return own;
+}
+
+// Each row that this node wrote is among `later`, or superseded by one of them.
+bool are_own_rows_covered(const Rows& rows, const Rows& later) {
+  return std::ranges::all_of(rows, [&](const Row& row) {
+    return !row.is_own || std::ranges::any_of(later, [&](const Row& other) {
+      return other.is_replica && (other.record == row.record || supersedes(other.record, row.record));
+    });
+  });
+}
+
+Seq latest_of(const Rows& rows) {
+  Seq latest = 0;
+  for (const VersionEntry& entry : joined_context(rows).entries()) latest = std::max(latest, entry.seq);
+  return latest;
+}
+
+}  // namespace
+
+ReapWitness::ReapWitness(Repair& repair, const Signatures& signatures, const DataKey& data_key, Duration grace)
+    : repair_(repair),
+      signatures_(signatures),
+      data_key_(data_key),
+      grace_ms_(static_cast<WallMs>(std::chrono::duration_cast<std::chrono::milliseconds>(grace).count())) {}
+
+void ReapWitness::start(RecordStore& store) {
+  standings_.start(store);
+  marks_.start(store);
+}
+
+ReapWitness::Answer ReapWitness::answer(Turn& turn, const NodeId& from, const Reap& reap) {
+  std::erase_if(promises_, [&](const auto& entry) { return entry.second.until < turn.now.instant; });
+  Answer answer;
+  if (reap.step == ReapStep::retire) {
+    for (const auto& [key, rows] : verified(turn, reap.records)) {
+      answer.reply.verdicts.push_back(retire(turn, from, key, rows));
+    }
+    return answer;
+  }
+  for (const ReapPartition& partition : reap.partitions) {
+    answer.reply.verdicts.push_back(reap.step == ReapStep::ask ? ask(turn, from, partition, answer)
+                                                               : commit(turn, from, partition));
+  }
+  return answer;
+}
+
+// ---- asking
+
+ReapVerdict ReapWitness::ask(Turn& turn, const NodeId& from, const ReapPartition& partition, Answer& answer) {
+  promises_.erase(partition.partition);
+  const bool is_missed = turn.neighbours.is_anybody_missed(turn.now.wall_ms, grace_ms_);
+  if (is_missed || !repair_.is_ready(turn.neighbours)) return ReapVerdict::blocked;
+  const bool is_replica = holds(turn.neighbours.replica_set(partition.partition).replicas, turn.neighbours.self());
+  const bool is_clear =
+      is_replica ? is_clear_at_replica(turn, from, partition) : repair_.trie().tally(partition.partition).count == 0;
+  if (!is_clear) return ReapVerdict::blocked;
+  for (const ReapKey& key : partition.keys) {
+    answer.forgotten.push_back(key.key);
+    for (const KeyHash& hash : keys_beginning(turn.store, key.key)) {
+      if (!is_replica && std::ranges::any_of(turn.store.peek(hash).rows, is_own)) answer.reply.kept.push_back(key.key);
+    }
+  }
+  promises_[partition.partition] = {.to = from, .until = turn.now.instant + promise_holds, .own = {}};
+  return ReapVerdict::clear;
+}
+
+// All replicas hold the same, and have been the replicas for so long that nobody else has any of it. Fewer of them than
+// there could be are those who are here by chance.
+bool ReapWitness::is_clear_at_replica(Turn& turn, const NodeId& from, const ReapPartition& partition) {
+  const std::vector<NodeId>& replicas = turn.neighbours.replica_set(partition.partition).replicas;
+  const std::size_t wanted = std::min(repair_.replicas(), turn.neighbours.members_known());
+  if (!holds(replicas, from) || replicas.size() < wanted) return false;
+  if (!turn.neighbours.is_caught_up(partition.partition)) return false;
+  if (!standings_.has_stood(turn, partition.partition, grace_ms_)) return false;
+  const DigestTrie& trie = repair_.trie();
+  if (trie.hasher().state(trie.tally(partition.partition)) != partition.tally) return false;
+  return std::ranges::all_of(partition.keys, [&](const ReapKey& key) {
+    const std::vector<KeyHash> hashes = keys_beginning(turn.store, key.key);
+    return hashes.size() == 1 && may_be_reaped(turn, turn.store.peek(hashes.front()), key.rows);
+  });
+}
+
+bool ReapWitness::may_be_reaped(const Turn& turn, const KeyRows& held, const RowsDigest& expected) const {
+  if (held.is_damaged || held.is_unread || digest_of(held.rows, data_key_) != expected) return false;
+  return is_finished(held.rows, turn.now.wall_ms, grace_ms_) && are_own_rows_covered(held.rows, held.rows);
+}
+
+// ---- retiring
+
+std::map<KeyHash, Rows> ReapWitness::verified(const Turn& turn, const std::vector<crypto::Bytes>& records) const {
+  std::map<KeyHash, Rows> all;
+  for (const crypto::Bytes& bytes : records) {
+    const std::optional<Record> record = Record::parse(bytes);
+    if (!record || check_rules(*record, turn.now.wall_ms) || !record->has_valid_signature(signatures_)) continue;
+    merge_record(all[record->key_hash()], *record);
+  }
+  return all;
+}
+
+// A row that is itself to be reaped stays until then: what it has in its past is said nowhere else on this disk.
+ReapVerdict ReapWitness::retire(Turn& turn, const NodeId& from, const KeyHash& key, const Rows& reaped) {
+  const auto promise = promises_.find(partition_of(key));
+  if (promise == promises_.end() || promise->second.to != from) return ReapVerdict::blocked;
+  const KeyRows& held = turn.store.read(key);
+  if (held.is_damaged || held.is_unread || !are_own_rows_covered(held.rows, reaped)) return ReapVerdict::blocked;
+  Rows kept = held.rows;
+  std::erase_if(kept, [&](const Row& row) {
+    return row.is_own && !row.is_replica && std::ranges::find(reaped, row.record, &Row::record) == reaped.end();
+  });
+  promise->second.own[key] = digest_of(own_rows(kept), data_key_);
+  turn.store.replace(key, std::move(kept));
+  return ReapVerdict::clear;
+}
+
+// ---- reaping
+
+ReapVerdict ReapWitness::commit(Turn& turn, const NodeId& from, const ReapPartition& partition) {
+  const auto found = promises_.find(partition.partition);
+  if (found == promises_.end() || found->second.to != from) return ReapVerdict::blocked;
+  const Promise promise = std::move(found->second);
+  promises_.erase(found);
+  forget_own(turn, promise);
+  Seq latest = 0;
+  for (const ReapKey& key : partition.keys) {
+    for (const KeyHash& hash : keys_beginning(turn.store, key.key)) {
+      latest = std::max(latest, reap_key(turn, hash, key.rows));
+    }
+  }
+  if (latest > 0) {
+    marks_.raise({.partition = partition.partition, .seq = latest, .at_ms = turn.now.wall_ms}, turn.store);
+  }
+  return ReapVerdict::clear;
+}
+
+// Zero where it is not, or no longer, what was agreed upon; else the latest seq that was in it.
+Seq ReapWitness::reap_key(Turn& turn, const KeyHash& key, const RowsDigest& expected) {
+  const KeyRows& held = turn.store.read(key);
+  if (!may_be_reaped(turn, held, expected)) return 0;
+  const Seq latest = latest_of(held.rows);
+  turn.store.replace(key, {});
+  keys_reaped_ += 1;
+  return latest;
+}
+
+void ReapWitness::forget_own(Turn& turn, const Promise& promise) {
+  for (const auto& [key, rows] : promise.own) {
+    const KeyRows& held = turn.store.read(key);
+    const bool is_as_it_was = !held.is_damaged && !held.is_unread && digest_of(own_rows(held.rows), data_key_) == rows;
+    if (is_as_it_was && std::ranges::none_of(held.rows, &Row::is_replica)) turn.store.replace(key, {});
+  }
+}
+
+}  // namespace kith::dht

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+#include "dht/repair/reaping.h"
+
+#include <algorithm>
+
+#include "dht/model/limits.h"
+#include "dht/repair/trie_reader.h"
+
+namespace kith::dht {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t partitions_looked_at = 16;  // in one step, some dozens of rows each
+constexpr Duration step_pause = 20ms;
+constexpr Duration answer_deadline = 10s;
+
+std::size_t step_number(ReapStep step) { return static_cast<std::size_t>(step); }
+
+}  // namespace
+
+// A request is repeated for as long as a client may wait, no longer.
+Duration Reaping::message_life(Duration grace) { return std::min<Duration>(limits::request_deadline_max, grace / 8); }
+Duration Reaping::round_interval(Duration grace) { return std::min<Duration>(6h, grace / 16); }
+
+Reaping::Reaping(ReapWitness& witness, Repair& repair, const DataKey& data_key, crypto::Rng rng)
+    : witness_(witness),
+      repair_(repair),
+      data_key_(data_key),
+      rng_(std::move(rng)),
+      grace_(std::chrono::milliseconds(witness.grace_ms())) {}
+
+void Reaping::start(Instant now) { next_ = now + round_interval(grace_) / 2; }
+
+void Reaping::on_deadline(Turn& turn) {
+  if (!next_ || *next_ > turn.now.instant || batch_) return;
+  next_ = turn.now.instant + step_pause;
+  const bool is_missed = turn.neighbours.is_anybody_missed(turn.now.wall_ms, witness_.grace_ms());
+  if (is_missed || !repair_.is_ready(turn.neighbours)) return end_round(turn.now.instant);
+  gather(turn);
+}
+
+// ---- what may be reaped
+
+// The next partitions that hold something finished, as far as a step goes.
+void Reaping::gather(Turn& turn) {
+  batch_.emplace();
+  number_ += 1;
+  const auto& endings = repair_.trie().endings();
+  std::size_t looked_at = 0;
+  for (; cursor_ < endings.size() && looked_at < partitions_looked_at; ++cursor_) {
+    if (!endings.test(cursor_)) continue;
+    looked_at += 1;
+    if (auto found = look_at(turn, cursor_)) batch_->partitions.push_back(std::move(*found));
+    if (batch_->partitions.size() == limits::reap_partitions_max) break;
+  }
+  batch_->is_last = cursor_ == endings.size();
+  if (batch_->is_last) cursor_ = 0;
+  batch_->partitions.empty() ? finish(turn) : ask_everybody(turn);
+}
+
+std::optional<ReapPartition> Reaping::look_at(Turn& turn, Partition partition) {
+  if (turn.neighbours.replica_set(partition).replicas.front() != turn.neighbours.self()) return std::nullopt;
+  static constexpr std::size_t all = 1U << 20U;
+  DigestTrie& trie = repair_.trie();
+  const Prefix prefix = Prefix::of(partition);
+  ReapPartition found{.partition = static_cast<std::uint16_t>(partition),
+                      .tally = trie.hasher().state(trie.tally(partition)),
+                      .keys = {}};
+  bool has_ending = false;
+  for (const KeyHash& key : turn.store.keys_between(prefix.first_key(), prefix.last_key(), all)) {
+    const KeyRows& held = turn.store.peek(key);
+    has_ending = has_ending || held.is_unread || may_finish(held.rows);
+    const bool has_room = found.keys.size() < limits::reap_keys_max;
+    if (!has_room || !is_finished(held.rows, turn.now.wall_ms, witness_.grace_ms())) continue;
+    found.keys.push_back({.key = beginning_of(key), .rows = digest_of(held.rows, data_key_)});
+  }
+  if (!has_ending) trie.clear_ending(partition);
+  return found.keys.empty() ? std::nullopt : std::optional(std::move(found));
+}
+
+// ---- asking
+
+void Reaping::ask(Turn& turn, const NodeId& node, Reap reap) {
+  const RequestTerms terms{.to = node,
+                           .owner = {RequestOwner::Kind::reaping, number_, step_number(reap.step)},
+                           .round_trip = turn.neighbours.round_trip(node),
+                           .deadline = turn.now.instant + answer_deadline};
+  turn.requests.ask(turn.now, terms,
+                    {.to = node, .message = {.body = std::move(reap)}, .release = Release::after_commit}, turn.out);
+}
+
+void Reaping::ask_everybody(Turn& turn) {
+  const Reap question{.step = ReapStep::ask, .partitions = batch_->partitions, .records = {}};
+  for (const ReapPartition& partition : batch_->partitions) {
+    for (const ReapKey& key : partition.keys) batch_->partition_of_key[key.key] = partition.partition;
+  }
+  const NodeId& self = turn.neighbours.self();
+  take_verdicts(self, witness_.answer(turn, self, question).reply);
+  if (batch_->blocked.size() == batch_->partitions.size()) return finish(turn);
+  for (const NodeId& node : turn.neighbours.usable_members()) {
+    if (node == self) continue;
+    batch_->waiting.insert(node);
+    ask(turn, node, question);
+  }
+  go_on(turn);
+}
+
+void Reaping::take_verdicts(const NodeId& from, const ReapReply& reply) {
+  const bool is_whole = reply.verdicts.size() == batch_->partitions.size();
+  for (std::size_t i = 0; i < batch_->partitions.size(); ++i) {
+    const bool is_clear = is_whole && reply.verdicts[i] == ReapVerdict::clear;
+    if (!is_clear) batch_->blocked.insert(batch_->partitions[i].partition);
+  }
+  for (const std::uint64_t key : reply.kept) {
+    if (batch_->partition_of_key.contains(key)) batch_->authors[from].insert(key);
+  }
+}
+
+void Reaping::block_keys_of(const NodeId& author) {
+  for (const std::uint64_t key : batch_->authors[author]) batch_->blocked.insert(batch_->partition_of_key.at(key));
+}
+
+void Reaping::on_reply(Turn& turn, const NodeId& from, const Body& reply, const RequestOwner& owner) {
+  const bool is_awaited = batch_ && owner.ticket == number_ && owner.slot == step_number(batch_->step);
+  if (!is_awaited || batch_->waiting.erase(from) == 0) return;
+  const auto* verdicts = std::get_if<ReapReply>(&reply);
+  if (batch_->step == ReapStep::ask) {
+    take_verdicts(from, verdicts != nullptr ? *verdicts : ReapReply{});
+  } else {
+    const auto is_clear = [](ReapVerdict verdict) { return verdict == ReapVerdict::clear; };
+    if (verdicts == nullptr || !std::ranges::all_of(verdicts->verdicts, is_clear)) block_keys_of(from);
+  }
+  go_on(turn);
+}
+
+// Whoever does not answer may have anything.
+void Reaping::on_silence(Turn& turn, const RequestOwner& owner) {
+  if (!batch_ || owner.ticket != number_ || owner.slot != step_number(batch_->step)) return;
+  for (const ReapPartition& partition : batch_->partitions) batch_->blocked.insert(partition.partition);
+  finish(turn);
+}
+
+void Reaping::go_on(Turn& turn) {
+  if (!batch_->waiting.empty()) return;
+  if (batch_->step == ReapStep::ask && !batch_->authors.empty()) return retire(turn);
+  finish(turn);
+}
+
+// ---- agreeing
+
+// Authors keep what they wrote, and would show it again: they are given what superseded it.
+void Reaping::retire(Turn& turn) {
+  batch_->step = ReapStep::retire;
+  for (const auto& [author, keys] : batch_->authors) {
+    Reap reap{.step = ReapStep::retire, .partitions = {}, .records = {}};
+    for (const std::uint64_t key : keys) {
+      if (batch_->blocked.contains(batch_->partition_of_key.at(key))) continue;
+      for (const crypto::Bytes& record : dht::answer(Items{{key}}, turn.store).records) {
+        if (reap.records.size() < limits::batch_items_max) reap.records.push_back(record);
+      }
+    }
+    if (reap.records.empty()) continue;
+    batch_->waiting.insert(author);
+    ask(turn, author, std::move(reap));
+  }
+  go_on(turn);
+}
+
+void Reaping::finish(Turn& turn) {
+  std::vector<ReapPartition> agreed;
+  for (ReapPartition& partition : batch_->partitions) {
+    if (batch_->blocked.contains(partition.partition)) {
+      clean_since_.erase(partition.partition);
+      continue;
+    }
+    const Instant since = clean_since_.try_emplace(partition.partition, turn.now.instant).first->second;
+    if (since + message_life(grace_) <= turn.now.instant) {
+      agreed.push_back(std::move(partition));
+    } else {
+      is_soon_ = true;
+    }
+  }
+  if (!agreed.empty()) commit(turn, std::move(agreed));
+  if (batch_->is_last) end_round(turn.now.instant);
+  batch_.reset();
+}
+
+// Who misses this keeps what the others forgot, and repair spreads it again: then it is reaped another time.
+void Reaping::commit(Turn& turn, std::vector<ReapPartition> partitions) {
+  std::set<NodeId> nodes;
+  for (const ReapPartition& partition : partitions) {
+    clean_since_.erase(partition.partition);
+    const auto& replicas = turn.neighbours.replica_set(partition.partition).replicas;
+    nodes.insert(replicas.begin(), replicas.end());
+  }
+  for (const auto& [author, keys] : batch_->authors) nodes.insert(author);
+  const Reap reap{.step = ReapStep::commit, .partitions = std::move(partitions), .records = {}};
+  const NodeId& self = turn.neighbours.self();
+  for (const NodeId& node : nodes) {
+    if (node != self) ask(turn, node, reap);
+  }
+  witness_.answer(turn, self, reap);
+}
+
+void Reaping::end_round(Instant now) {
+  const Duration wait = is_soon_ ? message_life(grace_) : round_interval(grace_);
+  is_soon_ = false;
+  next_ = now + wait * static_cast<Duration::rep>(1000 + rng_.below(201)) / 1000;
+}
+
+}  // namespace kith::dht

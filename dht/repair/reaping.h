@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// Reaping: tombstones, and entries that have expired, are forgotten when nobody needs them any more to keep older
+// values from coming back (docs/protocol.md, "Reaping"). The first replica of a partition leads.
+//
+//   resting ──due──► asking everybody ──all clear──► retiring ──authors agree──► clean ── … a message's life … ─┐
+//      ▲                  │ blocked, or silence                    │                                            │
+//      └──────────────────┴────────────────────────────────────────┘      asked again, still clean ◄────────────┘
+//                                                                                  └──► commit to all
+//
+// Everybody: a copy that one member alone still has would bring the value back. Twice: what was on its way at the first
+// time has arrived, or never will.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "crypto/rng.h"
+#include "dht/repair/reap_witness.h"
+#include "dht/replication/request_table.h"
+
+namespace kith::dht {
+
+class Reaping {
+ public:
+  // `witness` and `repair` outlive this object.
+  Reaping(ReapWitness& witness, Repair& repair, const DataKey& data_key, crypto::Rng rng);
+
+  void start(Instant now);
+
+  // Requires of both: `owner` is of kind reaping.
+  void on_reply(Turn& turn, const NodeId& from, const Body& reply, const RequestOwner& owner);
+  void on_silence(Turn& turn, const RequestOwner& owner);
+
+  void on_deadline(Turn& turn);
+  std::optional<Instant> next_deadline() const { return batch_ ? std::nullopt : next_; }
+
+  // How long a message may be under way, and the least time between two rounds.
+  static Duration message_life(Duration grace);
+  static Duration round_interval(Duration grace);
+
+ private:
+  struct Batch {
+    ReapStep step = ReapStep::ask;
+    std::vector<ReapPartition> partitions;
+    std::set<std::uint16_t> blocked;
+    bool is_last = false;                               // of this round
+    std::set<NodeId> waiting;                           // for their answers
+    std::map<NodeId, std::set<std::uint64_t>> authors;  // who keeps rows of which keys
+    std::map<std::uint64_t, std::uint16_t> partition_of_key;
+  };
+
+  void gather(Turn& turn);
+  std::optional<ReapPartition> look_at(Turn& turn, Partition partition);
+  void ask_everybody(Turn& turn);
+  void ask(Turn& turn, const NodeId& node, Reap reap);
+  void take_verdicts(const NodeId& from, const ReapReply& reply);
+  void block_keys_of(const NodeId& author);
+  void go_on(Turn& turn);
+  void retire(Turn& turn);
+  void finish(Turn& turn);
+  void commit(Turn& turn, std::vector<ReapPartition> partitions);
+  void end_round(Instant now);
+
+  ReapWitness& witness_;
+  Repair& repair_;
+  DataKey data_key_;
+  crypto::Rng rng_;
+  Duration grace_;
+  std::optional<Instant> next_;
+  Partition cursor_ = 0;
+  std::uint64_t number_ = 0;
+  std::optional<Batch> batch_;
+  std::map<std::uint16_t, Instant> clean_since_;
+  bool is_soon_ = false;  // a partition was found clean in this round: it is asked about again before the next is due
+};
+
+}  // namespace kith::dht
