@@ -19,12 +19,12 @@ using wire::Fields;
 
 bool read_body(const Fields& in, Ping& out) {
   return in.take("i", out.incarnation) && in.take("h", out.heartbeat) && in.take("v", out.view_digest) &&
-         in.take("s", out.store_digest) && in.take("l", out.load);
+         in.take("s", out.store_digest) && in.take("l", out.load) && in.take_flag("w", out.asks_time);
 }
 
 bool read_body(const Fields& in, PingReply& out) {
   return in.take("i", out.incarnation) && in.take("h", out.heartbeat) && in.take("v", out.view_digest) &&
-         in.take("s", out.store_digest) && in.take("l", out.load);
+         in.take("s", out.store_digest) && in.take("l", out.load) && in.take_if_there("w", out.wall_ms);
 }
 
 bool read_body(const Fields& in, Probe& out) { return in.take("n", out.node); }
@@ -76,10 +76,7 @@ bool read_body(const Fields& in, CompareReply& out) {
   if (!in.take_list_if_there("r", out.records, limits::batch_items_max)) return false;
   crypto::Bytes nodes;
   crypto::Bytes differences;
-  std::uint8_t later = 0;
-  if (!in.take_if_there("l", later) || later > 1) return false;
-  out.is_put_off = later == 1;
-  return in.take_if_there("n", nodes) && in.take_if_there("d", differences) &&
+  return in.take_flag("l", out.is_put_off) && in.take_if_there("n", nodes) && in.take_if_there("d", differences) &&
          wire::read_nodes(nodes, 16 * limits::compare_nodes_max, out.nodes) &&
          wire::read_differences(differences, out.differences);
 }

@@ -115,10 +115,11 @@ void write_body(const Ping& ping, Map& map) {
   map.field("i", ping.incarnation).field("h", ping.heartbeat).field("v", ping.view_digest);
   map.field("s", ping.store_digest).field("l", std::uint64_t{ping.load});
 }
+  if (ping.asks_time) map.field("w", std::uint8_t{1});
 
 void write_body(const PingReply& reply, Map& map) {
   map.field("i", reply.incarnation).field("h", reply.heartbeat).field("v", reply.view_digest);
-  map.field("s", reply.store_digest).field("l", std::uint64_t{reply.load});
+  map.field("s", reply.store_digest).field("l", std::uint64_t{reply.load}).field("w", reply.wall_ms);
 }
 
 void write_body(const Probe& probe, Map& map) { map.field("n", probe.node); }

@@ -168,7 +168,8 @@ void Liveness::answer_ping(Now now, const NodeId& from, std::uint64_t request_id
                         .heartbeat = ++heartbeat_,
                         .view_digest = members_.digest(),
                         .store_digest = 0,
-                        .load = 0};
+                        .load = 0,
+                        .wall_ms = ping.asks_time ? std::optional(now.wall_ms) : std::nullopt};
   out.sends.push_back({.to = from, .message = message_with(reply, request_id)});
   const MemberList::Entry* entry = members_.find(from);
   if (entry != nullptr && ping.incarnation < entry->member.incarnation) {
@@ -180,7 +181,10 @@ void Liveness::answer_ping(Now now, const NodeId& from, std::uint64_t request_id
 void Liveness::take_ping_reply(Now now, const NodeId& from, std::uint64_t request_id, const PingReply& reply,
                                Outputs& out) {
   if (const auto* watched = links_.find(from); watched != nullptr) {
-    if (const auto round_trip = watched->link.answered(now.instant, request_id)) measured(from, *round_trip);
+    if (const auto round_trip = watched->link.answered(now.instant, request_id)) {
+      measured(from, *round_trip);
+      if (reply.wall_ms) members_.find(from)->clock.told(now.instant, *reply.wall_ms, *round_trip);
+    }
   }
   compare_digests(now, from, reply.view_digest, out);
 }
@@ -434,10 +438,12 @@ void Liveness::send_ping(Now now, const NodeId& to, Outputs& out) {
   const std::uint64_t request_id = rng_.u64();
   if (auto* watched = links_.find(to); watched != nullptr) watched->link.pinged(now.instant, request_id);
   const Ping ping{.incarnation = self().incarnation,
+  const MemberList::Entry* entry = members_.find(to);
                   .heartbeat = ++heartbeat_,
                   .view_digest = members_.digest(),
                   .store_digest = 0,
-                  .load = 0};
+                  .load = 0,
+                  .asks_time = entry != nullptr && entry->clock.is_due(now.instant)};
   out.sends.push_back({.to = to, .message = message_with(ping, request_id)});
 }
 

@@ -103,6 +103,7 @@ class Liveness {
   bool is_usable(const NodeId& node) const;                // alive (or this node): not suspected by the mesh, not dead
   std::uint64_t view_digest() const { return members_.digest(); }
 
+  ClockSurvey clock_survey(Now now) const { return members_.clock_survey(now); }
  private:
   // Where a claim came from, which decides whether it is told on.
   enum class Route : std::uint8_t {

@@ -117,6 +117,18 @@ const NodeId& MemberList::dead_at(std::size_t index) const {
 }
 
 std::vector<MemberChange> MemberList::take_changes() { return std::exchange(changes_, {}); }
+ClockSurvey MemberList::clock_survey(Now now) const {
+  std::vector<std::int64_t> ahead;
+  for (const auto& [node, entry] : entries_) {
+    const std::optional<std::int64_t> told = entry.clock.ahead_ms(now);
+    if (told && entry.member.state == MemberState::alive) ahead.push_back(*told);
+  }
+  if (ahead.empty()) return {};
+  const auto middle = ahead.begin() + static_cast<std::ptrdiff_t>(ahead.size() / 2);
+  std::ranges::nth_element(ahead, middle);
+  return {.members = ahead.size(), .ahead_ms = *middle};
+}
+
 
 void MemberList::insert_living(const NodeId& node) { living_.insert(std::ranges::lower_bound(living_, node), node); }
 

@@ -15,6 +15,7 @@
 #include "dht/model/prefix.h"
 #include "dht/model/record.h"
 #include "dht/model/result.h"
+#include "dht/model/time.h"
 
 namespace kith::dht {
 
@@ -38,6 +39,7 @@ struct Ping {
   std::uint64_t store_digest = 0;  // over the partitions both hold; zero while it cannot be told
   std::uint8_t load = 0;
 };
+  bool asks_time = false;
 struct PingReply {
   Incarnation incarnation = 0;
   std::uint64_t heartbeat = 0;
@@ -45,6 +47,7 @@ struct PingReply {
   std::uint64_t store_digest = 0;
   std::uint8_t load = 0;
 };
+  std::optional<WallMs> wall_ms{};  // where it was asked for
 
 // Ask a watcher of `node` what it sees (several watchers must agree before a suspicion is the mesh's).
 struct Probe {

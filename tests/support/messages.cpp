@@ -30,6 +30,8 @@ std::vector<Sample> membership_samples() {
       {"ping reply", request(PingReply{1ULL << 63U, 2, 3, 4, 5})},
       {"ping with gossip", carrying},
       {"probe", request(Probe{id_of(0xaa)})},
+      {"ping that asks the time", request(Ping{1, 2, 3, 0, 5, true})},
+      {"ping reply with the time", request(PingReply{1, 2, 3, 4, 5, 1'700'000'000'000})},
       {"probe reply, heard", request(ProbeReply{id_of(0xaa), 1500})},
       {"probe reply, not heard", request(ProbeReply{id_of(0xaa), std::nullopt})},
       {"gossip", {.request_id = 0, .body = Gossip{}, .gossip = {alive}}},
@@ -92,6 +94,11 @@ rc::Gen<MemberUpdate> arbitrary_update() {
     return MemberUpdate{
         *arbitrary_id(),      *rc::gen::element(MemberState::alive, MemberState::suspect, MemberState::dead),
         any<std::uint64_t>(), any<bool>() ? *arbitrary_id() : Id{},
+template <typename T>
+std::optional<T> maybe(T value) {
+  return any<bool>() ? std::optional(std::move(value)) : std::nullopt;
+}
+
         *arbitrary_bytes(),   any<std::uint32_t>()};
   });
 }
@@ -156,9 +163,9 @@ Body arbitrary_body() {
   const auto purpose = *rc::gen::element(StorePurpose::write, StorePurpose::repair);
   switch (*rc::gen::inRange<std::size_t>(0, std::variant_size_v<Body>)) {
     case 0:
-      return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>()};
+      return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), any<bool>()};
     case 1:
-      return PingReply{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>()};
+      return PingReply{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), maybe(any<U>())};
     case 2:
       return Probe{*arbitrary_id()};
     case 3:
