@@ -10,6 +10,7 @@
 #include "dht/model/limits.h"
 #include "dht/wire_codes.h"
 #include "dht/wire_fields.h"
+#include "dht/wire_members.h"
 #include "dht/wire_trie.h"
 
 namespace kith::dht {
@@ -35,11 +36,18 @@ bool read_body(const Fields& in, ProbeReply& out) {
 
 bool read_body(const Fields&, Gossip&) { return true; }
 bool read_body(const Fields& in, Join& out) { return in.take("c", out.contact); }
-bool read_body(const Fields& in, Members& out) { return in.take("a", out.after); }
+
+bool read_body(const Fields& in, Members& out) {
+  std::optional<crypto::Bytes> digests;
+  if (!in.take("a", out.after) || !in.take_if_there("d", digests)) return false;
+  return !digests || wire::read_member_digests(*digests, out.digests.emplace());
+}
 
 bool read_body(const Fields& in, MembersReply& out) {
+  std::optional<crypto::Bytes> ranges;
   return in.take_list("m", out.members, limits::batch_items_max) && in.take_if_there("n", out.next) &&
-         in.take_if_there("p", out.patience_s);
+         in.take_if_there("p", out.patience_s) && in.take_if_there("d", ranges) &&
+         (!ranges || wire::read_member_ranges(*ranges, out.ranges.emplace()));
 }
 
 bool read_body(const Fields& in, Find& out) { return in.take("t", out.target) && in.take("c", out.count); }

@@ -23,9 +23,11 @@ std::uint64_t digest_of(const NodeId& node, Incarnation incarnation, MemberState
   return crypto::siphash(key, bytes);
 }
 
+}  // namespace
+
 std::uint64_t digest_of(const Member& member) { return digest_of(member.contact.id, member.incarnation, member.state); }
 
-}  // namespace
+std::uint64_t digest_of_self(const Contact& self) { return digest_of(self.id, self.incarnation, MemberState::alive); }
 
 MemberUpdate alive_claim(const Contact& contact) {
   return {.node = contact.id,
@@ -41,13 +43,12 @@ MemberUpdate claim_about(const Member& member) {
   return claim;
 }
 
-MemberList::MemberList(Contact self)
-    : self_(std::move(self)), living_{self_.id}, digest_(digest_of(self_.id, self_.incarnation, MemberState::alive)) {}
+MemberList::MemberList(Contact self) : self_(std::move(self)), living_{self_.id}, digest_(digest_of_self(self_)) {}
 
 void MemberList::replace_self(Contact self) {
   KITH_ASSERT(self.id == self_.id);
-  digest_ -= digest_of(self_.id, self_.incarnation, MemberState::alive);
-  digest_ += digest_of(self.id, self.incarnation, MemberState::alive);
+  digest_ -= digest_of_self(self_);
+  digest_ += digest_of_self(self);
   self_ = std::move(self);
 }
 
@@ -116,7 +117,6 @@ const NodeId& MemberList::dead_at(std::size_t index) const {
   return self_.id;
 }
 
-std::vector<MemberChange> MemberList::take_changes() { return std::exchange(changes_, {}); }
 ClockSurvey MemberList::clock_survey(Now now) const {
   std::vector<std::int64_t> ahead;
   for (const auto& [node, entry] : entries_) {
@@ -129,6 +129,7 @@ ClockSurvey MemberList::clock_survey(Now now) const {
   return {.members = ahead.size(), .ahead_ms = *middle};
 }
 
+std::vector<MemberChange> MemberList::take_changes() { return std::exchange(changes_, {}); }
 
 void MemberList::insert_living(const NodeId& node) { living_.insert(std::ranges::lower_bound(living_, node), node); }
 

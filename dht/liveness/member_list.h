@@ -94,6 +94,10 @@ class MemberList {
   std::vector<MemberChange> changes_;
 };
 
+// What the digest of the list is made of.
+std::uint64_t digest_of(const Member& member);
+std::uint64_t digest_of_self(const Contact& self);
+
 // The claim that the holder of this contact lives.
 MemberUpdate alive_claim(const Contact& contact);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/messages.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "dht/model/limits.h"
@@ -28,10 +30,10 @@ std::vector<Sample> membership_samples() {
   return {
       {"ping", request(Ping{1, 2, 0x1122334455667788, 0, 255})},
       {"ping reply", request(PingReply{1ULL << 63U, 2, 3, 4, 5})},
-      {"ping with gossip", carrying},
-      {"probe", request(Probe{id_of(0xaa)})},
       {"ping that asks the time", request(Ping{1, 2, 3, 0, 5, true})},
       {"ping reply with the time", request(PingReply{1, 2, 3, 4, 5, 1'700'000'000'000})},
+      {"ping with gossip", carrying},
+      {"probe", request(Probe{id_of(0xaa)})},
       {"probe reply, heard", request(ProbeReply{id_of(0xaa), 1500})},
       {"probe reply, not heard", request(ProbeReply{id_of(0xaa), std::nullopt})},
       {"gossip", {.request_id = 0, .body = Gossip{}, .gossip = {alive}}},
@@ -39,6 +41,9 @@ std::vector<Sample> membership_samples() {
       {"members", request(Members{id_of(9)})},
       {"members reply", request(MembersReply{{alive, suspect}, id_of(2)})},
       {"members reply, last page", request(MembersReply{{}, std::nullopt})},
+      {"members, compared", request(Members{id_of(0xc0), MemberDigests{2, {0x01020304}}})},
+      {"members reply, compared", request(MembersReply{{}, id_of(0xbf), 600, {{0, 1, 2}}})},
+      {"members reply, equal", request(MembersReply{{}, std::nullopt, 600, {{}}})},
       {"find", request(Find{id_of(0x80), 12})},
       {"find reply", request(FindReply{{Bytes{1}, Bytes{2, 2}}})},
   };
@@ -89,16 +94,16 @@ T any() {
   return *rc::gen::arbitrary<T>();
 }
 
-rc::Gen<MemberUpdate> arbitrary_update() {
-  return rc::gen::exec([] {
-    return MemberUpdate{
-        *arbitrary_id(),      *rc::gen::element(MemberState::alive, MemberState::suspect, MemberState::dead),
-        any<std::uint64_t>(), any<bool>() ? *arbitrary_id() : Id{},
 template <typename T>
 std::optional<T> maybe(T value) {
   return any<bool>() ? std::optional(std::move(value)) : std::nullopt;
 }
 
+rc::Gen<MemberUpdate> arbitrary_update() {
+  return rc::gen::exec([] {
+    return MemberUpdate{
+        *arbitrary_id(),      *rc::gen::element(MemberState::alive, MemberState::suspect, MemberState::dead),
+        any<std::uint64_t>(), any<bool>() ? *arbitrary_id() : Id{},
         *arbitrary_bytes(),   any<std::uint32_t>()};
   });
 }
@@ -154,6 +159,23 @@ rc::Gen<KeysDifference> arbitrary_difference() {
   });
 }
 
+rc::Gen<MemberDigests> arbitrary_digests() {
+  return rc::gen::exec([] {
+    MemberDigests digests;
+    digests.depth = *rc::gen::inRange<std::uint8_t>(0, limits::member_range_depth_max + 1);
+    const std::size_t ranges = std::size_t{1} << digests.depth;
+    digests.of_ranges.resize(*rc::gen::inRange<std::size_t>(1, std::min<std::size_t>(ranges, 64) + 1));
+    for (auto& digest : digests.of_ranges) digest = any<std::uint32_t>();
+    return digests;
+  });
+}
+
+std::vector<MemberRange> few_ranges() {
+  std::set<MemberRange> ranges;
+  for (const auto range : few(rc::gen::arbitrary<MemberRange>())) ranges.insert(range);
+  return {ranges.begin(), ranges.end()};
+}
+
 std::optional<Id> maybe_id() { return any<bool>() ? std::optional(*arbitrary_id()) : std::nullopt; }
 std::optional<std::uint32_t> maybe_u32() { return any<bool>() ? std::optional(any<std::uint32_t>()) : std::nullopt; }
 
@@ -175,9 +197,9 @@ Body arbitrary_body() {
     case 5:
       return Join{*arbitrary_bytes()};
     case 6:
-      return Members{*arbitrary_id()};
+      return Members{*arbitrary_id(), maybe(*arbitrary_digests())};
     case 7:
-      return MembersReply{few(arbitrary_update()), maybe_id(), any<std::uint32_t>()};
+      return MembersReply{few(arbitrary_update()), maybe_id(), any<std::uint32_t>(), maybe(few_ranges())};
     case 8:
       return Find{*arbitrary_id(), any<std::uint8_t>()};
     case 9:
