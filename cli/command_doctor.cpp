@@ -87,6 +87,8 @@ void examine_running(const std::string& socket, Examination& examination) {
     patient.has_discovery = status["discovery"].boolean().value_or(true);
     examination.add({"daemon", Verdict::ok, fmt::format("version {} answers at {}", text(status["version"]), socket)});
     examination.add(on_clock(status["clock_ahead_ms"].integer().value_or(0)));
+    examination.add(daemon::compare_clocks({status["other_clocks"]["members"].number().value_or(0),
+                                            status["other_clocks"]["ahead_ms"].integer().value_or(0)}));
     examination.add(on_reads(status["counters"]));
   }
   {

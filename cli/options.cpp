@@ -27,6 +27,7 @@ struct CommandLine {
   ExportCommand export_keys;
   JoinCommand join;
   TestnetCommand testnet;
+  bool has_run = false;
   std::string locate_key;
   std::string snapshot_file;
   RestoreCommand restore;
@@ -192,8 +193,24 @@ void add_leave(CLI::App& app, CommandLine& line) {
 void add_testnet(CLI::App& app, CommandLine& line) {
   CLI::App* verb = app.add_subcommand("testnet", "daemons on loopback in a temporary folder, and a shell");
   verb->add_option("N", line.testnet.nodes, "how many daemons (default 3)")->check(CLI::Range(1, 50));
-  verb->add_option("--run", line.testnet.run, "run this command instead of a shell")->expected(1, 1000);
-  verb->callback([&line] { line.chosen = [&line] { return testnet(line.testnet); }; });
+  verb->add_flag("--run", line.has_run, "run a command instead of a shell: all words that follow");
+  verb->footer("Example:\n  kith testnet 5 --run sh -c 'kith put a 1; kith members'");
+  verb->callback([&line] {
+    if (line.has_run && line.testnet.run.empty()) die(Exit::usage, "--run wants a command after it");
+    line.chosen = [&line] { return testnet(line.testnet); };
+  });
+}
+
+// Words up to and with the --run of a testnet: what follows belongs to another program, dashes and all.
+int count_own_words(int count, char** words) {
+  bool is_testnet = false;
+  for (int i = 1; i < count; ++i) {
+    const std::string_view word = words[i];
+    if (word == "--") break;
+    if (is_testnet && word == "--run") return i + 1;
+    is_testnet |= word == "testnet";
+  }
+  return count;
 }
 
 void build(CLI::App& app, CommandLine& line) {
@@ -221,8 +238,10 @@ int run(int count, char** words) {
   CommandLine line;
   CLI::App app{"kith: a key-value store shared by your devices, without a server", "kith"};
   build(app, line);
+  const int own = count_own_words(count, words);
+  line.testnet.run.assign(words + own, words + count);
   try {
-    app.parse(count, words);
+    app.parse(own, words);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     die(Exit::usage, fmt::format("{}; `kith --help` shows how", error.what()));

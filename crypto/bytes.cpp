@@ -3,36 +3,36 @@
 
 #include <sodium.h>
 
+#include <utility>
+
 namespace kith::crypto {
 namespace {
 
 constexpr std::string_view hex_digits = "0123456789abcdef";
 constexpr std::string_view base32_digits = "abcdefghijklmnopqrstuvwxyz234567";
 
+// Bytes are named one by one, not in a loop: compilers know this form for a single load or store.
 template <class Integer>
-void store_be(std::uint8_t* at, Integer value) {
-  for (std::size_t i = 0; i < sizeof(Integer); ++i) {
-    at[i] = static_cast<std::uint8_t>(value >> (8 * (sizeof(Integer) - 1 - i)));
-  }
+using Bytewise = std::make_index_sequence<sizeof(Integer)>;
+
+template <class Integer, std::size_t... I>
+void store_be(std::uint8_t* at, Integer value, std::index_sequence<I...>) {
+  ((at[I] = static_cast<std::uint8_t>(value >> (8 * (sizeof...(I) - 1 - I)))), ...);
 }
 
-template <class Integer>
-Integer load_be(const std::uint8_t* at) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < sizeof(Integer); ++i) value = value << 8 | at[i];
-  return static_cast<Integer>(value);
+template <class Integer, std::size_t... I>
+Integer load_be(const std::uint8_t* at, std::index_sequence<I...>) {
+  return static_cast<Integer>(((static_cast<std::uint64_t>(at[I]) << (8 * (sizeof...(I) - 1 - I))) | ...));
 }
 
-template <class Integer>
-void store_le(std::uint8_t* at, Integer value) {
-  for (std::size_t i = 0; i < sizeof(Integer); ++i) at[i] = static_cast<std::uint8_t>(value >> (8 * i));
+template <class Integer, std::size_t... I>
+void store_le(std::uint8_t* at, Integer value, std::index_sequence<I...>) {
+  ((at[I] = static_cast<std::uint8_t>(value >> (8 * I))), ...);
 }
 
-template <class Integer>
-Integer load_le(const std::uint8_t* at) {
-  std::uint64_t value = 0;
-  for (std::size_t i = sizeof(Integer); i-- > 0;) value = value << 8 | at[i];
-  return static_cast<Integer>(value);
+template <class Integer, std::size_t... I>
+Integer load_le(const std::uint8_t* at, std::index_sequence<I...>) {
+  return static_cast<Integer>(((static_cast<std::uint64_t>(at[I]) << (8 * I)) | ...));
 }
 
 char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -46,19 +46,19 @@ std::optional<unsigned> digit_value(std::string_view digits, char c) {
 
 }  // namespace
 
-void store_be16(std::uint8_t* at, std::uint16_t value) { store_be(at, value); }
-void store_be32(std::uint8_t* at, std::uint32_t value) { store_be(at, value); }
-void store_be64(std::uint8_t* at, std::uint64_t value) { store_be(at, value); }
-std::uint16_t load_be16(const std::uint8_t* at) { return load_be<std::uint16_t>(at); }
-std::uint32_t load_be32(const std::uint8_t* at) { return load_be<std::uint32_t>(at); }
-std::uint64_t load_be64(const std::uint8_t* at) { return load_be<std::uint64_t>(at); }
+void store_be16(std::uint8_t* at, std::uint16_t value) { store_be(at, value, Bytewise<std::uint16_t>{}); }
+void store_be32(std::uint8_t* at, std::uint32_t value) { store_be(at, value, Bytewise<std::uint32_t>{}); }
+void store_be64(std::uint8_t* at, std::uint64_t value) { store_be(at, value, Bytewise<std::uint64_t>{}); }
+std::uint16_t load_be16(const std::uint8_t* at) { return load_be<std::uint16_t>(at, Bytewise<std::uint16_t>{}); }
+std::uint32_t load_be32(const std::uint8_t* at) { return load_be<std::uint32_t>(at, Bytewise<std::uint32_t>{}); }
+std::uint64_t load_be64(const std::uint8_t* at) { return load_be<std::uint64_t>(at, Bytewise<std::uint64_t>{}); }
 
-void store_le16(std::uint8_t* at, std::uint16_t value) { store_le(at, value); }
-void store_le32(std::uint8_t* at, std::uint32_t value) { store_le(at, value); }
-void store_le64(std::uint8_t* at, std::uint64_t value) { store_le(at, value); }
-std::uint16_t load_le16(const std::uint8_t* at) { return load_le<std::uint16_t>(at); }
-std::uint32_t load_le32(const std::uint8_t* at) { return load_le<std::uint32_t>(at); }
-std::uint64_t load_le64(const std::uint8_t* at) { return load_le<std::uint64_t>(at); }
+void store_le16(std::uint8_t* at, std::uint16_t value) { store_le(at, value, Bytewise<std::uint16_t>{}); }
+void store_le32(std::uint8_t* at, std::uint32_t value) { store_le(at, value, Bytewise<std::uint32_t>{}); }
+void store_le64(std::uint8_t* at, std::uint64_t value) { store_le(at, value, Bytewise<std::uint64_t>{}); }
+std::uint16_t load_le16(const std::uint8_t* at) { return load_le<std::uint16_t>(at, Bytewise<std::uint16_t>{}); }
+std::uint32_t load_le32(const std::uint8_t* at) { return load_le<std::uint32_t>(at, Bytewise<std::uint32_t>{}); }
+std::uint64_t load_le64(const std::uint8_t* at) { return load_le<std::uint64_t>(at, Bytewise<std::uint64_t>{}); }
 
 ByteSpan as_bytes(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 

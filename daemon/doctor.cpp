@@ -7,12 +7,16 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
+#include <iomanip>
+#include <sstream>
 #include <system_error>
 
 #include "daemon/config.h"
 #include "daemon/network.h"
 #include "daemon/paths.h"
+#include "dht/model/limits.h"
 #include "store/health.h"
 
 namespace kith::daemon {
@@ -22,6 +26,8 @@ constexpr std::uint64_t mebibyte = 1U << 20;
 constexpr std::uint64_t bytes_needed = 64 * mebibyte;  // storage.reserve_bytes, below which writes are refused
 constexpr std::uint64_t bytes_comfortable = 512 * mebibyte;
 constexpr std::uint64_t inodes_needed = 100;
+constexpr std::int64_t clock_off_comfortable_ms = 10'000;
+constexpr auto refused_ahead_ms = static_cast<std::int64_t>(dht::limits::skew_shared_ms);
 
 std::string reason(int code) { return std::system_category().message(code); }
 
@@ -126,6 +132,23 @@ dht::Result<Patient> find_patient(const std::string& home) {
                  .address = {},
                  .port = static_cast<std::uint16_t>(port),
                  .has_discovery = config->network.discovery};
+}
+
+Finding compare_clocks(const dht::ClockSurvey& others) {
+  const char* check = "other clocks";
+  if (others.members == 0) return {check, Verdict::ok, "no other member has told its time yet"};
+  const std::int64_t off_ms = std::abs(others.ahead_ms);
+  const bool is_behind = others.ahead_ms > 0;
+  std::ostringstream found;
+  found << std::fixed << std::setprecision(1) << static_cast<double>(off_ms) / 1e3 << " s "
+        << (is_behind ? "behind " : "ahead of ") << others.members << (others.members == 1 ? " other" : " others");
+  if (off_ms <= clock_off_comfortable_ms) return {check, Verdict::ok, found.str()};
+  const std::string advice = "set the clock that is wrong, this device's where it differs from several: ";
+  if (off_ms <= refused_ahead_ms) {
+    return {check, Verdict::warn, found.str(), advice + "a minute apart, writes are refused"};
+  }
+  return {check, Verdict::fail, found.str(),
+          advice + (is_behind ? "what the others write is refused here" : "the others refuse what this device writes")};
 }
 
 std::vector<Finding> examine(const Patient& patient) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dht/liveness/peer_clock.h"
 #include "dht/model/result.h"
 
 namespace kith::daemon {
@@ -39,6 +40,9 @@ dht::Result<Patient> find_patient(const std::string& home);
 
 // Clock, ports, multicast, disk, database and keys, in this order. Takes seconds where the database is large.
 std::vector<Finding> examine(const Patient& patient);
+
+// This device's wall clock against those of other members, as its daemon knows them.
+Finding compare_clocks(const dht::ClockSurvey& others);
 
 // Its parts that ask the network (doctor_network.cpp).
 Finding examine_port(const Patient& patient);

@@ -256,6 +256,7 @@ ProcessFacts Driver::facts() const {
           .data = home_->folder(),
           .has_discovery = options_.config.network.discovery,
           .clock_ahead_ms = now_ ? host_->node().clock_ahead_ms(now_->wall_ms) : 0,
+          .other_clocks = now_ ? host_->node().clock_survey(*now_) : dht::ClockSurvey{},
           .port = network_.port(),
           .started = started_,
           .clients = server_->size(),

@@ -169,7 +169,7 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
   const dht::Node& node = report.host.node();
   const MemberCounts members = count_members(node);
   const dht::NodeOptions& options = node.options();
-  writer.map(21);
+  writer.map(22);
   write_identity(writer, report);
   writer.text("leaving").boolean(node.leave_progress().stage != dht::Leaving::Stage::member);
   writer.text("members");
@@ -188,6 +188,9 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
   writer.text("data").name(report.facts.data);
   writer.text("discovery").boolean(report.facts.has_discovery);
   writer.text("clock_ahead_ms").integer(report.facts.clock_ahead_ms);
+  writer.text("other_clocks").map(2);
+  writer.text("members").number(report.facts.other_clocks.members);
+  writer.text("ahead_ms").integer(report.facts.other_clocks.ahead_ms);
   writer.text("replication");
   write_counts(writer, {{"n", static_cast<std::uint64_t>(options.n)},
                         {"r", static_cast<std::uint64_t>(options.r)},

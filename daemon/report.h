@@ -18,6 +18,7 @@ struct ProcessFacts {
   std::string data;  // the folder
   bool has_discovery = false;
   std::int64_t clock_ahead_ms = 0;
+  dht::ClockSurvey other_clocks = {};
   std::uint16_t port = 0;
   dht::Instant started{};
   std::size_t clients = 0;

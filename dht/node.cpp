@@ -348,6 +348,7 @@ const Contact* Node::contact(const NodeId& node) const {
 std::vector<const Member*> Node::members() const { return state_->liveness.members(); }
 const NodeOptions& Node::options() const { return state_->options; }
 std::int64_t Node::clock_ahead_ms(WallMs wall_ms) const { return state_->author.clock_ahead_ms(wall_ms); }
+ClockSurvey Node::clock_survey(Now now) const { return state_->liveness.clock_survey(now); }
 std::size_t Node::tickets_open() const { return state_->coordinator.tickets_open(); }
 bool Node::is_usable(const NodeId& node) const { return state_->is_usable(node); }
 

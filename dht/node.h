@@ -143,6 +143,7 @@ class Node {
   std::size_t tickets_open() const;
   // How far the hybrid clock runs ahead of the wall; negative while nothing was written or heard for a while.
   std::int64_t clock_ahead_ms(WallMs wall_ms) const;
+  ClockSurvey clock_survey(Now now) const;
   // Own endpoints changed (interfaces came or went): the contact is signed anew and gossiped.
   void set_endpoints(Now now, std::span<const Endpoint> own_endpoints, Outputs& out);
 

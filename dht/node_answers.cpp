@@ -2,7 +2,6 @@
 // What a node answers to others, and what it does with their answers.
 #include <algorithm>
 
-#include "dht/liveness/member_page.h"
 #include "dht/node_state.h"
 
 namespace kith::dht {
@@ -25,7 +24,7 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
     return reply(from, id, {.body = closest_contacts(*find)}, out);
   if (std::holds_alternative<Join>(message.body)) return answer_join(now, from, id, out);
   if (const auto* page = std::get_if<Members>(&message.body))
-    return reply(from, id, {.body = page_of_members(now, page->after)}, out);
+    return reply(from, id, {.body = page_of_members(now, *page)}, out);
   if (const auto* compare = std::get_if<Compare>(&message.body)) {
     Repair::Answer answer = repair.answer(turn(now, out), from, *compare);
     return reply(from, id, {.body = std::move(answer.body), .release = answer.release}, out);
@@ -62,11 +61,11 @@ void Node::State::answer_join(Now now, const NodeId& from, std::uint64_t request
   reply(from, request_id, {.body = page_of_members(now, {})}, out);
 }
 
-MembersReply Node::State::page_of_members(Now now, const NodeId& after) const {
+MembersReply Node::State::page_of_members(Now now, const Members& asked) const {
   const auto in_seconds = [](Duration duration) {
     return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
   };
-  MembersReply page = member_page(liveness, after);
+  MembersReply page = liveness.page(asked);
   page.patience_s = in_seconds(departures.patience());
   for (MemberUpdate& member : page.members) {
     if (member.state == MemberState::dead) member.away_s = in_seconds(departures.away(now.instant, member.node));

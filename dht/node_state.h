@@ -73,7 +73,7 @@ struct Node::State final : Neighbours {
   void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
   void answer_request(Now now, const NodeId& from, const Message& message, Outputs& out);
   void answer_join(Now now, const NodeId& from, std::uint64_t request_id, Outputs& out) const;
-  MembersReply page_of_members(Now now, const NodeId& after) const;
+  MembersReply page_of_members(Now now, const Members& asked) const;
   void learn_absences(Now now, const MembersReply& page);
   void carry_roots(Turn& turn_now, std::size_t first_send);
   void take_root(Now now, const NodeId& from, const Body& body, Outputs& out);

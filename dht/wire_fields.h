@@ -70,6 +70,13 @@ class Fields {
   bool take_if_there(std::string_view name, std::optional<T>& out) const {
     return find(name) == nullptr || take(name, out.emplace());
   }
+  // 1, or left out. Anything else is a fault.
+  bool take_flag(std::string_view name, bool& out) const {
+    std::uint8_t flag = 0;
+    if (!take_if_there(name, flag) || flag > 1) return false;
+    out = flag == 1;
+    return true;
+  }
   template <typename T>
   bool take_list_if_there(std::string_view name, std::vector<T>& out, std::size_t count_max) const {
     return find(name) == nullptr || take_list(name, out, count_max);

@@ -10,6 +10,7 @@
 #include "dht/model/limits.h"
 #include "dht/wire_codes.h"
 #include "dht/wire_fields.h"
+#include "dht/wire_members.h"
 #include "dht/wire_reap.h"
 #include "dht/wire_trie.h"
 
@@ -20,12 +21,12 @@ using wire::Fields;
 
 bool read_body(const Fields& in, Ping& out) {
   return in.take("i", out.incarnation) && in.take("h", out.heartbeat) && in.take("v", out.view_digest) &&
-         in.take("s", out.store_digest) && in.take("l", out.load);
+         in.take("s", out.store_digest) && in.take("l", out.load) && in.take_flag("w", out.asks_time);
 }
 
 bool read_body(const Fields& in, PingReply& out) {
   return in.take("i", out.incarnation) && in.take("h", out.heartbeat) && in.take("v", out.view_digest) &&
-         in.take("s", out.store_digest) && in.take("l", out.load);
+         in.take("s", out.store_digest) && in.take("l", out.load) && in.take_if_there("w", out.wall_ms);
 }
 
 bool read_body(const Fields& in, Probe& out) { return in.take("n", out.node); }
@@ -36,11 +37,18 @@ bool read_body(const Fields& in, ProbeReply& out) {
 
 bool read_body(const Fields&, Gossip&) { return true; }
 bool read_body(const Fields& in, Join& out) { return in.take("c", out.contact); }
-bool read_body(const Fields& in, Members& out) { return in.take("a", out.after); }
+
+bool read_body(const Fields& in, Members& out) {
+  std::optional<crypto::Bytes> digests;
+  if (!in.take("a", out.after) || !in.take_if_there("d", digests)) return false;
+  return !digests || wire::read_member_digests(*digests, out.digests.emplace());
+}
 
 bool read_body(const Fields& in, MembersReply& out) {
+  std::optional<crypto::Bytes> ranges;
   return in.take_list("m", out.members, limits::batch_items_max) && in.take_if_there("n", out.next) &&
-         in.take_if_there("p", out.patience_s);
+         in.take_if_there("p", out.patience_s) && in.take_if_there("d", ranges) &&
+         (!ranges || wire::read_member_ranges(*ranges, out.ranges.emplace()));
 }
 
 bool read_body(const Fields& in, Find& out) { return in.take("t", out.target) && in.take("c", out.count); }
@@ -77,10 +85,7 @@ bool read_body(const Fields& in, CompareReply& out) {
   if (!in.take_list_if_there("r", out.records, limits::batch_items_max)) return false;
   crypto::Bytes nodes;
   crypto::Bytes differences;
-  std::uint8_t later = 0;
-  if (!in.take_if_there("l", later) || later > 1) return false;
-  out.is_put_off = later == 1;
-  return in.take_if_there("n", nodes) && in.take_if_there("d", differences) &&
+  return in.take_flag("l", out.is_put_off) && in.take_if_there("n", nodes) && in.take_if_there("d", differences) &&
          wire::read_nodes(nodes, 16 * limits::compare_nodes_max, out.nodes) &&
          wire::read_differences(differences, out.differences);
 }

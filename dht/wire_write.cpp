@@ -9,6 +9,7 @@
 
 #include "dht/model/limits.h"
 #include "dht/wire_codes.h"
+#include "dht/wire_members.h"
 #include "dht/wire_reap.h"
 #include "dht/wire_trie.h"
 
@@ -115,22 +116,30 @@ void pack(Sink& sink, const StoreAnswer& answer) {
 void write_body(const Ping& ping, Map& map) {
   map.field("i", ping.incarnation).field("h", ping.heartbeat).field("v", ping.view_digest);
   map.field("s", ping.store_digest).field("l", std::uint64_t{ping.load});
+  if (ping.asks_time) map.field("w", std::uint8_t{1});
 }
 
 void write_body(const PingReply& reply, Map& map) {
   map.field("i", reply.incarnation).field("h", reply.heartbeat).field("v", reply.view_digest);
-  map.field("s", reply.store_digest).field("l", std::uint64_t{reply.load});
+  map.field("s", reply.store_digest).field("l", std::uint64_t{reply.load}).field("w", reply.wall_ms);
 }
 
 void write_body(const Probe& probe, Map& map) { map.field("n", probe.node); }
 void write_body(const ProbeReply& reply, Map& map) { map.field("n", reply.node).field("a", reply.heard_ms_ago); }
 void write_body(const Gossip&, Map&) {}
 void write_body(const Join& join, Map& map) { map.field("c", join.contact); }
-void write_body(const Members& members, Map& map) { map.field("a", members.after); }
+
+void write_body(const Members& members, Map& map) {
+  map.field("a", members.after);
+  if (members.digests) map.field("d", wire::member_digests_to_bytes(*members.digests));
+}
+
 void write_body(const MembersReply& reply, Map& map) {
   map.field("m", reply.members).field("n", reply.next);
   if (reply.patience_s > 0) map.field("p", std::uint64_t{reply.patience_s});
+  if (reply.ranges) map.field("d", wire::member_ranges_to_bytes(*reply.ranges));
 }
+
 void write_body(const Find& find, Map& map) { map.field("t", find.target).field("c", std::uint64_t{find.count}); }
 void write_body(const FindReply& reply, Map& map) { map.field("c", reply.contacts); }
 void write_body(const Fetch& fetch, Map& map) { map.field("f", code(fetch.form)).field("k", fetch.keys); }

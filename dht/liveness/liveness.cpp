@@ -168,7 +168,8 @@ void Liveness::answer_ping(Now now, const NodeId& from, std::uint64_t request_id
                         .heartbeat = ++heartbeat_,
                         .view_digest = members_.digest(),
                         .store_digest = 0,
-                        .load = 0};
+                        .load = 0,
+                        .wall_ms = ping.asks_time ? std::optional(now.wall_ms) : std::nullopt};
   out.sends.push_back({.to = from, .message = message_with(reply, request_id)});
   const MemberList::Entry* entry = members_.find(from);
   if (entry != nullptr && ping.incarnation < entry->member.incarnation) {
@@ -180,7 +181,10 @@ void Liveness::answer_ping(Now now, const NodeId& from, std::uint64_t request_id
 void Liveness::take_ping_reply(Now now, const NodeId& from, std::uint64_t request_id, const PingReply& reply,
                                Outputs& out) {
   if (const auto* watched = links_.find(from); watched != nullptr) {
-    if (const auto round_trip = watched->link.answered(now.instant, request_id)) measured(from, *round_trip);
+    if (const auto round_trip = watched->link.answered(now.instant, request_id)) {
+      measured(from, *round_trip);
+      if (reply.wall_ms) members_.find(from)->clock.told(now.instant, *reply.wall_ms, *round_trip);
+    }
   }
   compare_digests(now, from, reply.view_digest, out);
 }
@@ -189,7 +193,8 @@ void Liveness::compare_digests(Now now, const NodeId& from, std::uint64_t theirs
   auto* watched = links_.find(from);
   if (watched == nullptr) return;
   watched->link.exchanged(now.instant);
-  if (watched->link.differs_steadily(theirs, members_.digest())) reconciliation_.begin(now.instant, from, rng_, out);
+  if (watched->link.differs_steadily(theirs, members_.digest()))
+    reconciliation_.begin({now.instant, members_, rng_, out}, from);
 }
 
 // We say what we know, and look ourselves: whoever asks will ask again.
@@ -227,13 +232,13 @@ void Liveness::take_probe_reply(Now now, const NodeId& from, const ProbeReply& r
 
 void Liveness::take_page(Now now, const NodeId& from, const Message& message, Outputs& out) {
   const auto& page = std::get<MembersReply>(message.body);
-  const std::optional<Reconciliation::Range> range = reconciliation_.range_of(from, message.request_id, page);
-  if (!range) return;
-  tell(from, lacking_in(page, *range, members_), out);
+  const std::optional<PageExtent> extent = reconciliation_.extent_of(from, message.request_id, page);
+  if (!extent) return;
+  tell(from, lacking_in(page, *extent, members_), out);
   using Yield = Reconciliation::Yield;
   const Teller teller{.node = from, .route = Route::gossip, .asks_about = std::nullopt};
   const Yield yield = take_members(now, teller, page, out) ? Yield::news : Yield::nothing;
-  reconciliation_.advance(now.instant, *range, yield, rng_, out);
+  reconciliation_.advance({now.instant, members_, rng_, out}, *extent, yield);
 }
 
 void Liveness::learn(Now now, const NodeId& from, const MembersReply& page, Outputs& out) {
@@ -279,7 +284,7 @@ void Liveness::on_deadline(Now now, Outputs& out) {
   judge(now);
   if (is_due(refutation_.next_deadline(), now)) refute(now);
   if (is_due(call_the_dead_at_, now)) call_the_dead(now, out);
-  reconciliation_.on_deadline(now.instant, rng_, out);
+  reconciliation_.on_deadline({now.instant, members_, rng_, out});
   if (is_due(gossip_.next_deadline(), now)) spread_news(out);
 }
 
@@ -433,11 +438,13 @@ void Liveness::spread_news(Outputs& out) {
 void Liveness::send_ping(Now now, const NodeId& to, Outputs& out) {
   const std::uint64_t request_id = rng_.u64();
   if (auto* watched = links_.find(to); watched != nullptr) watched->link.pinged(now.instant, request_id);
+  const MemberList::Entry* entry = members_.find(to);
   const Ping ping{.incarnation = self().incarnation,
                   .heartbeat = ++heartbeat_,
                   .view_digest = members_.digest(),
                   .store_digest = 0,
-                  .load = 0};
+                  .load = 0,
+                  .asks_time = entry != nullptr && entry->clock.is_due(now.instant)};
   out.sends.push_back({.to = to, .message = message_with(ping, request_id)});
 }
 
@@ -453,14 +460,9 @@ const Member* Liveness::find(const NodeId& node) const {
   return entry == nullptr ? nullptr : &entry->member;
 }
 
-std::vector<const Member*> Liveness::members() const { return members_after({}, members_.entries().size()); }
-
-std::vector<const Member*> Liveness::members_after(const NodeId& node, std::size_t count_max) const {
+std::vector<const Member*> Liveness::members() const {
   std::vector<const Member*> members;
-  const auto& all = members_.entries();
-  for (auto at = all.upper_bound(node); at != all.end() && members.size() < count_max; ++at) {
-    members.push_back(&at->second.member);
-  }
+  for (const auto& [node, entry] : members_.entries()) members.push_back(&entry.member);
   return members;
 }
 

@@ -24,6 +24,7 @@
 #include "dht/liveness/links.h"
 #include "dht/liveness/local_health.h"
 #include "dht/liveness/member_list.h"
+#include "dht/liveness/member_page.h"
 #include "dht/liveness/reconciliation.h"
 #include "dht/liveness/refutation.h"
 #include "dht/liveness/verdicts.h"
@@ -97,11 +98,12 @@ class Liveness {
   const Member* find(const NodeId& node) const;
   std::vector<const Member*> members() const;  // without this node, in order of id
   std::size_t member_count() const { return members_.entries().size(); }
-  // The first `count_max` members whose id is greater than `node`, in order of id.
-  std::vector<const Member*> members_after(const NodeId& node, std::size_t count_max) const;
+  // What this node answers to whoever asks for its members.
+  MembersReply page(const Members& asked) const { return member_page(members_, asked); }
   const Contact& self() const { return members_.self(); }  // its incarnation rises when it refutes
   bool is_usable(const NodeId& node) const;                // alive (or this node): not suspected by the mesh, not dead
   std::uint64_t view_digest() const { return members_.digest(); }
+  ClockSurvey clock_survey(Now now) const { return members_.clock_survey(now); }
 
  private:
   // Where a claim came from, which decides whether it is told on.

@@ -23,9 +23,11 @@ std::uint64_t digest_of(const NodeId& node, Incarnation incarnation, MemberState
   return crypto::siphash(key, bytes);
 }
 
+}  // namespace
+
 std::uint64_t digest_of(const Member& member) { return digest_of(member.contact.id, member.incarnation, member.state); }
 
-}  // namespace
+std::uint64_t digest_of_self(const Contact& self) { return digest_of(self.id, self.incarnation, MemberState::alive); }
 
 MemberUpdate alive_claim(const Contact& contact) {
   return {.node = contact.id,
@@ -41,13 +43,12 @@ MemberUpdate claim_about(const Member& member) {
   return claim;
 }
 
-MemberList::MemberList(Contact self)
-    : self_(std::move(self)), living_{self_.id}, digest_(digest_of(self_.id, self_.incarnation, MemberState::alive)) {}
+MemberList::MemberList(Contact self) : self_(std::move(self)), living_{self_.id}, digest_(digest_of_self(self_)) {}
 
 void MemberList::replace_self(Contact self) {
   KITH_ASSERT(self.id == self_.id);
-  digest_ -= digest_of(self_.id, self_.incarnation, MemberState::alive);
-  digest_ += digest_of(self.id, self.incarnation, MemberState::alive);
+  digest_ -= digest_of_self(self_);
+  digest_ += digest_of_self(self);
   self_ = std::move(self);
 }
 
@@ -114,6 +115,18 @@ const NodeId& MemberList::dead_at(std::size_t index) const {
   }
   KITH_ASSERT(false);
   return self_.id;
+}
+
+ClockSurvey MemberList::clock_survey(Now now) const {
+  std::vector<std::int64_t> ahead;
+  for (const auto& [node, entry] : entries_) {
+    const std::optional<std::int64_t> told = entry.clock.ahead_ms(now);
+    if (told && entry.member.state == MemberState::alive) ahead.push_back(*told);
+  }
+  if (ahead.empty()) return {};
+  const auto middle = ahead.begin() + static_cast<std::ptrdiff_t>(ahead.size() / 2);
+  std::ranges::nth_element(ahead, middle);
+  return {.members = ahead.size(), .ahead_ms = *middle};
 }
 
 std::vector<MemberChange> MemberList::take_changes() { return std::exchange(changes_, {}); }

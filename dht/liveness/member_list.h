@@ -15,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "dht/liveness/peer_clock.h"
 #include "dht/liveness/round_trip.h"
 #include "dht/model/contact.h"
 #include "dht/model/message.h"
@@ -42,6 +43,7 @@ class MemberList {
   struct Entry {
     Member member;
     RoundTrip round_trip;
+    PeerClock clock;
     // Others hold this against the member while we hear it: it is told until it refutes.
     std::optional<MemberState> disputed;
     Instant told{};
@@ -76,6 +78,9 @@ class MemberList {
   // Over (member, incarnation, dead or not), this node included. A suspicion does not count: it resolves by itself.
   std::uint64_t digest() const { return digest_; }
 
+  // Of members that are alive and were asked lately: neighbours, mostly.
+  ClockSurvey clock_survey(Now now) const;
+
   std::vector<MemberChange> take_changes();
 
  private:
@@ -88,6 +93,10 @@ class MemberList {
   std::uint64_t digest_ = 0;
   std::vector<MemberChange> changes_;
 };
+
+// What the digest of the list is made of.
+std::uint64_t digest_of(const Member& member);
+std::uint64_t digest_of_self(const Contact& self);
 
 // The claim that the holder of this contact lives.
 MemberUpdate alive_claim(const Contact& contact);

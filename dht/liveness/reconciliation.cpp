@@ -15,10 +15,6 @@ constexpr Duration patience = std::chrono::seconds(1);
 constexpr Duration pause_most = std::chrono::minutes(5);
 constexpr int silences_max = 3;
 
-bool is_within(const Reconciliation::Range& range, const NodeId& node) {
-  return node > range.after && (!range.upto || node <= *range.upto);
-}
-
 bool adds_to(const MemberUpdate* theirs, const MemberUpdate& ours) {
   if (theirs == nullptr || theirs->incarnation < ours.incarnation) return true;
   return theirs->incarnation == ours.incarnation && ours.state == MemberState::dead &&
@@ -27,43 +23,45 @@ bool adds_to(const MemberUpdate* theirs, const MemberUpdate& ours) {
 
 }  // namespace
 
-void Reconciliation::begin(Instant now, const NodeId& peer, crypto::Rng& rng, Outputs& out) {
-  if (question_ || now < not_before_) return;
-  question_ = Question{.peer = peer};
-  ask(now, rng, out);
+void Reconciliation::begin(const Turn& turn, const NodeId& peer) {
+  if (question_ || turn.now < not_before_) return;
+  question_ = Question{.peer = peer, .depth = range_depth_for(turn.members.entries().size() + 1)};
+  ask(turn);
 }
 
-void Reconciliation::ask(Instant now, crypto::Rng& rng, Outputs& out) {
-  question_->request_id = rng.u64();
-  question_->deadline = now + patience;
+// The digests of what was compared already are left out.
+void Reconciliation::ask(const Turn& turn) {
+  question_->request_id = turn.rng.u64();
+  question_->deadline = turn.now + patience;
+  const MemberRange first = range_of(question_->after, question_->depth);
   Message message;
   message.request_id = question_->request_id;
-  message.body = Members{.after = question_->after};
-  out.sends.push_back({.to = question_->peer, .message = std::move(message)});
+  message.body = Members{.after = question_->after, .digests = digests_of(turn.members, first, question_->depth)};
+  turn.out.sends.push_back({.to = question_->peer, .message = std::move(message)});
 }
 
-std::optional<Reconciliation::Range> Reconciliation::range_of(const NodeId& from, std::uint64_t request_id,
-                                                              const MembersReply& page) const {
+std::optional<PageExtent> Reconciliation::extent_of(const NodeId& from, std::uint64_t request_id,
+                                                    const MembersReply& page) const {
   if (!has_asked(from, request_id)) return std::nullopt;
   if (page.next && *page.next <= question_->after) return std::nullopt;
-  return Range{.after = question_->after, .upto = page.next};
+  return PageExtent{.after = question_->after, .upto = page.next, .depth = question_->depth, .ranges = page.ranges};
 }
 
-void Reconciliation::advance(Instant now, const Range& range, Yield yield, crypto::Rng& rng, Outputs& out) {
+void Reconciliation::advance(const Turn& turn, const PageExtent& extent, Yield yield) {
   if (!question_) return;
   question_->has_news |= yield == Yield::news;
   question_->silences = 0;
   question_->pages += 1;
-  if (!range.upto || question_->pages == limits::members_max) return rest(now, rng);
-  question_->after = *range.upto;
-  ask(now, rng, out);
+  if (!extent.upto || question_->pages == limits::member_pages_max) return rest(turn.now, turn.rng);
+  question_->after = *extent.upto;
+  ask(turn);
 }
 
-void Reconciliation::on_deadline(Instant now, crypto::Rng& rng, Outputs& out) {
-  if (!question_ || now < question_->deadline) return;
+void Reconciliation::on_deadline(const Turn& turn) {
+  if (!question_ || turn.now < question_->deadline) return;
   question_->silences += 1;
-  if (question_->silences == silences_max) return rest(now, rng);
-  ask(now, rng, out);
+  if (question_->silences == silences_max) return rest(turn.now, turn.rng);
+  ask(turn);
 }
 
 // ± 20 %, so that two nodes do not compare in step for ever.
@@ -79,8 +77,7 @@ std::optional<Instant> Reconciliation::next_deadline() const {
   return question_->deadline;
 }
 
-std::vector<MemberUpdate> lacking_in(const MembersReply& page, const Reconciliation::Range& range,
-                                     const MemberList& members) {
+std::vector<MemberUpdate> lacking_in(const MembersReply& page, const PageExtent& extent, const MemberList& members) {
   std::map<NodeId, const MemberUpdate*> theirs;
   for (const MemberUpdate& claim : page.members) theirs.emplace(claim.node, &claim);
   std::vector<MemberUpdate> lacking;
@@ -88,11 +85,11 @@ std::vector<MemberUpdate> lacking_in(const MembersReply& page, const Reconciliat
     const auto known = theirs.find(ours.node);
     if (adds_to(known == theirs.end() ? nullptr : known->second, ours)) lacking.push_back(ours);
   };
-  if (is_within(range, members.self().id)) offer(alive_claim(members.self()));
+  if (extent.contains(members.self().id)) offer(alive_claim(members.self()));
   const auto& entries = members.entries();
-  for (auto it = entries.upper_bound(range.after); it != entries.end() && is_within(range, it->first); ++it) {
-    if (lacking.size() == limits::members_pushed_per_page) break;
-    offer(claim_about(it->second.member));
+  for (auto it = entries.upper_bound(extent.after); it != entries.end(); ++it) {
+    if (lacking.size() == limits::members_pushed_per_page || (extent.upto && *extent.upto < it->first)) break;
+    if (extent.contains(it->first)) offer(claim_about(it->second.member));
   }
   return lacking;
 }

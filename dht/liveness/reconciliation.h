@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Comparing member lists with a peer whose digest differs steadily: gossip has passed, and still the views differ,
-// as after a partition. One peer at a time is asked for its members, page by page.
+// as after a partition. One peer at a time is sent digests of ranges (member_ranges.h), and tells its members in those
+// that differ, page by page.
 //
 //   resting ──begin──► asking ──page──► asking … ──last page, or three silences──► resting, not before a pause
 //
@@ -14,6 +15,7 @@
 
 #include "crypto/rng.h"
 #include "dht/liveness/member_list.h"
+#include "dht/liveness/member_ranges.h"
 #include "dht/model/outputs.h"
 #include "dht/model/time.h"
 
@@ -21,16 +23,18 @@ namespace kith::dht {
 
 class Reconciliation {
  public:
-  // The members a page speaks about: those after `after`, up to and with `upto`; to the end where that is absent.
-  struct Range {
-    NodeId after;
-    std::optional<NodeId> upto;
+  // What each step looks at and acts with.
+  struct Turn {
+    Instant now;
+    const MemberList& members;
+    crypto::Rng& rng;
+    Outputs& out;
   };
 
   explicit Reconciliation(Duration pause_least) : pause_least_(pause_least), pause_(pause_least) {}
 
   // Ignored while a comparison runs or its pause lasts.
-  void begin(Instant now, const NodeId& peer, crypto::Rng& rng, Outputs& out);
+  void begin(const Turn& turn, const NodeId& peer);
 
   // This is the answer that is waited for.
   bool has_asked(const NodeId& peer, std::uint64_t request_id) const {
@@ -38,13 +42,13 @@ class Reconciliation {
   }
 
   // Absent: nobody asked for this page, or it does not move on.
-  std::optional<Range> range_of(const NodeId& from, std::uint64_t request_id, const MembersReply& page) const;
+  std::optional<PageExtent> extent_of(const NodeId& from, std::uint64_t request_id, const MembersReply& page) const;
 
-  // The page with this range was read. Asks for the next one.
+  // The page that spoke about this was read. Asks for the next one.
   enum class Yield : std::uint8_t { nothing, news };
-  void advance(Instant now, const Range& range, Yield yield, crypto::Rng& rng, Outputs& out);
+  void advance(const Turn& turn, const PageExtent& extent, Yield yield);
 
-  void on_deadline(Instant now, crypto::Rng& rng, Outputs& out);
+  void on_deadline(const Turn& turn);
 
   // Empty while resting.
   std::optional<Instant> next_deadline() const;
@@ -52,6 +56,7 @@ class Reconciliation {
  private:
   struct Question {
     NodeId peer;
+    std::uint8_t depth = 0;
     NodeId after{};
     std::uint64_t request_id = 0;
     Instant deadline{};
@@ -60,7 +65,7 @@ class Reconciliation {
     bool has_news = false;
   };
 
-  void ask(Instant now, crypto::Rng& rng, Outputs& out);
+  void ask(const Turn& turn);
   void rest(Instant now, crypto::Rng& rng);
 
   Duration pause_least_;
@@ -71,7 +76,6 @@ class Reconciliation {
 
 // What the sender of a page should know: members it lacks, newer contacts, deaths it missed. At most
 // limits::members_pushed_per_page; the next comparison goes on.
-std::vector<MemberUpdate> lacking_in(const MembersReply& page, const Reconciliation::Range& range,
-                                     const MemberList& members);
+std::vector<MemberUpdate> lacking_in(const MembersReply& page, const PageExtent& extent, const MemberList& members);
 
 }  // namespace kith::dht

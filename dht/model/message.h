@@ -15,6 +15,7 @@
 #include "dht/model/prefix.h"
 #include "dht/model/record.h"
 #include "dht/model/result.h"
+#include "dht/model/time.h"
 
 namespace kith::dht {
 
@@ -37,6 +38,7 @@ struct Ping {
   std::uint64_t view_digest = 0;   // over (member, incarnation, dead or not): equal views need no reconciliation
   std::uint64_t store_digest = 0;  // over the partitions both hold; zero while it cannot be told
   std::uint8_t load = 0;
+  bool asks_time = false;
 };
 struct PingReply {
   Incarnation incarnation = 0;
@@ -44,6 +46,7 @@ struct PingReply {
   std::uint64_t view_digest = 0;
   std::uint64_t store_digest = 0;
   std::uint8_t load = 0;
+  std::optional<WallMs> wall_ms{};  // where it was asked for
 };
 
 // Ask a watcher of `node` what it sees (several watchers must agree before a suspicion is the mesh's).
@@ -63,14 +66,27 @@ struct Join {
   crypto::Bytes contact;
 };
 
-// Members in order of id, for the full view; `after` pages.
+// The ids that begin with the same bits, by these bits: the number of a range among 2^depth.
+using MemberRange = std::uint16_t;
+
+// Of the members in ranges, one after the other; the last is that of the last range of all.
+struct MemberDigests {
+  std::uint8_t depth = 0;
+  std::vector<std::uint32_t> of_ranges;
+
+  friend bool operator==(const MemberDigests&, const MemberDigests&) = default;
+};
+
+// Members in order of id, for the full view; `after` pages. With digests only of ranges where the answerer's differ.
 struct Members {
   NodeId after;
+  std::optional<MemberDigests> digests{};
 };
 struct MembersReply {
   std::vector<MemberUpdate> members;
-  std::optional<NodeId> next;    // absent on the last page
-  std::uint32_t patience_s = 0;  // how long the answerer keeps the places of the dead
+  std::optional<NodeId> next;                        // absent on the last page
+  std::uint32_t patience_s = 0;                      // how long the answerer keeps the places of the dead
+  std::optional<std::vector<MemberRange>> ranges{};  // that differ, rising; up to `next`, where digests were sent
 };
 
 struct Find {

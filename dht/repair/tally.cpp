@@ -29,6 +29,8 @@ void subtract(Words& sum, const Words& other) {
   }
 }
 
+constexpr std::size_t record_digest_bytes = 32;
+
 using TallyBytes = std::array<std::uint8_t, 36>;
 
 TallyBytes bytes_of(const Tally& tally) {
@@ -57,18 +59,19 @@ Tally& Tally::operator-=(const Tally& other) {
 }
 
 RecordHasher::RecordHasher(const DataKey& data_key)
-    : key_(crypto::keyed_hash_128(data_key, {crypto::as_bytes("kith digest v1")})) {}
+    : key_(crypto::keyed_hash_128(data_key, {crypto::as_bytes("kith digest v1")})), begun_(record_digest_bytes) {
+  begun_.update(key_);
+}
 
 Tally RecordHasher::of(const Record& record) const {
-  std::array<std::uint8_t, 128> block{};
-  auto* at = std::ranges::copy(key_, block.begin()).out;
-  at = std::ranges::copy(record.key_hash().bytes, at).out;
-  crypto::store_be64(at, record.tag());
-  crypto::store_be64(at + 8, record.seq());
-  std::ranges::copy(record.signature(), at + 16);
-  const crypto::Hash256 hash = crypto::blake2b_256({block});
+  std::array<std::uint8_t, 16> version;
+  crypto::store_be64(version.data(), record.tag());
+  crypto::store_be64(version.data() + 8, record.seq());
+  crypto::ByteArray<record_digest_bytes> digest;
+  crypto::Blake2b hash = begun_;
+  hash.update(record.key_hash().bytes).update(version).update(record.signature()).finish(digest);
   Tally tally{.count = 1, .sum = {}};
-  for (std::size_t i = 0; i < tally.sum.size(); ++i) tally.sum[i] = crypto::load_le64(hash.data() + 8 * i);
+  for (std::size_t i = 0; i < tally.sum.size(); ++i) tally.sum[i] = crypto::load_le64(digest.data() + 8 * i);
   return tally;
 }
 

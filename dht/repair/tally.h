@@ -55,6 +55,7 @@ class RecordHasher {
 
  private:
   crypto::Hash128 key_;
+  crypto::Blake2b begun_;  // of a record, with the key in it
 };
 
 }  // namespace kith::dht

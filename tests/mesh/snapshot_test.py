@@ -150,6 +150,8 @@ def doctor_finds_a_healthy_node_healthy_and_names_what_is_wrong_with_one_that_do
         check(code == 0, f"{found}")
         for name in ("daemon", "members", "port", "disk", "database", "keys"):
             check(found[name]["verdict"] == "ok", f"{found[name]}")
+        wait_for(lambda: "1 other" in doctor(daemon)[1]["other clocks"]["found"], "the other to tell its time")
+        check(doctor(daemon)[1]["other clocks"]["verdict"] == "ok", "the clocks of one device differ")
         other.kill()
         wait_for(lambda: doctor(daemon)[1]["members"]["verdict"] == "fail", "the other's silence to be found")
         daemon.stop()

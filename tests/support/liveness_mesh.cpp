@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "dht/liveness/member_page.h"
 #include "dht/wire.h"
 
 namespace kith::tests {
@@ -164,7 +163,7 @@ void LivenessMesh::deliver(std::size_t from, std::size_t to, const dht::Message&
 dht::Message LivenessMesh::page_of(std::size_t node, const dht::Message& request) {
   dht::Message message;
   message.request_id = request.request_id;
-  message.body = dht::member_page(at(node), std::get<dht::Members>(request.body).after);
+  message.body = at(node).page(std::get<dht::Members>(request.body));
   return message;
 }
 

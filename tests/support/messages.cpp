@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/messages.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "dht/model/limits.h"
@@ -28,6 +30,8 @@ std::vector<Sample> membership_samples() {
   return {
       {"ping", request(Ping{1, 2, 0x1122334455667788, 0, 255})},
       {"ping reply", request(PingReply{1ULL << 63U, 2, 3, 4, 5})},
+      {"ping that asks the time", request(Ping{1, 2, 3, 0, 5, true})},
+      {"ping reply with the time", request(PingReply{1, 2, 3, 4, 5, 1'700'000'000'000})},
       {"ping with gossip", carrying},
       {"probe", request(Probe{id_of(0xaa)})},
       {"probe reply, heard", request(ProbeReply{id_of(0xaa), 1500})},
@@ -37,6 +41,9 @@ std::vector<Sample> membership_samples() {
       {"members", request(Members{id_of(9)})},
       {"members reply", request(MembersReply{{alive, suspect}, id_of(2)})},
       {"members reply, last page", request(MembersReply{{}, std::nullopt})},
+      {"members, compared", request(Members{id_of(0xc0), MemberDigests{2, {0x01020304}}})},
+      {"members reply, compared", request(MembersReply{{}, id_of(0xbf), 600, {{0, 1, 2}}})},
+      {"members reply, equal", request(MembersReply{{}, std::nullopt, 600, {{}}})},
       {"find", request(Find{id_of(0x80), 12})},
       {"find reply", request(FindReply{{Bytes{1}, Bytes{2, 2}}})},
   };
@@ -90,6 +97,11 @@ rc::Gen<Bytes> arbitrary_bytes() { return rc::gen::arbitrary<Bytes>(); }
 template <typename T>
 T any() {
   return *rc::gen::arbitrary<T>();
+}
+
+template <typename T>
+std::optional<T> maybe(T value) {
+  return any<bool>() ? std::optional(std::move(value)) : std::nullopt;
 }
 
 rc::Gen<MemberUpdate> arbitrary_update() {
@@ -166,6 +178,23 @@ rc::Gen<KeysDifference> arbitrary_difference() {
   });
 }
 
+rc::Gen<MemberDigests> arbitrary_digests() {
+  return rc::gen::exec([] {
+    MemberDigests digests;
+    digests.depth = *rc::gen::inRange<std::uint8_t>(0, limits::member_range_depth_max + 1);
+    const std::size_t ranges = std::size_t{1} << digests.depth;
+    digests.of_ranges.resize(*rc::gen::inRange<std::size_t>(1, std::min<std::size_t>(ranges, 64) + 1));
+    for (auto& digest : digests.of_ranges) digest = any<std::uint32_t>();
+    return digests;
+  });
+}
+
+std::vector<MemberRange> few_ranges() {
+  std::set<MemberRange> ranges;
+  for (const auto range : few(rc::gen::arbitrary<MemberRange>())) ranges.insert(range);
+  return {ranges.begin(), ranges.end()};
+}
+
 std::optional<Id> maybe_id() { return any<bool>() ? std::optional(*arbitrary_id()) : std::nullopt; }
 std::optional<std::uint32_t> maybe_u32() { return any<bool>() ? std::optional(any<std::uint32_t>()) : std::nullopt; }
 
@@ -175,9 +204,9 @@ Body arbitrary_body() {
   const auto purpose = *rc::gen::element(StorePurpose::write, StorePurpose::repair);
   switch (*rc::gen::inRange<std::size_t>(0, std::variant_size_v<Body>)) {
     case 0:
-      return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>()};
+      return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), any<bool>()};
     case 1:
-      return PingReply{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>()};
+      return PingReply{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), maybe(any<U>())};
     case 2:
       return Probe{*arbitrary_id()};
     case 3:
@@ -187,9 +216,9 @@ Body arbitrary_body() {
     case 5:
       return Join{*arbitrary_bytes()};
     case 6:
-      return Members{*arbitrary_id()};
+      return Members{*arbitrary_id(), maybe(*arbitrary_digests())};
     case 7:
-      return MembersReply{few(arbitrary_update()), maybe_id(), any<std::uint32_t>()};
+      return MembersReply{few(arbitrary_update()), maybe_id(), any<std::uint32_t>(), maybe(few_ranges())};
     case 8:
       return Find{*arbitrary_id(), any<std::uint8_t>()};
     case 9:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "dht/wire.h"
 
+#include <array>
 #include <new>
 
 #include <rapidcheck.h>
@@ -135,6 +136,38 @@ TEST_CASE("a field of another type is refused, not converted", "[wire]") {
     INFO(target);
     CHECK(is_malformed(payload(1, 3, std::string("82a174") + target + "a16301")));
   }
+}
+
+TEST_CASE("digests of members are for one range at least, and for no more than there are", "[wire]") {
+  const std::string after = "82a161c420" + crypto::to_hex(id_of(0).bytes) + "a164";
+  const auto is_taken = [&](const std::string& digests) {
+    return message_in(read_message(payload(1, 16, after + digests))) != nullptr;
+  };
+  CHECK(is_taken("c4050001020304"));          // depth 0
+  CHECK(is_taken("c409010102030405060708"));  // depth 1, both
+  CHECK(is_taken("c4050c01020304"));          // depth 12, the last
+  CHECK_FALSE(is_taken("c40100"));
+  CHECK_FALSE(is_taken("c400"));
+  CHECK_FALSE(is_taken("c4040001020304"));
+  CHECK_FALSE(is_taken("c409000102030405060708"));
+  CHECK_FALSE(is_taken("c4050d01020304"));
+}
+
+TEST_CASE("ranges of members rise, and are no more than a page has", "[wire]") {
+  const auto is_taken = [&](std::size_t first, std::size_t count) {
+    std::string ranges;
+    for (std::size_t i = first; i < first + count; ++i) {
+      const std::array bytes{static_cast<std::uint8_t>(i >> 8U), static_cast<std::uint8_t>(i)};
+      ranges += crypto::to_hex(bytes);
+    }
+    const std::array size{static_cast<std::uint8_t>(count >> 7U), static_cast<std::uint8_t>(2 * count)};
+    return message_in(read_message(payload(2, 16, "82a16d90a164c5" + crypto::to_hex(size) + ranges))) != nullptr;
+  };
+  CHECK(is_taken(7, limits::member_ranges_per_page));
+  CHECK_FALSE(is_taken(7, limits::member_ranges_per_page + 1));
+  CHECK(is_malformed(payload(2, 16, "82a16d90a164c40400020001")));
+  CHECK(is_malformed(payload(2, 16, "82a16d90a164c40400020002")));
+  CHECK(is_malformed(payload(2, 16, "82a16d90a164c403000200")));
 }
 
 TEST_CASE("fields of a newer version are ignored", "[wire]") {

@@ -1,0 +1,45 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""`kith testnet`: daemons in a temporary folder, and a command inside."""
+
+import os
+import pathlib
+import subprocess
+
+from _mesh import KITH, check, run_tests
+
+
+def testnet(*words):
+    return subprocess.run([KITH, "testnet", *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+def the_command_of_a_testnet_keeps_its_own_options():
+    script = 'kith=$1; "$kith" put a 1 && "$kith" get a && "$kith" --json members && echo "$KITH_TESTNET"'
+    done = testnet("3", "--run", "sh", "-c", script, "sh", str(KITH))
+    check(done.returncode == 0, f"exit {done.returncode}: {done.stderr}")
+    lines = done.stdout.splitlines()
+    check(any(line.startswith("1") for line in lines), f"no value: {done.stdout}")
+    check(done.stdout.count('"state"') == 3, f"not three members: {done.stdout}")
+    check(not pathlib.Path(lines[-1]).exists(), "the folder is still there")
+
+
+def a_testnet_ends_with_the_exit_code_of_its_command():
+    check(testnet("1", "--run", "sh", "-c", "exit 9").returncode == 9, "not the command's exit code")
+
+
+def a_testnet_whose_command_is_missing_is_refused():
+    done = testnet("--run")
+    check(done.returncode == 2, f"exit {done.returncode}")
+    check("--run" in done.stderr, done.stderr)
+
+
+def another_verb_does_not_take_a_run():
+    done = subprocess.run([KITH, "get", "testnet", "--run", "sh"], capture_output=True, text=True, check=False,
+                          timeout=60, env={**os.environ, "KITH_SOCKET": "/nowhere"})
+    check(done.returncode == 2, f"exit {done.returncode}: {done.stderr}")
+
+
+run_tests(the_command_of_a_testnet_keeps_its_own_options,
+          a_testnet_ends_with_the_exit_code_of_its_command,
+          a_testnet_whose_command_is_missing_is_refused,
+          another_verb_does_not_take_a_run)
