@@ -172,6 +172,7 @@ Option word_option(const char* name, const std::vector<std::string>& words, Acce
 constexpr std::int64_t bytes_most = std::int64_t{1} << 50;
 constexpr std::size_t path_bytes_max = 4096;
 constexpr int replicas_most = 16;
+constexpr std::int64_t tombstone_days_most = 3650;
 constexpr std::int64_t repair_bytes_least = 4096;  // with less, a single large record would stop repair for minutes
 
 std::vector<Option> node_options() {
@@ -204,6 +205,8 @@ std::vector<Option> all_options() {
                      Field{&Config::replication, &Config::Replication::value_bytes_max}),
       integer_option("replication.repair_bytes_per_second", {repair_bytes_least, bytes_most},
                      Field{&Config::replication, &Config::Replication::repair_bytes_per_second}),
+      integer_option("replication.tombstone_days", {1, tombstone_days_most},
+                     Field{&Config::replication, &Config::Replication::tombstone_days}),
       word_option("log.level", {"debug", "info", "warn", "error"}, Field{&Config::log, &Config::Log::level}),
       word_option("log.format", {"auto", "text", "journal"}, Field{&Config::log, &Config::Log::format}),
   };

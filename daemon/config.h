@@ -44,6 +44,7 @@ struct Config {
     int w = 2;
     std::int64_t value_bytes_max = 65536;
     std::int64_t repair_bytes_per_second = dht::limits::repair_bytes_per_second;
+    std::int64_t tombstone_days = 8;
   } replication;
   struct Log {
     LogLevel level = LogLevel::info;

@@ -51,6 +51,7 @@ void Driver::make_host() {
   node.w = config.replication.w;
   node.value_bytes_max = static_cast<std::size_t>(config.replication.value_bytes_max);
   node.repair_bytes_per_second = static_cast<std::size_t>(config.replication.repair_bytes_per_second);
+  node.tombstone_grace = std::chrono::hours(24 * config.replication.tombstone_days);
   host_ =
       std::make_unique<dht::Host>(std::move(node), home_->keys(), home_->mesh(), home_->database(), rng_.bytes<32>());
   host_->number_streams_from(next_stream_);

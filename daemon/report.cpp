@@ -91,6 +91,8 @@ std::vector<Counter> counters_of(const StatusReport& report) {
           {"repair_comparisons", node.repair.comparisons},
           {"repair_descents", node.repair.descents},
           {"repair_records", node.repair.records_repaired},
+          {"keys_reaped", node.keys_reaped},
+          {"records_outlived", node.records_outlived},
           {"records_damaged", node.records_damaged},
           {"actors_cloned", node.actors_cloned},
           {"requests_retried", node.requests_retried},
