@@ -56,10 +56,19 @@ class Device {
 
   void boot();
   void crash();
-  void wipe() { store_.wipe(); }
+  void wipe() {
+    store_.wipe();
+    is_leaving_ = false;
+  }
 
   // Now, and again whenever it boots: as a daemon whose command line names them. Requires: is_up().
   void join(std::vector<dht::Seed> seeds);
+
+  // Leaves for good, also across crashes, until stay(); refused where nobody would take over. Requires of both:
+  // is_up().
+  void leave();
+  void stay();
+  bool is_leaving() const { return is_leaving_; }
 
   // Requires of both: is_up().
   virtual dht::Ticket put(dht::PutRequest request) = 0;
@@ -73,6 +82,8 @@ class Device {
   virtual void start(const dht::NodeOptions& options) = 0;
   virtual void join_through(std::span<const dht::Seed> seeds) = 0;
   virtual void stop() = 0;
+  virtual dht::Status begin_leaving() = 0;
+  virtual void stop_leaving() = 0;
   virtual std::optional<dht::Instant> next_deadline() const = 0;
   virtual void on_deadline() = 0;
   virtual void on_committed() = 0;
@@ -99,6 +110,8 @@ class Device {
   WatchedStore store_;
   std::int64_t clock_offset_ms_ = 0;
   std::vector<dht::Seed> seeds_;
+  std::uint8_t weight_ = 1;
+  bool is_leaving_ = false;
   dht::Instant up_since_{};
   std::uint64_t boots_ = 0;
   bool commit_scheduled_ = false;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,7 @@ class World final : public Onlooker {
 
   // Faults.
   void schedule_faults();
+  void schedule_leaves();
   void every(double per_minute, void (World::*fault)());
   void before_operation(std::size_t device);
   void crash_one() { crash(rng_.below(mesh_.size())); }
@@ -46,9 +48,14 @@ class World final : public Onlooker {
   void split_network();
   void clog_one() { mesh_.network().clog(queue_.now(), rng_.below(mesh_.size())); }
   void wipe_one();
+  void leave_one();
+  void take_leave_back(std::size_t device);
+  void retire(std::size_t device);
 
   // Checkers.
   bool knows(const dht::NodeId& node, const LetGo& what);
+  bool is_noted(std::size_t device, const dht::NodeId& node, const dht::KeyHash& key);
+  void check_left();
   void check_author_remembers(std::size_t author);
   void check_limits();
   void check_views();
@@ -68,6 +75,7 @@ class World final : public Onlooker {
   dht::Instant load_end_;
   bool is_healed_ = false;
   std::optional<std::size_t> wiped_;  // the device that lost its disk
+  std::set<std::size_t> left_;        // said their last word
 };
 
 }  // namespace kith::sim
