@@ -119,7 +119,7 @@ void Clients::read_everything() {
       dht::GetRequest request;
       request.key = key;
       request.r = options_.n;
-      const std::size_t device = any_device();
+      const std::size_t device = any_member();
       ask({.device = device, .key = key, .kind = history_.kind_of(key), .is_final = true},
           mesh_.at(device).get(request));
     });

@@ -80,6 +80,10 @@ class Clients {
   void finish_read(const Asked& asked, const dht::Completion& completion);
   std::string reader(std::size_t device) const;
   std::size_t any_device() { return rng_.below(mesh_.size()); }
+  std::size_t any_member() {
+    const std::vector<std::size_t> members = mesh_.members();
+    return members[rng_.below(members.size())];
+  }
 
   const Options& options_;
   Queue& queue_;

@@ -60,6 +60,16 @@ void DatagramDevice::start(const dht::NodeOptions& options) {
   });
 }
 
+dht::Status DatagramDevice::begin_leaving() {
+  dht::Status status = dht::Done{};
+  turn([&](dht::Now when, dht::HostOutputs& out) { status = host_->leave(when, out); });
+  return status;
+}
+
+void DatagramDevice::stop_leaving() {
+  turn([&](dht::Now when, dht::HostOutputs& out) { host_->stay(when, out); });
+}
+
 void DatagramDevice::join_through(std::span<const dht::Seed> seeds) {
   turn([&](dht::Now when, dht::HostOutputs& out) { host_->join(when, seeds, out); });
 }

@@ -34,6 +34,8 @@ class DatagramDevice final : public Device {
   void start(const dht::NodeOptions& options) override;
   void join_through(std::span<const dht::Seed> seeds) override;
   void stop() override { host_.reset(); }
+  dht::Status begin_leaving() override;
+  void stop_leaving() override;
   std::optional<dht::Instant> next_deadline() const override { return host_->next_deadline(); }
   void on_deadline() override;
   void on_committed() override;

@@ -58,6 +58,9 @@ void Device::boot() {
   node_options.liveness = options().liveness;
   node_options.departure_after = options().departure_after;
   node_options.tombstone_grace = options().tombstone_grace;
+  if (boots_ > 0 && rng_.chance(options().new_weight_chance)) weight_ = static_cast<std::uint8_t>(1 + rng_.below(4));
+  node_options.weight = weight_;
+  node_options.is_leaving = is_leaving_;
   boots_ += 1;
   away_for_ = boots_ > 1 ? place_.queue.now() - down_since_ : dht::Duration{};
   up_since_ = place_.queue.now();
@@ -68,6 +71,17 @@ void Device::boot() {
 void Device::join(std::vector<dht::Seed> seeds) {
   seeds_ = std::move(seeds);
   join_through(seeds_);
+}
+
+// What is written down first is gone on with after a crash.
+void Device::leave() {
+  is_leaving_ = true;
+  if (!begin_leaving()) is_leaving_ = false;
+}
+
+void Device::stay() {
+  is_leaving_ = false;
+  stop_leaving();
 }
 
 void Device::crash() {

@@ -59,10 +59,19 @@ class Device {
 
   void boot();
   void crash();
-  void wipe() { store_.wipe(); }
+  void wipe() {
+    store_.wipe();
+    is_leaving_ = false;
+  }
 
   // Now, and again whenever it boots: as a daemon whose command line names them. Requires: is_up().
   void join(std::vector<dht::Seed> seeds);
+
+  // Leaves for good, also across crashes, until stay(); refused where nobody would take over. Requires of both:
+  // is_up().
+  void leave();
+  void stay();
+  bool is_leaving() const { return is_leaving_; }
 
   // Requires of both: is_up().
   virtual dht::Ticket put(dht::PutRequest request) = 0;
@@ -76,6 +85,8 @@ class Device {
   virtual void start(const dht::NodeOptions& options) = 0;
   virtual void join_through(std::span<const dht::Seed> seeds) = 0;
   virtual void stop() = 0;
+  virtual dht::Status begin_leaving() = 0;
+  virtual void stop_leaving() = 0;
   virtual std::optional<dht::Instant> next_deadline() const = 0;
   virtual void on_deadline() = 0;
   virtual void on_committed() = 0;
@@ -101,6 +112,8 @@ class Device {
   WatchedStore store_;
   std::int64_t clock_offset_ms_ = 0;
   std::vector<dht::Seed> seeds_;
+  std::uint8_t weight_ = 1;
+  bool is_leaving_ = false;
   dht::Instant up_since_{};
   dht::Instant down_since_{};
   dht::Duration away_for_{};

@@ -75,12 +75,25 @@ void Mesh::crash(std::size_t device) {
   if (roads_) roads_->on_crash(device);
 }
 
+void Mesh::retire(std::size_t device) {
+  retired_.insert(device);
+  if (devices_[device]->is_up()) crash(device);
+}
+
+std::vector<std::size_t> Mesh::members() const {
+  std::vector<std::size_t> members;
+  for (std::size_t i = 0; i < devices_.size(); ++i) {
+    if (is_member(i)) members.push_back(i);
+  }
+  return members;
+}
+
 void Mesh::heal() {
   is_healed_ = true;
   network_.become_reliable(queue_.now());
   if (roads_) roads_->become_reliable();
-  for (auto& device : devices_) {
-    if (!device->is_up()) device->boot();
+  for (const std::size_t i : members()) {
+    if (!devices_[i]->is_up()) devices_[i]->boot();
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -49,7 +50,12 @@ class Mesh final : public Surroundings {
 
   // Requires: it is up.
   void crash(std::size_t device);
-  // Faults end: everybody is up, and what is sent arrives.
+  // The device has left the mesh, and never starts again.
+  void retire(std::size_t device);
+  bool is_member(std::size_t device) const { return !retired_.contains(device); }
+  // Those that have not left.
+  std::vector<std::size_t> members() const;
+  // Faults end: every member is up, and what is sent arrives.
   void heal();
 
  private:
@@ -72,6 +78,7 @@ class Mesh final : public Surroundings {
   std::unique_ptr<Roads> roads_;  // at datagram level
   std::vector<std::unique_ptr<Device>> devices_;
   std::unordered_map<dht::NodeId, std::size_t> index_of_;
+  std::set<std::size_t> retired_;
   bool is_healed_ = false;
 };
 

@@ -19,6 +19,19 @@ void MessageDevice::stop() {
   held_ = {};
 }
 
+dht::Status MessageDevice::begin_leaving() {
+  dht::Outputs out;
+  dht::Status status = node_->leave(now(), out);
+  take(std::move(out));
+  return status;
+}
+
+void MessageDevice::stop_leaving() {
+  dht::Outputs out;
+  node_->stay(now(), out);
+  take(std::move(out));
+}
+
 void MessageDevice::join_through(std::span<const dht::Seed> seeds) {
   std::vector<dht::NodeId> nodes;
   for (const dht::Seed& seed : seeds) nodes.push_back(dht::node_id_of(seed.signing_key));

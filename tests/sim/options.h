@@ -52,10 +52,13 @@ struct Options {
   double clogs_per_minute = 0;
   bool has_asymmetric_partitions = false;
   bool has_wipe = false;
-  int liars = 0;                 // nodes that answer with forged records; at message level
-  double noise = 0;              // per datagram: a bit of it changes on its way; at datagram level
-  double stream_cut_chance = 0;  // per piece of a stream; at datagram level
-  bool starts_joined = false;    // all contacts are remembered: for large meshes
+  int leaves = 0;                  // devices that begin to leave for good
+  double leave_undone_chance = 0;  // per leave: it is taken back before it is over
+  double new_weight_chance = 0;    // per start: the device has another weight than before
+  int liars = 0;                   // nodes that answer with forged records; at message level
+  double noise = 0;                // per datagram: a bit of it changes on its way; at datagram level
+  double stream_cut_chance = 0;    // per piece of a stream; at datagram level
+  bool starts_joined = false;      // all contacts are remembered: for large meshes
   Planted planted = Planted::nothing;
 };
 

@@ -45,6 +45,7 @@ Report World::run() {
   await_reaping();
   check_replicas_equal("without having been read");
   queue_.run_until(healed + healing_time, stop);
+  check_left();
   check_views();
   check_handed_off();
   clients_.read_everything();
@@ -80,9 +81,10 @@ void World::on_completed(std::size_t device, dht::Completion completion) {
 // Checker 8: a live, reachable member is not declared dead.
 void World::on_event(std::size_t device, const dht::Event& event) {
   trace_.mix(static_cast<std::uint64_t>(event.kind));
+  if (event.kind == dht::EventKind::left_mesh) return retire(device);
   if (event.kind != dht::EventKind::member_dead) return;
   const auto found = mesh_.find(event.node);
-  if (!found) return;
+  if (!found || left_.contains(*found)) return;
   const Device& target = mesh_.at(*found);
   const dht::Instant long_ago = queue_.now() - calm_for;
   const bool both_lived = target.is_up() && target.up_since() <= long_ago && mesh_.at(device).up_since() <= long_ago;
@@ -97,11 +99,23 @@ void World::schedule_faults() {
   every(options_.crashes_per_minute, &World::crash_one);
   every(options_.partitions_per_minute, &World::split_network);
   every(options_.clogs_per_minute, &World::clog_one);
+  schedule_leaves();
   if (options_.has_wipe && mesh_.size() > 2) {
     queue_.at(dht::Instant(options_.warm_up + seconds(5 + rng_.below(20))), [this] { wipe_one(); });
   }
   if (options_.has_long_absence) {
     queue_.at(dht::Instant(options_.warm_up + seconds(5 + rng_.below(30))), [this] { send_one_away(); });
+  }
+}
+
+// Not before everybody has had time to join: those who came last know nobody but their seeds. Mostly early enough to be
+// over while there is load.
+void World::schedule_leaves() {
+  const dht::Instant all_joined(options_.warm_up + mesh_.boot_time() + seconds(5));
+  const auto half = static_cast<std::uint64_t>((load_end_ - all_joined).count() / 2);
+  for (int i = 0; i < options_.leaves; ++i) {
+    const dht::Duration wait(static_cast<std::int64_t>(rng_.below(rng_.chance(0.7) ? half : 2 * half)));
+    queue_.at(all_joined + wait, [this] { leave_one(); });
   }
 }
 
@@ -129,20 +143,21 @@ void World::crash(std::size_t victim) {
   clients_.on_crash(victim);
   check_author_remembers(victim);
   queue_.after(milliseconds(100 + rng_.below(20'000)), [this, victim] {
-    if (!mesh_.at(victim).is_up() && sent_away_ != victim) mesh_.at(victim).boot();
+    const bool is_to_boot = mesh_.is_member(victim) && sent_away_ != victim;
+    if (is_to_boot && !mesh_.at(victim).is_up()) mesh_.at(victim).boot();
   });
 }
 
 void World::send_one_away() {
   const std::size_t victim = rng_.below(mesh_.size());
-  if (!mesh_.at(victim).is_up() || is_healed_) return;
+  if (!mesh_.at(victim).is_up() || is_healed_ || left_.contains(victim)) return;
   mesh_.crash(victim);
   clients_.on_crash(victim);
   sent_away_ = victim;
   const auto share = static_cast<std::int64_t>(110 + rng_.below(50));
   queue_.after(options_.tombstone_grace * share / 100, [this, victim] {
     sent_away_.reset();
-    if (!mesh_.at(victim).is_up()) mesh_.at(victim).boot();
+    if (mesh_.is_member(victim) && !mesh_.at(victim).is_up()) mesh_.at(victim).boot();
   });
 }
 
@@ -154,6 +169,7 @@ void World::cut_power() {
 void World::wipe_one() {
   if (wiped_) return;
   const std::size_t victim = rng_.below(mesh_.size());
+  if (left_.contains(victim)) return;
   wiped_ = victim;
   Device& device = mesh_.at(victim);
   clients_.history().forgive_wipe(victim);
@@ -163,7 +179,35 @@ void World::wipe_one() {
   queue_.after(seconds(1), [this, victim] {
     Device& wiped = mesh_.at(victim);
     if (!wiped.is_up()) wiped.boot();
-    wiped.join({mesh_.at((victim + 1) % mesh_.size()).as_seed(), mesh_.at((victim + 2) % mesh_.size()).as_seed()});
+    std::vector<std::size_t> others = mesh_.members();
+    std::erase(others, victim);
+    wiped.join({mesh_.at(others[victim % others.size()]).as_seed(), mesh_.at(others.front()).as_seed()});
+  });
+}
+
+// Two honest members stay, at least. A liar's copies are worth nothing, and whoever lost its disk has given up enough.
+void World::leave_one() {
+  const auto stays = [this](std::size_t i) { return !mesh_.at(i).is_leaving() && !mesh_.is_liar(i) && wiped_ != i; };
+  const std::vector<std::size_t> members = mesh_.members();
+  if (std::ranges::count_if(members, stays) < 3) return;
+  const std::size_t device = members[rng_.below(members.size())];
+  if (!stays(device) || !mesh_.at(device).is_up()) return;
+  mesh_.at(device).leave();
+  if (!rng_.chance(options_.leave_undone_chance)) return;
+  queue_.after(milliseconds(rng_.below(20'000)), [this, device] { take_leave_back(device); });
+}
+
+void World::take_leave_back(std::size_t device) {
+  const bool can_stay = !left_.contains(device) && mesh_.at(device).is_up();
+  if (can_stay && mesh_.at(device).is_leaving()) mesh_.at(device).stay();
+}
+
+// Its daemon ends by itself, once the last word is out.
+void World::retire(std::size_t device) {
+  left_.insert(device);
+  queue_.after(milliseconds(100), [this, device] {
+    mesh_.retire(device);
+    clients_.on_crash(device);
   });
 }
 
@@ -212,7 +256,10 @@ void World::on_let_go(std::size_t device, const LetGo& what) {
   const auto replicas = mesh_.at(device).node().replicas_of(dht::partition_of(what.key));
   const bool is_replica = std::ranges::find(replicas, mesh_.at(device).id()) != replicas.end();
   if (!what.target && is_replica && is_finished(device, what)) return check_reaped(what);
-  if (std::ranges::all_of(replicas, [&](const dht::NodeId& node) { return knows(node, what); })) return;
+  const auto is_provided_for = [&](const dht::NodeId& node) {
+    return knows(node, what) || (what.target && is_noted(device, node, what.key));
+  };
+  if (std::ranges::all_of(replicas, is_provided_for)) return;
   if (mesh_.is_liar(device) || (!what.target && is_outlived(device))) return;
   findings_.add(fmt::format("device {} let go {} of a key of partition {} that {} lacks", device,
                             what.target ? "a delivery" : "copies", dht::partition_of(what.key),
@@ -242,7 +289,7 @@ void World::check_reaped(const LetGo& what) {
     Device& device = mesh_.at(i);
     const bool is_long_gone =
         !device.is_up() && queue_.now() - device.down_since() >= options_.tombstone_grace * 9 / 10;
-    if (is_long_gone || mesh_.is_liar(i)) continue;
+    if (is_long_gone || mesh_.is_liar(i) || !mesh_.is_member(i)) continue;
     const dht::Rows& rows = device.store().read(what.key).rows;
     for (const dht::Row& row : rows) {
       // Whoever holds both has not been told yet, and lets go of both.
@@ -253,6 +300,12 @@ void World::check_reaped(const LetGo& what) {
       findings_.add(fmt::format("a record of {} was reaped while device {} holds an older one", row.record.key(), i));
     }
   }
+}
+
+// Where a target has left for good, its delivery becomes one for each replica of today.
+bool World::is_noted(std::size_t device, const dht::NodeId& node, const dht::KeyHash& key) {
+  const auto noted = mesh_.at(device).store().outbox_for(node, dht::limits::outbox_entries_max);
+  return std::ranges::find(noted, key) != noted.end();
 }
 
 bool World::knows(const dht::NodeId& node, const LetGo& what) {
@@ -272,20 +325,28 @@ void World::check_limits() {
   if (node.members().size() >= mesh_.size()) findings_.add("a node knows more members than there are");
 }
 
+// Whoever was leaving had everybody there to take over, and is gone.
+void World::check_left() {
+  for (const std::size_t i : mesh_.members()) {
+    if (mesh_.at(i).is_leaving()) findings_.add(fmt::format("after healing device {} is still leaving", i));
+  }
+}
+
 // Everybody has been up for a while, and reachable: everybody takes everybody for alive.
 void World::check_views() {
-  for (std::size_t i = 0; i < mesh_.size(); ++i) {
+  const std::size_t others = mesh_.members().size() - 1;
+  for (const std::size_t i : mesh_.members()) {
     const auto members = mesh_.at(i).node().members();
     const auto is_alive = [](const dht::Member* member) { return member->state == dht::MemberState::alive; };
     const auto alive = std::ranges::count_if(members, is_alive);
-    if (static_cast<std::size_t>(alive) + 1 == mesh_.size()) continue;
-    findings_.add(fmt::format("after healing device {} takes {} of {} others for alive", i, alive, mesh_.size() - 1));
+    if (static_cast<std::size_t>(alive) == others) continue;
+    findings_.add(fmt::format("after healing device {} takes {} of {} others for alive", i, alive, others));
   }
 }
 
 // What was noted for replicas that were away has been delivered, and nobody holds what belongs elsewhere.
 void World::check_handed_off() {
-  for (std::size_t i = 0; i < mesh_.size(); ++i) {
+  for (const std::size_t i : mesh_.members()) {
     Device& device = mesh_.at(i);
     const std::uint64_t waiting = device.store().totals().outbox;
     if (waiting > 0) findings_.add(fmt::format("after healing {} deliveries wait at device {}", waiting, i));
@@ -307,11 +368,12 @@ void World::await_reaping() {
 }
 
 std::optional<std::string> World::differing_key() {
+  dht::Node& witness = mesh_.at(mesh_.members().front()).node();
   for (const std::string& key : clients_.history().keys()) {
     const dht::KeyHash hash = dht::hash_key(key);
     const std::array<std::uint8_t, 32> digest_key{};
     std::optional<dht::RowsDigest> first;
-    for (const dht::NodeId& node : mesh_.at(0).node().replicas_of(dht::partition_of(hash))) {
+    for (const dht::NodeId& node : witness.replicas_of(dht::partition_of(hash))) {
       const auto digest = dht::digest_of(mesh_.at(*mesh_.find(node)).store().read(hash).rows, digest_key);
       if (first && *first != digest) return key;
       first = digest;

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,7 @@ class World final : public Onlooker {
 
   // Faults.
   void schedule_faults();
+  void schedule_leaves();
   void every(double per_minute, void (World::*fault)());
   void before_operation(std::size_t device);
   void crash_one() { crash(rng_.below(mesh_.size())); }
@@ -49,12 +51,17 @@ class World final : public Onlooker {
   void clog_one() { mesh_.network().clog(queue_.now(), rng_.below(mesh_.size())); }
   void wipe_one();
   void send_one_away();
+  void leave_one();
+  void take_leave_back(std::size_t device);
+  void retire(std::size_t device);
 
   // Checkers.
   bool knows(const dht::NodeId& node, const LetGo& what);
   bool is_finished(std::size_t device, const LetGo& what);
   bool is_outlived(std::size_t device);
   void check_reaped(const LetGo& what);
+  bool is_noted(std::size_t device, const dht::NodeId& node, const dht::KeyHash& key);
+  void check_left();
   void check_author_remembers(std::size_t author);
   void check_limits();
   void check_views();
@@ -77,6 +84,7 @@ class World final : public Onlooker {
   bool is_healed_ = false;
   std::optional<std::size_t> wiped_;      // the device that lost its disk
   std::optional<std::size_t> sent_away_;  // the device that is down for longer than the grace
+  std::set<std::size_t> left_;            // said their last word
 };
 
 }  // namespace kith::sim
