@@ -40,6 +40,7 @@ struct Node::State final : Neighbours {
     return view.size() == 0 || (view.contains(self()) && view.size() <= static_cast<std::size_t>(options.n));
   }
   const std::vector<NodeId>& leavers() const override { return leaver_ids; }
+  bool keeps_spares() const override { return departures.are_absences_long() && !leaving.is_leaving(); }
 
   Turn turn(Now now, Outputs& out) { return {now, out, requests, *this, store}; }
   template <typename Request>
@@ -68,6 +69,7 @@ struct Node::State final : Neighbours {
   void carry_roots(Turn& turn_now, std::size_t first_send);
   void take_root(Now now, const NodeId& from, const Body& body, Outputs& out);
   Replica::Answer fetch_here(const Fetch& request);
+  bool may_lack(const KeyHash& key);
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);

@@ -78,7 +78,7 @@ MergeResult merge_record(Rows& rows, const Record& incoming) {
     if (is_clone(row.record, incoming)) result.actor_cloned = true;
   }
   for (Row& row : rows) {
-    if (supersedes(incoming, row.record)) row.is_replica = false;
+    if (supersedes(incoming, row.record)) row.is_replica = row.is_spare = false;
   }
   drop_unneeded(rows);
   row_of(rows, incoming).is_replica = true;
@@ -113,6 +113,11 @@ bool is_listed(std::span<const Row> rows) {
   static constexpr WallMs before_any_expiry = 0;
   return std::ranges::any_of(live_entries(rows, before_any_expiry),
                              [](const LiveEntry& live) { return live.entry.kind != EntryKind::tombstone; });
+}
+
+bool are_spare(std::span<const Row> rows) {
+  const auto is_due = [](const Row& row) { return row.is_replica && !row.is_spare; };
+  return std::ranges::any_of(rows, &Row::is_replica) && std::ranges::none_of(rows, is_due);
 }
 
 VersionVector joined_context(std::span<const Row> rows) {

@@ -18,6 +18,7 @@ struct Row {
   Record record;
   bool is_own = false;      // this node wrote it in its current run: never dropped for being masked
   bool is_replica = false;  // counts among the replica's rows: read, compared, digested
+  bool is_spare = false;    // of a replica's row: all replicas had it, and it is kept here in case one of them goes
 
   friend bool operator==(const Row&, const Row&) = default;
 };
@@ -56,6 +57,9 @@ std::vector<LiveEntry> live_entries(std::span<const Row> rows, WallMs wall_ms);
 
 // True while somebody could read a value from the key, were no time to pass: what a listing shows.
 bool is_listed(std::span<const Row> rows);
+
+// There are replica rows, and no newer one than those that are spare. What replicas wrote since is not here.
+bool are_spare(std::span<const Row> rows);
 
 // Joins contexts and seqs of all rows: what a token of a read covers (closure).
 VersionVector joined_context(std::span<const Row> rows);

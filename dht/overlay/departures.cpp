@@ -2,6 +2,7 @@
 #include "dht/overlay/departures.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace kith::dht {
 namespace {
@@ -10,6 +11,8 @@ using namespace std::chrono_literals;
 
 // A node looks for itself whether a member is dead of which it was told so. What takes longer is another death.
 constexpr Duration told_holds = 2min;
+
+constexpr std::size_t late_of_hundred = 3;
 
 }  // namespace
 
@@ -31,8 +34,8 @@ void Departures::on_alive(Instant now, const NodeId& node) {
 }
 
 void Departures::learn_patience(Duration told) {
-  const Duration absence = std::clamp(told, Duration{}, most) * 2 / 3;
-  if (told > patience()) remember(absence);
+  if (seen_ > 0 || told <= least_) return;
+  for (std::size_t i = 0; i < absences_.size(); ++i) remember(std::min(told, most));
 }
 
 void Departures::learn_absence(Instant now, const NodeId& node, Duration away) {
@@ -42,10 +45,14 @@ void Departures::learn_absence(Instant now, const NodeId& node, Duration away) {
 void Departures::remember(Duration absence) {
   absences_[next_] = absence;
   next_ = (next_ + 1) % absences_.size();
-  longest_ = *std::ranges::max_element(absences_);
+  seen_ = std::min(seen_ + 1, absences_.size());
+  std::array<Duration, 128> longest = absences_;
+  const auto late = longest.begin() + static_cast<std::ptrdiff_t>(seen_ * late_of_hundred / 100);
+  std::nth_element(longest.begin(), late, longest.end(), std::greater{});
+  usual_ = *late;
 }
 
-Duration Departures::patience() const { return std::clamp(longest_ * 3 / 2, least_, std::max(least_, most)); }
+Duration Departures::patience() const { return std::clamp(usual_, least_, std::max(least_, most)); }
 
 Duration Departures::away(Instant now, const NodeId& node) const {
   const auto found = since_.find(node);

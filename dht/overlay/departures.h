@@ -3,10 +3,10 @@
 // back: data that moved for nothing costs more than a copy that lacked for a while (Carbonite §3.2, Chun et al. 2006;
 // docs/protocol.md, "Departures").
 //
-// How long that is follows from what was seen: one and a half times the longest of the last 128 absences that ended in
-// a return. Whatever the distribution of absences, the next one exceeds the longest of 128 with a chance of 1/129; the
-// half on top leaves about one in a thousand where absences are memoryless. So a mesh whose devices never go waits
-// for ten minutes, and one whose devices sleep at night for half a day.
+// How long that is follows from what was seen: as long as 97 in 100 of the last 128 absences that ended in a return. A
+// mesh whose devices never go waits for ten minutes, one whose devices sleep at night until the morning. To wait longer
+// would leave a partition for longer with fewer devices to lose; and the three that come later cost little, for who
+// held their place keeps the copies for the next time (handoff.h).
 //
 // A node that starts has seen nothing. It goes by what the nodes it asks for members tell: how long they wait, and how
 // long each of the dead has been away. So all depart from a member at about the same time, however often they restart.
@@ -37,11 +37,14 @@ class Departures {
   // An absence has ended; also that of one that had departed.
   void on_alive(Instant now, const NodeId& node);
 
-  // What another node says: how long it waits; how long this one, whom it takes for dead, has been away.
+  // What another node says: how long it waits, which counts where this one has seen nothing itself; how long this
+  // one, whom it takes for dead, has been away.
   void learn_patience(Duration told);
   void learn_absence(Instant now, const NodeId& node, Duration away);
 
   Duration patience() const;
+  // Members are commonly away for longer than is waited for where they never go: most that die come back.
+  bool are_absences_long() const { return usual_ > least_; }
   // Zero for one that is not dead.
   Duration away(Instant now, const NodeId& node) const;
 
@@ -60,7 +63,8 @@ class Departures {
   Duration least_;
   std::array<Duration, 128> absences_{};  // a ring
   std::size_t next_ = 0;
-  Duration longest_{};                               // of the ring
+  std::size_t seen_ = 0;                             // how many of them there are
+  Duration usual_{};                                 // what three in a hundred of them exceed
   std::map<NodeId, Instant> since_;                  // of all that are dead
   std::set<std::pair<Instant, NodeId>> waited_for_;  // of those that keep their place, in order of departure
   std::map<NodeId, Told> told_;

@@ -35,6 +35,8 @@ class Neighbours {
   virtual const std::vector<NodeId>& leavers() const = 0;
   // No more members than replicas: this node holds every partition.
   virtual bool is_everywhere() = 0;
+  // Members are commonly away for long, and come back: a copy that was of use will be again.
+  virtual bool keeps_spares() const = 0;
   // Alone, and asking for members: there are others, who may know more.
   virtual bool is_joining() const = 0;
 };

@@ -43,6 +43,7 @@ class FakeNeighbours : public dht::Neighbours {
   bool is_everywhere() override { return everywhere; }
   bool is_joining() const override { return joining; }
   bool is_caught_up(dht::Partition) override { return caught_up; }
+  bool keeps_spares() const override { return absences_long; }
 
   dht::NodeId self_id = node(1);
   dht::ReplicaSet set{{node(1), node(2), node(3)}, {node(4), node(5)}};
@@ -52,6 +53,7 @@ class FakeNeighbours : public dht::Neighbours {
   bool everywhere = false;
   bool joining = false;
   bool caught_up = true;
+  bool absences_long = false;
   std::uint64_t view = 1;
 };
 

@@ -45,16 +45,28 @@ TEST_CASE("a member that was heard does not depart, and one that died again has 
   CHECK(departures.take_due(at(29min)) == node);
 }
 
-TEST_CASE("the dead are waited for longer than anybody was seen to stay away and return", "[overlay]") {
+TEST_CASE("the dead are waited for as long as anybody was seen to stay away, while few were seen", "[overlay]") {
   Departures departures(10min);
   Instant now = at(0s);
   see_absence(departures, now, 6min);
   CHECK(departures.patience() == 10min);
+  CHECK_FALSE(departures.are_absences_long());
   see_absence(departures, now, 8h);
   see_absence(departures, now, 5h);
-  CHECK(departures.patience() == 12h);
+  CHECK(departures.patience() == 8h);
+  CHECK(departures.are_absences_long());
   departures.on_dead(now, node);
-  CHECK(departures.next_deadline() == now + 12h);
+  CHECK(departures.next_deadline() == now + 8h);
+}
+
+TEST_CASE("three of a hundred who come back later than the others are not waited for", "[overlay]") {
+  Departures departures(10min);
+  Instant now = at(0s);
+  for (int i = 0; i < 97; ++i) see_absence(departures, now, 1h);
+  for (int i = 0; i < 3; ++i) see_absence(departures, now, 24h);
+  CHECK(departures.patience() == 1h);
+  see_absence(departures, now, 12h);
+  CHECK(departures.patience() == 12h);
 }
 
 TEST_CASE("that somebody returned after departing is an absence like others", "[overlay]") {
@@ -62,18 +74,27 @@ TEST_CASE("that somebody returned after departing is an absence like others", "[
   departures.on_dead(at(0s), node);
   REQUIRE(departures.take_due(at(10min)) == node);
   departures.on_alive(at(2h), node);
-  CHECK(departures.patience() == 3h);
+  CHECK(departures.patience() == 2h);
 }
 
-TEST_CASE("a long absence is forgotten after 128 others, and none makes a node wait for ever", "[overlay]") {
+TEST_CASE("long absences are forgotten after 128 others, and none makes a node wait for ever", "[overlay]") {
   Departures departures(10min);
   Instant now = at(0s);
-  see_absence(departures, now, 24h * 365);
+  for (int i = 0; i < 4; ++i) see_absence(departures, now, 24h * 365);
   CHECK(departures.patience() == Departures::most);
-  for (int i = 0; i < 127; ++i) see_absence(departures, now, 1min);
+  for (int i = 0; i < 124; ++i) see_absence(departures, now, 1min);
   CHECK(departures.patience() == Departures::most);
   see_absence(departures, now, 1min);
   CHECK(departures.patience() == 10min);
+}
+
+TEST_CASE("what was told of patience yields to what is seen, so that no number goes round for ever", "[overlay]") {
+  Departures departures(10min);
+  departures.learn_patience(6h);
+  Instant now = at(0s);
+  for (int i = 0; i < 128; ++i) see_absence(departures, now, 1h);
+  departures.learn_patience(6h);
+  CHECK(departures.patience() == 1h);
 }
 
 TEST_CASE("a node that starts waits as others do, for whom they have waited already", "[overlay]") {
