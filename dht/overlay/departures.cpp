@@ -2,7 +2,6 @@
 #include "dht/overlay/departures.h"
 
 #include <algorithm>
-#include <functional>
 
 namespace kith::dht {
 namespace {
@@ -12,7 +11,8 @@ using namespace std::chrono_literals;
 // A node looks for itself whether a member is dead of which it was told so. What takes longer is another death.
 constexpr Duration told_holds = 2min;
 
-constexpr std::size_t late_of_hundred = 3;
+// While so few absences were seen, the longest is taken for usual.
+constexpr int few = 32;
 
 }  // namespace
 
@@ -34,8 +34,10 @@ void Departures::on_alive(Instant now, const NodeId& node) {
 }
 
 void Departures::learn_patience(Duration told) {
-  if (seen_ > 0 || told <= least_) return;
-  for (std::size_t i = 0; i < absences_.size(); ++i) remember(std::min(told, most));
+  if (was_told_ || told <= least_) return;
+  was_told_ = true;
+  usual_ = std::min(told, most);
+  seen_ = few;
 }
 
 void Departures::learn_absence(Instant now, const NodeId& node, Duration away) {
@@ -43,13 +45,13 @@ void Departures::learn_absence(Instant now, const NodeId& node, Duration away) {
 }
 
 void Departures::remember(Duration absence) {
-  absences_[next_] = absence;
-  next_ = (next_ + 1) % absences_.size();
-  seen_ = std::min(seen_ + 1, absences_.size());
-  std::array<Duration, 128> longest = absences_;
-  const auto late = longest.begin() + static_cast<std::ptrdiff_t>(seen_ * late_of_hundred / 100);
-  std::nth_element(longest.begin(), late, longest.end(), std::greater{});
-  usual_ = *late;
+  absence = std::min(absence, most);
+  seen_ = std::min(seen_ + 1, few + 1);
+  if (absence > usual_) {
+    usual_ = seen_ <= few ? absence : usual_ + (absence - usual_) / 4;
+  } else if (seen_ > few) {
+    usual_ -= (usual_ - absence) * 3 / 1000;
+  }
 }
 
 Duration Departures::patience() const { return std::clamp(usual_, least_, std::max(least_, most)); }
