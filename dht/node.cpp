@@ -218,11 +218,11 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   switch (change.kind) {
     case Kind::alive:
       departures.on_alive(now.instant, change.node);
+      coordinator.on_back(turn_now, change.node);
       [[fallthrough]];
-    case Kind::joined:
+    case Kind::joined:  // new, or remembered at the start: what waits for it is offered in the rounds
       refresh_contact(now.instant, change.node);
       coordinator.on_owners_changed(now.instant);
-      coordinator.on_back(turn_now, change.node);
       repair.on_back(now.instant, change.node);
       break;
     case Kind::dead:
