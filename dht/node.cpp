@@ -228,13 +228,13 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
     case Kind::alive:
       departures.on_alive(now.instant, change.node);
       if (const auto since = absences.on_alive(change.node, store)) meet_again(now, change.node, *since, {});
+      coordinator.on_back(turn_now, change.node);
       [[fallthrough]];
-    case Kind::joined:
+    case Kind::joined:  // new, or remembered at the start: what waits for it is offered in the rounds
       if (change.kind == Kind::joined && away_since_ms)
         meet_again(now, change.node, *away_since_ms, absences.granularity());
       refresh_contact(now.instant, change.node);
       coordinator.on_owners_changed(now.instant);
-      coordinator.on_back(turn_now, change.node);
       repair.on_back(now.instant, change.node);
       break;
     case Kind::dead:

@@ -19,7 +19,8 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
   const std::uint64_t id = message.request_id;
   if (const auto* fetch = std::get_if<Fetch>(&message.body)) return reply(from, id, fetch_here(*fetch), out);
   if (const auto* put = std::get_if<Store>(&message.body)) return answer_store(now, from, *put, id, out);
-  if (const auto* scan = std::get_if<Scan>(&message.body)) return reply(from, id, {.body = replica.scan(*scan)}, out);
+  if (const auto* scan = std::get_if<Scan>(&message.body))
+    return reply(from, id, {.body = without_spares(replica.scan(*scan), *this, store)}, out);
   if (const auto* find = std::get_if<Find>(&message.body))
     return reply(from, id, {.body = closest_contacts(*find)}, out);
   if (std::holds_alternative<Join>(message.body)) return answer_join(now, from, id, out);
@@ -36,7 +37,8 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
     reply(from, id, {.body = ReapedReply{reap_witness.marks().all()}, .release = Release::after_commit}, out);
 }
 
-// Of a partition that this node holds since a short time it tells what it has, and that there may be more.
+// Of a partition that this node holds since a short time it tells what it has, and that there may be more. So it does
+// of a spare copy, which is as old as it is.
 Replica::Answer Node::State::fetch_here(const Fetch& request) {
   if (is_held_back()) {
     const std::size_t count = request.form == FetchForm::range ? 1 : request.keys.size();
@@ -44,14 +46,20 @@ Replica::Answer Node::State::fetch_here(const Fetch& request) {
   }
   Replica::Answer answer = replica.fetch(request);
   auto& answers = std::get<FetchReply>(answer.body).answers;
-  for (std::size_t i = 0; repair.catch_up().is_behind() && i < answers.size(); ++i) {
-    const Partition partition = partition_of(request.keys[i]);
-    const auto& replicas = replica_set(partition).replicas;
-    const bool is_replica = std::find(replicas.begin(), replicas.end(), self()) != replicas.end();
-    const bool is_told = answers[i].status == FetchStatus::damaged;
-    if (is_replica && !is_told && !is_caught_up(partition)) answers[i].status = FetchStatus::catching_up;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i].status != FetchStatus::damaged && may_lack(request.keys[i])) {
+      answers[i].status = FetchStatus::catching_up;
+    }
   }
   return answer;
+}
+
+bool Node::State::may_lack(const KeyHash& key) {
+  const Partition partition = partition_of(key);
+  const auto& replicas = replica_set(partition).replicas;
+  const bool is_replica = std::find(replicas.begin(), replicas.end(), self()) != replicas.end();
+  if (is_replica) return repair.catch_up().is_behind() && !is_caught_up(partition);
+  return are_spare(store.read(key).rows);
 }
 
 // A stranger presents itself; whoever could open a session belongs to the mesh. Liveness has read its contact, and

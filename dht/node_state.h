@@ -46,6 +46,7 @@ struct Node::State final : Neighbours {
   bool is_held_back() const override { return returning.is_open(*this); }
   bool is_anybody_missed(WallMs wall_ms, WallMs grace_ms) const override;
   std::size_t members_known() const override;
+  bool keeps_spares() const override { return departures.are_absences_long() && !leaving.is_leaving(); }
 
   Turn turn(Now now, Outputs& out) { return {now, out, requests, *this, store}; }
   template <typename Request>
@@ -78,6 +79,7 @@ struct Node::State final : Neighbours {
   void carry_roots(Turn& turn_now, std::size_t first_send);
   void take_root(Now now, const NodeId& from, const Body& body, Outputs& out);
   Replica::Answer fetch_here(const Fetch& request);
+  bool may_lack(const KeyHash& key);
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_silence(Turn& turn_now, const RequestTable::Silence& silent);

@@ -6,6 +6,7 @@ namespace {
 
 constexpr std::uint8_t role_own = 1;
 constexpr std::uint8_t role_replica = 2;
+constexpr std::uint8_t role_spare = 4;
 
 // Walks rows in their order and knows each one's name.
 class NamedRows {
@@ -45,12 +46,14 @@ Write put_of(const NamedRows& at) {
 }  // namespace
 
 std::uint8_t roles_of(const dht::Row& row) {
-  return static_cast<std::uint8_t>((row.is_own ? role_own : 0) | (row.is_replica ? role_replica : 0));
+  return static_cast<std::uint8_t>((row.is_own ? role_own : 0) | (row.is_replica ? role_replica : 0) |
+                                   (row.is_spare ? role_spare : 0));
 }
 
 void assign_roles(dht::Row& row, std::uint8_t roles) {
   row.is_own = (roles & role_own) != 0;
   row.is_replica = (roles & role_replica) != 0;
+  row.is_spare = (roles & role_spare) != 0;
 }
 
 void append_changes(const dht::KeyHash& key, std::span<const dht::Row> before, std::span<const dht::Row> after,

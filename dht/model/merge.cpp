@@ -91,7 +91,7 @@ MergeResult merge_record(Rows& rows, const Record& incoming) {
     if (is_clone(row.record, incoming)) result.actor_cloned = true;
   }
   for (Row& row : rows) {
-    if (supersedes(incoming, row.record)) row.is_replica = false;
+    if (supersedes(incoming, row.record)) row.is_replica = row.is_spare = false;
   }
   drop_unneeded(rows);
   row_of(rows, incoming).is_replica = true;
@@ -146,6 +146,11 @@ bool is_finished(std::span<const Row> rows, WallMs wall_ms, WallMs grace_ms) {
     if (wall_ms < grace_ms || !is_finished(row.record, wall_ms - grace_ms)) return false;
   }
   return has_any;
+}
+
+bool are_spare(std::span<const Row> rows) {
+  const auto is_due = [](const Row& row) { return row.is_replica && !row.is_spare; };
+  return std::ranges::any_of(rows, &Row::is_replica) && std::ranges::none_of(rows, is_due);
 }
 
 VersionVector joined_context(std::span<const Row> rows) {

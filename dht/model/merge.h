@@ -18,6 +18,7 @@ struct Row {
   Record record;
   bool is_own = false;      // this node wrote it in its current run: never dropped for being masked
   bool is_replica = false;  // counts among the replica's rows: read, compared, digested
+  bool is_spare = false;    // of a replica's row: all replicas had it, and it is kept here in case one of them goes
 
   friend bool operator==(const Row&, const Row&) = default;
 };
@@ -66,6 +67,9 @@ bool may_finish(std::span<const Row> rows);
 // All replica rows of the key, one at least, are tombstones and expired entries of longer ago than `grace`: nobody
 // misses them, except to keep older values from coming back.
 bool is_finished(std::span<const Row> rows, WallMs wall_ms, WallMs grace_ms);
+
+// There are replica rows, and no newer one than those that are spare. What replicas wrote since is not here.
+bool are_spare(std::span<const Row> rows);
 
 // Joins contexts and seqs of all rows: what a token of a read covers (closure).
 VersionVector joined_context(std::span<const Row> rows);

@@ -11,6 +11,9 @@ using namespace std::chrono_literals;
 // A node looks for itself whether a member is dead of which it was told so. What takes longer is another death.
 constexpr Duration told_holds = 2min;
 
+// While so few absences were seen, the longest is taken for usual.
+constexpr int few = 32;
+
 }  // namespace
 
 void Departures::on_dead(Instant now, const NodeId& node) {
@@ -31,8 +34,10 @@ void Departures::on_alive(Instant now, const NodeId& node) {
 }
 
 void Departures::learn_patience(Duration told) {
-  const Duration absence = std::clamp(told, Duration{}, most) * 2 / 3;
-  if (told > patience()) remember(absence);
+  if (was_told_ || told <= least_) return;
+  was_told_ = true;
+  usual_ = std::min(told, most);
+  seen_ = few;
 }
 
 void Departures::learn_absence(Instant now, const NodeId& node, Duration away) {
@@ -40,12 +45,16 @@ void Departures::learn_absence(Instant now, const NodeId& node, Duration away) {
 }
 
 void Departures::remember(Duration absence) {
-  absences_[next_] = absence;
-  next_ = (next_ + 1) % absences_.size();
-  longest_ = *std::ranges::max_element(absences_);
+  absence = std::min(absence, most);
+  seen_ = std::min(seen_ + 1, few + 1);
+  if (absence > usual_) {
+    usual_ = seen_ <= few ? absence : usual_ + (absence - usual_) / 4;
+  } else if (seen_ > few) {
+    usual_ -= (usual_ - absence) * 3 / 1000;
+  }
 }
 
-Duration Departures::patience() const { return std::clamp(longest_ * 3 / 2, least_, std::max(least_, most)); }
+Duration Departures::patience() const { return std::clamp(usual_, least_, std::max(least_, most)); }
 
 Duration Departures::away(Instant now, const NodeId& node) const {
   const auto found = since_.find(node);

@@ -129,24 +129,32 @@ void Descent::take_node(const TrieNode& node, TrieReader& reader, std::vector<Pr
 
 void Descent::take_difference(const KeysDifference& difference, RecordStore& store) {
   differing_ += 1;
-  std::map<std::uint64_t, const KeyVersions*> theirs;
-  std::map<std::uint64_t, bool> is_same;  // versions on both sides, and still not the same rows: an actor was cloned
+  const std::vector<KeyHash>& listed = listed_.at(difference.prefix);
+  std::map<std::uint64_t, KeyHash> lacking;
+  for (const std::uint8_t index : difference.lacking) {
+    if (index < listed.size()) lacking.emplace(beginning_of(listed[index]), listed[index]);
+  }
   for (const KeyVersions& key : difference.keys) {
     const Rows rows = rows_beginning(store, key.key);
-    const bool is_cloned = versions_of(rows) == key.rows;
-    theirs[key.key] = &key;
-    is_same[key.key] = is_cloned;
+    const auto found = lacking.find(key.key);
+    // Versions on both sides, and still not the same rows: an actor was cloned.
+    const bool is_cloned = found != lacking.end() && versions_of(rows) == key.rows;
     const auto is_new = [&](const VersionEntry& version) { return !is_known(rows, version); };
     if (is_cloned || std::ranges::any_of(key.rows, is_new)) wanted_.push_back(key.key);
+    if (found == lacking.end()) continue;
+    pushes_.push_back({.key = found->second, .theirs = is_cloned ? std::vector<VersionEntry>{} : key.rows});
+    lacking.erase(found);
   }
-  const std::vector<KeyHash>& listed = listed_.at(difference.prefix);
-  for (const std::uint8_t index : difference.lacking) {
-    if (index >= listed.size()) continue;
-    const auto found = theirs.find(beginning_of(listed[index]));
-    const bool has_versions = found != theirs.end() && !is_same[found->first];
-    pushes_.push_back(
-        {.key = listed[index], .theirs = has_versions ? found->second->rows : std::vector<VersionEntry>{}});
-  }
+  // The last one first: the end of the frontier is next.
+  for (auto key = lacking.rbegin(); key != lacking.rend(); ++key) push_or_ask(difference.prefix, key->second);
+}
+
+// Above the partitions the peer names what it takes for shared and does not have: it may hold the rest all the same.
+// Within the partition it is asked for all that it has.
+void Descent::push_or_ask(const Prefix& listed_in, const KeyHash& key) {
+  if (listed_in.depth >= Prefix::partition_depth) return pushes_.push_back({.key = key, .theirs = {}});
+  const Prefix partition = Prefix::of(partition_of(key));
+  if (frontier_.empty() || frontier_.back() != partition) frontier_.push_back(partition);
 }
 
 // An answer ends early where it is large, and leaves out what the peer does not have any more.

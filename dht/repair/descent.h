@@ -46,6 +46,7 @@ class Descent {
   TrieNode describe(const Prefix& prefix, TrieReader& reader);
   void take_node(const TrieNode& node, TrieReader& reader, std::vector<Prefix>& below);
   void take_difference(const KeysDifference& difference, RecordStore& store);
+  void push_or_ask(const Prefix& listed_in, const KeyHash& key);
   bool was_asked(const TrieNode& node) const;
 
   std::vector<Prefix> frontier_{Prefix{}};  // differ, or may; the next one last

@@ -242,11 +242,16 @@ void Repair::on_reply(Turn& turn, const NodeId& from, const Body& reply, const R
   go_on(turn, owner.ticket);
 }
 
-// Fetched records take the way of all records: sent to this node itself, which verifies, merges and commits them.
+// Fetched records take the way of all records: sent to this node itself, which verifies, merges and commits them. Those
+// that are here already, where the two do not share them in this node's view, were brought for nothing.
 void Repair::merge(Turn& turn, std::uint64_t number, const std::vector<Record>& records) {
-  if (records.empty()) return;
   Store store{.purpose = StorePurpose::repair, .records = {}, .hint = {}};
-  for (const Record& record : records) store.records.push_back(record.bytes());
+  for (const Record& record : records) {
+    const Rows& held = store_.peek(record.key_hash()).rows;
+    const auto is_same = [&](const Row& row) { return row.is_replica && row.record == record; };
+    if (std::ranges::none_of(held, is_same)) store.records.push_back(record.bytes());
+  }
+  if (store.records.empty()) return;
   led_.at(number).is_waiting = true;
   const NodeId& self = turn.neighbours.self();
   const std::uint64_t id = turn.requests.expect(self, {RequestOwner::Kind::repair, number, 0});

@@ -41,6 +41,10 @@ KeysDifference difference_of(const TrieNode& node, const std::vector<TrieReader:
   return difference;
 }
 
+// Within a partition an asker shows all it has. Above, it may hold what it does not take for shared, unless it has
+// nothing there.
+bool shows_all(const TrieNode& node) { return node.prefix.depth >= Prefix::partition_depth || node.digests.empty(); }
+
 // Where the asker lacks keys, and shows none that is not here, it holds no other version of them either: it is sent the
 // records at once, until the answer is large.
 bool send_at_once(const KeysDifference& difference, RecordStore& store, CompareReply& reply) {
@@ -65,7 +69,8 @@ void compare_keys(const TrieNode& node, TrieReader& reader, CompareReply& reply)
   }
   KeysDifference difference = difference_of(node, reader.keys(node.prefix), reader.store());
   if (difference.lacking.empty() && difference.keys.empty()) return;
-  if (!send_at_once(difference, reader.store(), reply)) reply.differences.push_back(std::move(difference));
+  const bool is_sent = shows_all(node) && send_at_once(difference, reader.store(), reply);
+  if (!is_sent) reply.differences.push_back(std::move(difference));
 }
 
 }  // namespace

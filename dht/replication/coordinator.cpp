@@ -47,7 +47,7 @@ Coordinator::Coordinator(QuorumDefaults defaults, DataKey data_key, Author& auth
       replica_(replica),
       rng_(std::move(rng)),
       outbox_(data_key),
-      handoff_(data_key, static_cast<std::size_t>(defaults.w)) {}
+      handoff_(data_key, static_cast<std::size_t>(defaults.w), rng_.fork()) {}
 
 // ---- writing
 
@@ -267,7 +267,7 @@ Ticket Coordinator::scan(Turn& turn, const ScanRequest& request) {
   scan.count = static_cast<std::uint16_t>(std::clamp<std::size_t>(request.count, 1, limits::batch_items_max));
   ListingTerms terms{.ticket = ticket, .scan = scan, .deadline = turn.now.instant + bounded(request.deadline)};
   Listing& listing = listings_.emplace(ticket, Listing(std::move(terms))).first->second;
-  listing.start(turn, replica_.scan(scan));
+  listing.start(turn, without_spares(replica_.scan(scan), turn.neighbours, turn.store));
   settle(turn, ticket, listing);
   return ticket;
 }

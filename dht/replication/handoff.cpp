@@ -21,7 +21,11 @@ constexpr Duration step_pause = 20ms;
 constexpr std::size_t batch_keys = limits::range_keys_max;
 constexpr std::size_t batch_bytes = 256U << 10U;
 constexpr std::size_t keys_looked_at = 2048;  // in one step
+constexpr std::size_t rows_read = 256;        // in one step, of keys that then need nothing
 constexpr double bytes_per_second = 1 << 20;
+
+// On average, of a node that is up. Drawn, so that nothing need be remembered across restarts.
+constexpr Duration spare_life = std::chrono::hours(24 * 7);
 
 bool holds(const std::vector<NodeId>& nodes, const NodeId& node) {
   return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
@@ -69,6 +73,7 @@ Handoff::Task Handoff::task_for(Turn& turn, Partition partition) const {
   if (!holds(set.replicas, turn.neighbours.self())) return {.targets = set.replicas, .absent = {}};
   const auto is_usable = [&](const NodeId& node) { return turn.neighbours.is_usable(node); };
   const auto live = static_cast<std::size_t>(std::ranges::count_if(set.replicas, is_usable));
+  if (turn.neighbours.keeps_spares()) return {};  // they come back, or depart before long
   const bool is_first = *std::ranges::find_if(set.replicas, is_usable) == turn.neighbours.self();
   if (live >= std::min(copies_least_, set.replicas.size()) || !is_first) return {};
   Task task{.targets = {}, .absent = *std::ranges::find_if_not(set.replicas, is_usable)};
@@ -78,9 +83,18 @@ Handoff::Task Handoff::task_for(Turn& turn, Partition partition) const {
   return task;
 }
 
+// Each share is looked at once in the life of a spare copy, at a time of its own.
+void Handoff::begin_sweep(Instant now) {
+  const double share = std::chrono::duration<double>(now - swept_at_) / spare_life;
+  swept_at_ = now;
+  for (std::size_t i = 0; i < due_.size(); ++i) due_[i] = rng_.chance(std::min(share, 1.0));
+}
+
 // The next keys, one after the other, that have the same task. Those before them that have none are passed over.
 void Handoff::take_batch(Turn& turn) {
   bytes_held_ = 0;
+  if (!after_) begin_sweep(turn.now.instant);
+  std::size_t passed_over = 0;
   const std::vector<KeyHash> keys = turn.store.keys_after(after_);
   if (keys.empty()) return finish_sweep(turn.now.instant);
   for (std::size_t i = 0; i < std::min(keys.size(), keys_looked_at); ++i) {
@@ -91,7 +105,10 @@ void Handoff::take_batch(Turn& turn) {
     after_ = key;
     if (task.targets.empty()) continue;
     task_ = std::move(task);
+    const std::size_t taken = items_.size();
     take_key(turn, key);
+    passed_over += items_.size() == taken ? 1 : 0;
+    if (passed_over == rows_read) break;
   }
   if (items_.empty()) {
     next_step_ = turn.now.instant + step_pause;
@@ -104,9 +121,17 @@ void Handoff::take_key(Turn& turn, const KeyHash& key) {
   const KeyRows& held = turn.store.read(key);
   if (held.is_damaged || held.is_unread) return;
   const auto records = replica_records(held.rows);
-  if (records.empty()) return;
-  items_.push_back({.key = key, .digest = digest_of(held.rows, data_key_)});
+  if (records.empty() || may_stay(turn, key, held.rows)) return;
+  items_.push_back(
+      {.key = key, .digest = digest_of(held.rows, data_key_), .confirmations = 0, .was_spare = are_spare(held.rows)});
   for (const Record* record : records) bytes_held_ += record->bytes().size();
+}
+
+// A spare copy whose time has not come, or which could not be handed over now.
+bool Handoff::may_stay(const Turn& turn, const KeyHash& key, const Rows& rows) const {
+  if (task_.absent || !are_spare(rows) || !turn.neighbours.keeps_spares()) return false;
+  const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
+  return !due_[key.bytes[0]] || std::ranges::any_of(task_.targets, is_away);
 }
 
 RequestTerms Handoff::terms_for(const Turn& turn, std::size_t slot) const {
@@ -246,9 +271,22 @@ void Handoff::settle_confirmed(Turn& turn) {
     if (task_.absent) {
       counters_.keys_spared += 1;
     } else if (task_for(turn, partition_of(item.key)).is_same_as(task_)) {
-      drop(turn, item);
+      settle(turn, item);
     }
   }
+}
+
+// A deletion is not worth keeping: it would only be in the way of those who want to forget it.
+void Handoff::settle(Turn& turn, const Item& item) {
+  const bool is_wanted = turn.neighbours.keeps_spares() && !item.was_spare && is_listed(turn.store.read(item.key).rows);
+  is_wanted ? keep(turn, item.key) : drop(turn, item);
+}
+
+void Handoff::keep(Turn& turn, const KeyHash& key) {
+  Rows rows = turn.store.read(key).rows;
+  for (Row& row : rows) row.is_spare = row.is_replica;
+  turn.store.replace(key, std::move(rows));
+  counters_.keys_kept += 1;
 }
 
 // The author's own row stays: it is kept as its author's, not as a copy.

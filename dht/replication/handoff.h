@@ -3,8 +3,14 @@
 // between. They go to the N replicas of today, and none is dropped before each of these has confirmed, record by
 // record, that it holds it or one that supersedes it (overlay design; Riak calls it ownership handoff).
 //
-// And spare copies: where so many replicas of a partition are away that fewer than W are left, the first that is left
-// has the next closest nodes hold copies until they are back (replication design, "Dead").
+// Where members are commonly away for long and come back, a copy that all have confirmed is not dropped but kept as a
+// spare: who took a replica's place once will again, and then only what was written meanwhile moves (Carbonite §3.2,
+// Chun et al. 2006). A spare copy is handed over once more after a week or so, and
+// then goes.
+//
+// Where members hardly ever go, spare copies are made: so many replicas of a partition are away that fewer than W are
+// left, and the first that is left has the next closest nodes hold copies until they are back (replication design,
+// "Dead").
 //
 //   idle ──members changed, or 10 min──► sweeping: the next keys held that are others', all of the same others
 //                                            │                                      ▲
@@ -12,12 +18,14 @@
 //          one digest of all ──differs──► a digest of each ──some differ──► those are sent
 //                  └── equal ──────────────────┴── equal ─────────────── stored ──┴──► confirmed
 //                                                                                   │
-//                             by all N: dropped here; else kept for the next sweep ──┘
+//             by all N: dropped here, or kept as spare; else left for the next sweep ──┘
 #pragma once
 
+#include <bitset>
 #include <optional>
 #include <vector>
 
+#include "crypto/rng.h"
 #include "dht/model/message.h"
 #include "dht/model/outputs.h"
 #include "dht/model/token.h"
@@ -29,7 +37,8 @@ namespace kith::dht {
 class Handoff {
  public:
   // `copies_least`: W, below which spare copies are made.
-  Handoff(DataKey data_key, std::size_t copies_least) : data_key_(data_key), copies_least_(copies_least) {}
+  Handoff(DataKey data_key, std::size_t copies_least, crypto::Rng rng)
+      : data_key_(data_key), copies_least_(copies_least), rng_(std::move(rng)) {}
 
   // What belongs here may be different now, or a replica is dead.
   void on_owners_changed(Instant now);
@@ -44,16 +53,20 @@ class Handoff {
 
   struct Counters {
     std::uint64_t keys_dropped = 0;  // every replica had confirmed
+    std::uint64_t keys_kept = 0;     // the same, and they stay as spare copies
     std::uint64_t keys_spared = 0;   // the next closest nodes hold copies
     std::uint64_t records_sent = 0;
   };
   const Counters& counters() const { return counters_; }
 
  private:
+  static constexpr std::size_t spare_shares = 256;
+
   struct Item {
     KeyHash key;
     RowsDigest digest{};  // of the rows that the confirmations are about
     std::size_t confirmations = 0;
+    bool was_spare = false;
   };
   // One replica's part of the batch.
   struct Target {
@@ -74,7 +87,9 @@ class Handoff {
 
   Task task_for(Turn& turn, Partition partition) const;
   void take_batch(Turn& turn);
+  void begin_sweep(Instant now);
   void take_key(Turn& turn, const KeyHash& key);
+  bool may_stay(const Turn& turn, const KeyHash& key, const Rows& rows) const;
   void begin_batch(Turn& turn);
   void ask_for(Turn& turn, std::size_t slot, FetchForm form);
   void take_range(Turn& turn, std::size_t slot, const FetchReply& reply);
@@ -84,12 +99,17 @@ class Handoff {
   void put_off(Instant now);
   void finish_target(Turn& turn, std::size_t slot);
   void settle_confirmed(Turn& turn);
+  void settle(Turn& turn, const Item& item);
+  void keep(Turn& turn, const KeyHash& key);
   void drop(Turn& turn, const Item& item);
   void finish_sweep(Instant now);
   RequestTerms terms_for(const Turn& turn, std::size_t slot) const;
 
   DataKey data_key_;
   std::size_t copies_least_;
+  crypto::Rng rng_;
+  Instant swept_at_{};
+  std::bitset<spare_shares> due_;  // shares of the partitions whose spare copies this sweep looks at
   std::optional<Instant> next_step_;
   std::optional<KeyHash> after_;  // how far the sweep is
   bool is_complete_ = true;       // nothing that this sweep met had to be left for the next

@@ -5,6 +5,16 @@
 
 namespace kith::dht {
 
+ScanReply without_spares(ScanReply page, Neighbours& neighbours, RecordStore& store) {
+  std::erase_if(page.keys, [&](const std::string& key) {
+    const KeyHash hash = hash_key(key);
+    const std::vector<NodeId>& replicas = neighbours.replica_set(partition_of(hash)).replicas;
+    const bool is_elsewhere = std::ranges::find(replicas, neighbours.self()) == replicas.end();
+    return is_elsewhere && are_spare(store.read(hash).rows);
+  });
+  return page;
+}
+
 void Listing::start(Turn& turn, const ScanReply& own_page) {
   std::size_t slot = 0;
   for (const NodeId& node : turn.neighbours.usable_members()) {

@@ -14,6 +14,10 @@
 
 namespace kith::dht {
 
+// What a node says of the keys here: without those of which it has a spare copy alone, for they may have been deleted
+// where they belong.
+ScanReply without_spares(ScanReply page, Neighbours& neighbours, RecordStore& store);
+
 struct ListingTerms {
   Ticket ticket = 0;
   Scan scan;

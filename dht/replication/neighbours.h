@@ -42,6 +42,8 @@ class Neighbours {
   virtual bool is_anybody_missed(WallMs wall_ms, WallMs grace_ms) const = 0;
   // This node and all that have not left for good, away or not.
   virtual std::size_t members_known() const = 0;
+  // Members are commonly away for long, and come back: a copy that was of use will be again.
+  virtual bool keeps_spares() const = 0;
   // Alone, and asking for members: there are others, who may know more.
   virtual bool is_joining() const = 0;
 };

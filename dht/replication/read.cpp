@@ -138,7 +138,8 @@ void Read::read_own_rows(Turn& turn, Target& target) {
     if (row.is_replica) target.status = FetchStatus::found;
     merge_record(merged_, row.record);
   }
-  if (!turn.neighbours.is_caught_up(partition_of(terms_.hash))) target.status = FetchStatus::catching_up;
+  const bool is_old = target.is_stand_in && are_spare(own.rows);
+  if (is_old || !turn.neighbours.is_caught_up(partition_of(terms_.hash))) target.status = FetchStatus::catching_up;
   if (!own.is_damaged && !own.rows.empty()) records_asked_ = true;
 }
 

@@ -206,7 +206,8 @@ std::vector<Figure> ChurningMesh::run() {
   write();
   stage_.run(churn_.measured + churn_.settling);
   has_ended_ = true;
-  const auto repaired = static_cast<double>((stage_.traffic() - before).repair);
+  const Carried carried = stage_.traffic() - before;
+  const auto repaired = static_cast<double>(carried.repair);
   const auto oracle = static_cast<double>(oracle_.moved());
   const std::size_t lost = records_lost();
   for (std::size_t i = 0; i < stage_.mesh().size(); ++i) {
@@ -218,6 +219,9 @@ std::vector<Figure> ChurningMesh::run() {
           {churn_.name + ": of these for ever", static_cast<double>(gone_.size()), ""},
           {churn_.name + ": the oracle moves", oracle / 1e6, "MB"},
           {churn_.name + ": repair moves, all bytes, times that", repaired / oracle, "", 1.4},
+          {churn_.name + ": of these bytes, the records alone", static_cast<double>(carried.records) / oracle, ""},
+          {churn_.name + ": … comparing", static_cast<double>(carried.descents) / oracle, ""},
+          {churn_.name + ": … asking who has what", static_cast<double>(carried.digests) / oracle, ""},
           {churn_.name + ": records lost", static_cast<double>(lost), "", 0.0},
           {churn_.name + ": when all are back, their replicas are equal after", seconds(equal + churn_.period), "s"}};
 }

@@ -39,7 +39,17 @@ std::size_t bytes_of(const std::vector<crypto::Bytes>& records) {
 std::size_t record_bytes(const dht::Body& body) {
   if (const auto* store = std::get_if<dht::Store>(&body)) return bytes_of(store->records);
   if (const auto* items = std::get_if<dht::ItemsReply>(&body)) return bytes_of(items->records);
+  if (const auto* compared = std::get_if<dht::CompareReply>(&body)) return bytes_of(compared->records);
   return 0;
+}
+
+bool is_of_descent(const dht::Body& body) {
+  return std::holds_alternative<dht::Compare>(body) || std::holds_alternative<dht::CompareReply>(body) ||
+         std::holds_alternative<dht::Items>(body) || std::holds_alternative<dht::ItemsReply>(body);
+}
+
+bool is_of_digests(const dht::Body& body) {
+  return std::holds_alternative<dht::Fetch>(body) || std::holds_alternative<dht::FetchReply>(body);
 }
 
 bool is_of_membership(const dht::Body& body) {
@@ -129,6 +139,8 @@ void Stage::on_message(std::size_t, const dht::Message& message) {
   } else {
     traffic_.repair += bytes;
     traffic_.records += record_bytes(message.body);
+    if (is_of_descent(message.body)) traffic_.descents += bytes - record_bytes(message.body);
+    if (is_of_digests(message.body)) traffic_.digests += bytes;
   }
 }
 

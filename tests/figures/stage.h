@@ -25,10 +25,13 @@ struct Carried {
   std::uint64_t writes = 0;      // a coordinator's `store` to replicas and stand-ins, and the answers
   std::uint64_t repair = 0;      // all else that a mesh without readers says: comparing, handing off, delivering
   std::uint64_t records = 0;     // of `repair`: the records themselves, as often as they were sent
+  std::uint64_t descents = 0;    // of `repair`, without records: comparing digests and lists
+  std::uint64_t digests = 0;     // of `repair`: who is asked whether it has what is to be handed over or delivered
 
   std::uint64_t all() const { return membership + writes + repair; }
   friend Carried operator-(const Carried& a, const Carried& b) {
-    return {a.membership - b.membership, a.writes - b.writes, a.repair - b.repair, a.records - b.records};
+    return {a.membership - b.membership, a.writes - b.writes,     a.repair - b.repair,
+            a.records - b.records,       a.descents - b.descents, a.digests - b.digests};
   }
 };
 

@@ -46,6 +46,7 @@ class FakeNeighbours : public dht::Neighbours {
   bool is_anybody_missed(dht::WallMs, dht::WallMs) const override { return !away.empty(); }
   std::size_t members_known() const override { return set.replicas.size() + set.next.size(); }
   bool is_caught_up(dht::Partition) override { return caught_up; }
+  bool keeps_spares() const override { return absences_long; }
 
   dht::NodeId self_id = node(1);
   dht::ReplicaSet set{{node(1), node(2), node(3)}, {node(4), node(5)}};
@@ -56,6 +57,7 @@ class FakeNeighbours : public dht::Neighbours {
   bool joining = false;
   bool caught_up = true;
   bool held_back = false;
+  bool absences_long = false;
   std::uint64_t view = 1;
 };
 

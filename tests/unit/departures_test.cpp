@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "dht/overlay/departures.h"
 
+#include <random>
+
 #include <catch2/catch.hpp>
 
 namespace kith::dht {
@@ -45,16 +47,41 @@ TEST_CASE("a member that was heard does not depart, and one that died again has 
   CHECK(departures.take_due(at(29min)) == node);
 }
 
-TEST_CASE("the dead are waited for longer than anybody was seen to stay away and return", "[overlay]") {
+TEST_CASE("the dead are waited for as long as anybody was seen to stay away, while few were seen", "[overlay]") {
   Departures departures(10min);
   Instant now = at(0s);
   see_absence(departures, now, 6min);
   CHECK(departures.patience() == 10min);
+  CHECK_FALSE(departures.are_absences_long());
   see_absence(departures, now, 8h);
   see_absence(departures, now, 5h);
-  CHECK(departures.patience() == 12h);
+  CHECK(departures.patience() == 8h);
+  CHECK(departures.are_absences_long());
   departures.on_dead(now, node);
-  CHECK(departures.next_deadline() == now + 12h);
+  CHECK(departures.next_deadline() == now + 8h);
+}
+
+TEST_CASE("where absences are memoryless, about three of a hundred last longer than is waited for", "[overlay]") {
+  Departures departures(10min);
+  Instant now = at(0s);
+  std::exponential_distribution<double> hours(1);
+  std::mt19937 rng(7);
+  int late = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    const auto away = std::chrono::duration_cast<Duration>(hours(rng) * 1h);
+    late += away > departures.patience() ? 1 : 0;
+    see_absence(departures, now, away);
+  }
+  CHECK(late > 200);
+  CHECK(late < 450);
+}
+
+TEST_CASE("one that stays away for very long does not make all others wait for as long", "[overlay]") {
+  Departures departures(10min);
+  Instant now = at(0s);
+  for (int i = 0; i < 100; ++i) see_absence(departures, now, 1h);
+  see_absence(departures, now, 25h);
+  CHECK(departures.patience() == 7h);
 }
 
 TEST_CASE("that somebody returned after departing is an absence like others", "[overlay]") {
@@ -62,18 +89,25 @@ TEST_CASE("that somebody returned after departing is an absence like others", "[
   departures.on_dead(at(0s), node);
   REQUIRE(departures.take_due(at(10min)) == node);
   departures.on_alive(at(2h), node);
-  CHECK(departures.patience() == 3h);
+  CHECK(departures.patience() == 2h);
 }
 
-TEST_CASE("a long absence is forgotten after 128 others, and none makes a node wait for ever", "[overlay]") {
+TEST_CASE("a long absence is forgotten over many others, and none makes a node wait for ever", "[overlay]") {
   Departures departures(10min);
   Instant now = at(0s);
   see_absence(departures, now, 24h * 365);
   CHECK(departures.patience() == Departures::most);
-  for (int i = 0; i < 127; ++i) see_absence(departures, now, 1min);
-  CHECK(departures.patience() == Departures::most);
-  see_absence(departures, now, 1min);
+  for (int i = 0; i < 2000; ++i) see_absence(departures, now, 1min);
   CHECK(departures.patience() == 10min);
+}
+
+TEST_CASE("what was told of patience yields to what is seen, so that no number goes round for ever", "[overlay]") {
+  Departures departures(10min);
+  departures.learn_patience(6h);
+  Instant now = at(0s);
+  for (int i = 0; i < 2000; ++i) see_absence(departures, now, 1h);
+  departures.learn_patience(6h);
+  CHECK(departures.patience() < 65min);
 }
 
 TEST_CASE("a node that starts waits as others do, for whom they have waited already", "[overlay]") {
@@ -86,6 +120,14 @@ TEST_CASE("a node that starts waits as others do, for whom they have waited alre
   departures.on_dead(at(24h + 30s), node);
   CHECK(departures.away(at(25h), node) == 5h);
   CHECK(departures.next_deadline() == at(26h));
+}
+
+TEST_CASE("a node that starts is told how long others wait, even if it saw a short absence first", "[overlay]") {
+  Departures departures(10min);
+  Instant now = at(0s);
+  see_absence(departures, now, 1min);
+  departures.learn_patience(6h);
+  CHECK(departures.patience() == 6h);
 }
 
 TEST_CASE("what was told of a member counts no more once it was heard, or died much later", "[overlay]") {

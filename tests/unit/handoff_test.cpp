@@ -18,11 +18,14 @@ constexpr const char* key = "default/color";
 const StoreAnswer stored{.status = StoreStatus::stored, .reason = {}, .seen = {}};
 const StoreAnswer refused{.status = StoreStatus::refused, .reason = ErrorCode::quota, .seen = {}};
 
+enum class Absences : std::uint8_t { short_ones, long_ones };
+
 // A node that holds a record of somebody else's and is not among its replicas, 2 and 3; at the start of its sweep.
 struct Holder {
   Holder() : Holder(ReplicaSet{{node(2), node(3)}, {}}, {}) {}
   // While these are away.
-  Holder(const ReplicaSet& set, const std::unordered_set<NodeId>& away) {
+  Holder(const ReplicaSet& set, const std::unordered_set<NodeId>& away, Absences absences = Absences::short_ones) {
+    bench.neighbours.absences_long = absences == Absences::long_ones;
     bench.neighbours.set = set;
     bench.neighbours.away = away;
     Bench author(9);
@@ -55,7 +58,7 @@ struct Holder {
       merge_record(rows, author.write_own(name, "round"));
       bench.store.replace(hash_key(name), rows);
     }
-    handoff = Handoff(bench.data_key, 2);
+    handoff = Handoff(bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{}));
     handoff.on_owners_changed(bench.now.instant);
     wait();
   }
@@ -90,7 +93,7 @@ struct Holder {
   bool holds_copy() { return !bench.store.read(hash_key(key)).rows.empty(); }
 
   Bench bench;
-  Handoff handoff{bench.data_key, 2};
+  Handoff handoff{bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{})};
   RowsDigest digest{};
 };
 
@@ -210,6 +213,81 @@ TEST_CASE("an author keeps its own row when its copy has gone", "[handoff]") {
   REQUIRE(rows.size() == 1);
   CHECK(rows.front().is_own);
   CHECK_FALSE(rows.front().is_replica);
+}
+
+TEST_CASE("where members are commonly away, a copy that all have confirmed is kept, and nobody asked again",
+          "[handoff]") {
+  Holder holder;
+  holder.bench.neighbours.absences_long = true;
+  holder.confirm(2);
+  holder.confirm(3);
+  CHECK(holder.handoff.counters().keys_kept == 1);
+  CHECK(are_spare(holder.bench.store.read(hash_key(key)).rows));
+  for (int i = 0; i < 10; ++i) {
+    holder.wait();
+    CHECK(holder.bench.out.sends.empty());
+  }
+}
+
+TEST_CASE("a spare copy that is written to is handed over like any other", "[handoff]") {
+  Holder holder;
+  holder.bench.neighbours.absences_long = true;
+  holder.confirm(2);
+  holder.confirm(3);
+  Bench other(8);
+  Rows rows = holder.bench.store.read(hash_key(key)).rows;
+  merge_record(rows, other.write_own(key, "blue"));
+  holder.bench.store.replace(hash_key(key), rows);
+  CHECK_FALSE(are_spare(rows));
+  holder.sweep_again();
+  holder.lack(2);
+  CHECK(holder.records_sent_to(2).size() == 2);
+}
+
+TEST_CASE("spare copies go when members are no more away for long, or this one leaves", "[handoff]") {
+  Holder holder;
+  holder.bench.neighbours.absences_long = true;
+  holder.confirm(2);
+  holder.confirm(3);
+  holder.bench.neighbours.absences_long = false;
+  holder.sweep_again();
+  holder.confirm(2);
+  holder.confirm(3);
+  CHECK_FALSE(holder.holds_copy());
+}
+
+TEST_CASE("a spare copy goes in the end, when all replicas have confirmed it once more", "[handoff]") {
+  Holder holder;
+  holder.bench.neighbours.absences_long = true;
+  holder.confirm(2);
+  holder.confirm(3);
+  holder.bench.now.instant += 24h * 365;
+  holder.sweep_again();
+  CHECK(holder.holds_copy());
+  holder.confirm(2);
+  holder.confirm(3);
+  CHECK_FALSE(holder.holds_copy());
+}
+
+TEST_CASE("no spare copy is asked about while a replica is away", "[handoff]") {
+  Holder holder;
+  holder.bench.neighbours.absences_long = true;
+  holder.confirm(2);
+  holder.confirm(3);
+  holder.bench.neighbours.away.insert(node(3));
+  holder.bench.now.instant += 24h * 365;
+  for (int i = 0; i < 10; ++i) {
+    holder.wait();
+    CHECK(holder.bench.out.sends.empty());
+  }
+  CHECK(holder.holds_copy());
+}
+
+TEST_CASE("where members are commonly away, nothing is copied before one departs", "[handoff]") {
+  ReplicaSet set{{node(2), node(1), node(3)}, {node(4), node(5)}};
+  Holder last(set, {node(2), node(3)}, Absences::long_ones);
+  for (int i = 0; i < 10; ++i) last.wait();
+  CHECK(last.bench.out.sends.empty());
 }
 
 TEST_CASE("where every node holds everything nobody is asked", "[handoff]") {

@@ -127,6 +127,17 @@ TEST_CASE("an own row that was masked on arrival is kept for the author alone", 
   CHECK(std::ranges::count_if(rows, [](const Row& row) { return row.is_own && !row.is_replica; }) == 1);
 }
 
+TEST_CASE("a key is a spare copy as long as no replica row came to it since", "[merge]") {
+  Rows rows;
+  CHECK_FALSE(are_spare(rows));
+  merge_record(rows, record_of({.author = 1, .seq = 5, .value = "teal"}));
+  CHECK_FALSE(are_spare(rows));
+  for (Row& row : rows) row.is_spare = true;
+  CHECK(are_spare(rows));
+  merge_record(rows, record_of({.author = 2, .seq = 6, .value = "blue"}));
+  CHECK_FALSE(are_spare(rows));
+}
+
 TEST_CASE("a new own row takes the place of the one before it", "[merge]") {
   Rows rows;
   merge_own(rows, record_of({.seq = 5}), OwnPlacement::author_only);

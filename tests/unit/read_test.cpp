@@ -212,6 +212,26 @@ TEST_CASE("a stand-in that holds nothing does not count towards R", "[read]") {
   CHECK(std::get<ReadAnswer>(completion->outcome).degraded);
 }
 
+TEST_CASE("a spare copy at the coordinator does not count towards R, and is merged", "[read]") {
+  Bench bench;
+  bench.neighbours.set = {{node(2), node(3), node(4)}, {node(1)}};
+  bench.neighbours.away = {node(3), node(4)};
+  bench.write_own(key, "old");
+  Rows rows = bench.store.read(hash_key(key)).rows;
+  const bool is_spare = GENERATE(false, true);
+  for (Row& row : rows) row.is_spare = is_spare;
+  bench.store.replace(hash_key(key), rows);
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  read.on_answer(turn, 0, answer_with(bench, rows), rows);
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  const auto& answer = std::get<ReadAnswer>(completion->outcome);
+  CHECK(answer.degraded == is_spare);
+  CHECK(answer.values.size() == 1);
+}
+
 TEST_CASE("a damaged own row is not an answer, and the good one replaces it", "[read]") {
   Bench bench;
   const Record record = bench.write_own(key, "teal");

@@ -73,6 +73,7 @@ TEST_CASE("committed rows, roles and all, are there after a stop and after a cra
   StoredNode node;
   const bool is_crash = GENERATE(false, true);
   dht::Rows rows{replica_row({.author = 1}), replica_row({.author = 2}), replica_row({.author = 3})};
+  rows[0].is_spare = true;
   rows[1].is_own = true;
   rows[2] = {.record = rows[2].record, .is_own = true, .is_replica = false};
   std::sort(rows.begin(), rows.end(),

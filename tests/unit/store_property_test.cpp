@@ -35,6 +35,7 @@ dht::Rows any_rows(std::size_t key) {
                                 .kind = is_tombstone ? dht::EntryKind::tombstone : dht::EntryKind::value});
     row.is_own = *rc::gen::arbitrary<bool>();
     row.is_replica = !row.is_own || *rc::gen::arbitrary<bool>();
+    row.is_spare = row.is_replica && *rc::gen::arbitrary<bool>();
     const bool is_there = std::ranges::any_of(rows, [&](const dht::Row& other) { return other.record == row.record; });
     if (!is_there) rows.push_back(std::move(row));
   }
