@@ -15,6 +15,12 @@ constexpr std::size_t partitions_looked_at = 16;  // in one step, some dozens of
 constexpr Duration step_pause = 20ms;
 constexpr Duration answer_deadline = 10s;
 
+std::size_t bytes_of(const std::vector<crypto::Bytes>& records) {
+  std::size_t bytes = 0;
+  for (const crypto::Bytes& record : records) bytes += record.size();
+  return bytes;
+}
+
 std::size_t step_number(ReapStep step) { return static_cast<std::size_t>(step); }
 
 }  // namespace
@@ -128,8 +134,8 @@ void Reaping::on_reply(Turn& turn, const NodeId& from, const Body& reply, const 
   if (batch_->step == ReapStep::ask) {
     take_verdicts(from, verdicts != nullptr ? *verdicts : ReapReply{});
   } else {
-    const auto is_clear = [](ReapVerdict verdict) { return verdict == ReapVerdict::clear; };
-    if (verdicts == nullptr || !std::ranges::all_of(verdicts->verdicts, is_clear)) block_keys_of(from);
+    const auto clear = verdicts == nullptr ? 0 : std::ranges::count(verdicts->verdicts, ReapVerdict::clear);
+    if (static_cast<std::size_t>(clear) != batch_->authors[from].size()) block_keys_of(from);
   }
   go_on(turn);
 }
@@ -152,19 +158,26 @@ void Reaping::go_on(Turn& turn) {
 // Authors keep what they wrote, and would show it again: they are given what superseded it.
 void Reaping::retire(Turn& turn) {
   batch_->step = ReapStep::retire;
-  for (const auto& [author, keys] : batch_->authors) {
+  for (auto& [author, keys] : batch_->authors) {
     Reap reap{.step = ReapStep::retire, .partitions = {}, .records = {}};
-    for (const std::uint64_t key : keys) {
-      if (batch_->blocked.contains(batch_->partition_of_key.at(key))) continue;
-      for (const crypto::Bytes& record : dht::answer(Items{{key}}, turn.store).records) {
-        if (reap.records.size() < limits::batch_items_max) reap.records.push_back(record);
-      }
-    }
-    if (reap.records.empty()) continue;
+    std::erase_if(keys, [&](std::uint64_t key) { return !append_records(turn.store, key, reap.records); });
+    if (keys.empty()) continue;
     batch_->waiting.insert(author);
     ask(turn, author, std::move(reap));
   }
   go_on(turn);
+}
+
+// What finds no room in the message has to wait for another round.
+bool Reaping::append_records(RecordStore& store, std::uint64_t key, std::vector<crypto::Bytes>& records) {
+  const std::uint16_t partition = batch_->partition_of_key.at(key);
+  if (batch_->blocked.contains(partition)) return false;
+  std::vector<crypto::Bytes> more = dht::answer(Items{{key}}, store).records;
+  const bool has_room = records.size() + more.size() <= limits::batch_items_max &&
+                        bytes_of(records) + bytes_of(more) <= limits::record_bytes_max;
+  if (!has_room) batch_->blocked.insert(partition);
+  if (has_room) std::ranges::move(more, std::back_inserter(records));
+  return has_room;
 }
 
 void Reaping::finish(Turn& turn) {

@@ -59,6 +59,7 @@ class Reaping {
   void block_keys_of(const NodeId& author);
   void go_on(Turn& turn);
   void retire(Turn& turn);
+  bool append_records(RecordStore& store, std::uint64_t key, std::vector<crypto::Bytes>& records);
   void finish(Turn& turn);
   void commit(Turn& turn, std::vector<ReapPartition> partitions);
   void end_round(Instant now);

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "dht/model/limits.h"
+#include "store/sqlite.h"
 #include "tests/support/stored.h"
 
 using namespace kith;
@@ -309,4 +310,31 @@ TEST_CASE("a crash without full sync loses the author's state", "[store]") {
   CHECK(node->author_state());
   node.crash_and_reopen();
   CHECK_FALSE(node->author_state());
+}
+
+TEST_CASE("a note takes the place of the one of its kind and name, and outlives a restart", "[store]") {
+  StoredNode node;
+  const dht::Note first{.kind = dht::NoteKind::reaped, .name = {1, 2}, .first = 3, .second = 4};
+  const dht::Note second{.kind = dht::NoteKind::reaped, .name = {1, 2}, .first = 5, .second = ~std::uint64_t{0}};
+  const dht::Note other{.kind = dht::NoteKind::lived, .name = {}, .first = 6};
+  for (const dht::Note& note : {first, second, other}) node->keep_note(note);
+  REQUIRE(node->flush());
+  node.reopen();
+  CHECK(node->notes(dht::NoteKind::reaped) == std::vector{second});
+  CHECK(node->notes(dht::NoteKind::lived) == std::vector{other});
+  CHECK(node->notes(dht::NoteKind::absence).empty());
+}
+
+TEST_CASE("a note that was dropped is gone, and one that another program wrote is not there", "[store]") {
+  StoredNode node;
+  node->keep_note({.kind = dht::NoteKind::absence, .name = {1}, .first = 2});
+  node->keep_note({.kind = dht::NoteKind::absence, .name = {3}, .first = 4});
+  node->drop_note(dht::NoteKind::absence, crypto::Bytes{1});
+  REQUIRE(node->flush());
+  node.close();
+  auto connection = store::Connection::open({.path = node.file("kith.db")});
+  REQUIRE(connection);
+  REQUIRE(connection->execute("update notes set first = 5"));
+  node.open();
+  CHECK(node->notes(dht::NoteKind::absence).empty());
 }
