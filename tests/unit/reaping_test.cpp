@@ -52,7 +52,8 @@ class Mesh {
 
   void put(std::size_t i, const std::string& key, EntryKind kind, std::uint64_t ttl_ms = 0) {
     with(i, [&](Node& node, Outputs& out) {
-      PutRequest request{.key = key};
+      PutRequest request;
+      request.key = key;
       request.kind = kind;
       request.ttl_ms = ttl_ms;
       if (kind == EntryKind::value) request.value = {1, 2, 3};
@@ -63,7 +64,9 @@ class Mesh {
 
   // The values that a client of this device is shown.
   std::size_t values_read(std::size_t i, const std::string& key) {
-    with(i, [&](Node& node, Outputs& out) { node.get(now(), {.key = key}, out); });
+    GetRequest request;
+    request.key = key;
+    with(i, [&](Node& node, Outputs& out) { node.get(now(), request, out); });
     run(3s);
     const auto* answer = std::get_if<ReadAnswer>(&devices_[i]->last.outcome);
     REQUIRE(answer != nullptr);
