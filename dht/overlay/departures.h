@@ -3,14 +3,16 @@
 // back: data that moved for nothing costs more than a copy that lacked for a while (Carbonite §3.2, Chun et al. 2006;
 // docs/protocol.md, "Departures").
 //
-// How long that is follows from the absences that ended in a return. The longest of the first 32; after that each one that
-// is longer moves it a quarter of the way there, each shorter one 3 thousandths (an expectile: Newey, Powell 1987). So it
-// settles where 97 in 100 are shorter, if they are memoryless; a mesh whose devices never go waits for ten minutes, one
-// whose devices sleep at night until the morning. To wait longer would leave a partition for longer with fewer devices
-// to lose; and those that come later cost little, for who held their place keeps the copies for the next time (handoff.h).
+// How long that is follows from the absences that ended in a return. The longest of the first 32; after that each one
+// that is longer moves it a quarter of the way there, each shorter one 3 thousandths (an expectile: Newey, Powell
+// 1987). So it settles where 97 in 100 are shorter, if they are memoryless; a mesh whose devices never go waits for ten
+// minutes, one whose devices sleep at night until the morning. To wait longer would leave a partition for longer with
+// fewer devices to lose; and those that come later cost little, for who held their place keeps the copies for the next
+// time (handoff.h).
 //
 // A node that starts has seen nothing. It goes on from what the nodes it asks for members tell: how long they wait, and
-// how long each of the dead has been away. So all depart from a member at about the same time, however often they restart.
+// how long each of the dead has been away. So all depart from a member at about the same time, however often they
+// restart.
 #pragma once
 
 #include <chrono>
@@ -37,8 +39,8 @@ class Departures {
   // An absence has ended; also that of one that had departed.
   void on_alive(Instant now, const NodeId& node);
 
-  // What another node says: how long it waits, which stands for the absences that this one has not seen, and is believed
-  // once; how long this one, whom it takes for dead, has been away.
+  // What another node says: how long it waits, which stands for the absences that this one has not seen, and is
+  // believed once; how long this one, whom it takes for dead, has been away.
   void learn_patience(Duration told);
   void learn_absence(Instant now, const NodeId& node, Duration away);
 
