@@ -344,7 +344,8 @@ void World::check_views() {
   }
 }
 
-// What was noted for replicas that were away has been delivered, and nobody holds what belongs elsewhere.
+// What was noted for replicas that were away has been delivered, and nobody holds what belongs elsewhere, but spare
+// copies of what every replica has confirmed.
 void World::check_handed_off() {
   for (const std::size_t i : mesh_.members()) {
     Device& device = mesh_.at(i);
@@ -354,7 +355,7 @@ void World::check_handed_off() {
       const auto replicas = device.node().replicas_of(dht::partition_of(key));
       if (std::ranges::find(replicas, device.id()) != replicas.end()) continue;
       const auto rows = device.store().read(key).rows;
-      if (!std::ranges::any_of(rows, &dht::Row::is_replica)) continue;
+      if (!std::ranges::any_of(rows, &dht::Row::is_replica) || dht::are_spare(rows)) continue;
       findings_.add(
           fmt::format("after healing device {} still holds {}, which belongs elsewhere", i, rows.front().record.key()));
     }

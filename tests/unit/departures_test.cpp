@@ -97,7 +97,7 @@ TEST_CASE("a long absence is forgotten over many others, and none makes a node w
   Instant now = at(0s);
   see_absence(departures, now, 24h * 365);
   CHECK(departures.patience() == Departures::most);
-  for (int i = 0; i < 2000; ++i) see_absence(departures, now, 1min);
+  for (int i = 0; i < 3000; ++i) see_absence(departures, now, 1min);
   CHECK(departures.patience() == 10min);
 }
 

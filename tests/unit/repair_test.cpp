@@ -79,6 +79,8 @@ class Mesh {
   Now now() const { return {now_, epoch_ms + 1000 + static_cast<WallMs>(now_.time_since_epoch().count() / 1000)}; }
   std::size_t messages_of_repair() const { return messages_of_repair_; }
   std::size_t items_asked_for() const { return items_asked_for_; }
+  std::size_t stores() const { return stores_; }
+  NodeId id(std::size_t device) const { return node_id_of(devices_[device]->signatures.signing_key()); }
 
   bool are_equal() {
     for (const auto& device : devices_) {
@@ -125,6 +127,7 @@ class Mesh {
     for (Send& send : out.sends) {
       const auto& body = send.message.body;
       messages_of_repair_ += std::holds_alternative<Compare>(body) || std::holds_alternative<Items>(body) ? 1 : 0;
+      stores_ += std::holds_alternative<Store>(body) ? 1 : 0;
       items_asked_for_ += std::holds_alternative<Items>(body) ? 1 : 0;
       queue_.push_back({device.node->id(), send.to, std::move(send.message)});
     }
@@ -146,6 +149,7 @@ class Mesh {
   std::deque<Letter> queue_;
   std::size_t messages_of_repair_ = 0;
   std::size_t items_asked_for_ = 0;
+  std::size_t stores_ = 0;
 };
 
 View view_of(std::uint8_t members) {
@@ -257,6 +261,46 @@ TEST_CASE("of an old version and the new one only the new one travels", "[repair
   CHECK(mesh.are_equal());
   CHECK(mesh.disk(0).totals().records == 1);
   CHECK(mesh.node(0).counters().repair.records_repaired + mesh.node(1).counters().repair.records_repaired == 1);
+}
+
+TEST_CASE("what both hold does not travel because one of them does not take it for shared", "[repair]") {
+  MemoryStore disk;
+  DigestTrie trie{DataKey{}};
+  fill(disk, trie);
+  std::vector<std::uint16_t> all;
+  std::vector<std::uint16_t> half;
+  for (const KeyHash& hash : disk.keys_after(std::nullopt)) {
+    const auto partition = static_cast<std::uint16_t>(partition_of(hash));
+    if (!all.empty() && all.back() == partition) continue;
+    all.push_back(partition);
+    if (all.size() % 2 == 0) half.push_back(partition);
+  }
+  const bool leader_sees_all = GENERATE(true, false);
+  constexpr std::uint32_t salt = 7;
+  TrieReader mine({.trie = trie, .store = disk, .shared = leader_sees_all ? all : half}, salt);
+  TrieReader theirs({.trie = trie, .store = disk, .shared = leader_sees_all ? half : all}, salt);
+  Descent descent;
+  while (const auto question = descent.next(mine, salt)) {
+    const auto* compare = std::get_if<Compare>(&*question);
+    REQUIRE(compare != nullptr);
+    const CompareReply reply = answer(*compare, theirs);
+    CHECK(reply.records.empty());
+    descent.on_answer(reply, mine);
+  }
+}
+
+TEST_CASE("a node that starts asks whether what waits for others has been delivered, and sends nothing unasked",
+          "[repair]") {
+  Mesh mesh(2);
+  const Record record = mesh.record(key(1), "value");
+  for (std::size_t i = 0; i < 2; ++i) mesh.keep(i, record);
+  mesh.disk(0).replace(record.key_hash(), {{.record = record, .is_own = true, .is_replica = true}});
+  mesh.disk(0).outbox_add(record.key_hash(), mesh.id(1));
+  mesh.disk(0).commit();
+  mesh.start();
+  mesh.run(20s);
+  CHECK(mesh.stores() == 0);
+  CHECK(mesh.disk(0).totals().outbox == 0);
 }
 
 TEST_CASE("two records under one version, of a cloned actor, are exchanged all the same", "[repair]") {
