@@ -25,6 +25,9 @@ class ReapWitness {
 
   void start(RecordStore& store);
 
+  // Something may have to be reaped there one day: from now on it is known since when the replicas are those they are.
+  void observe(Turn& turn, Partition partition) { standings_.has_stood(turn, partition, grace_ms_); }
+
   struct Answer {
     ReapReply reply;
     // Keys by their beginning: what this node remembers of them from reads is to be forgotten.

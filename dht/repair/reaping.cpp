@@ -41,8 +41,8 @@ void Reaping::start(Instant now) { next_ = now + round_interval(grace_) / 2; }
 void Reaping::on_deadline(Turn& turn) {
   if (!next_ || *next_ > turn.now.instant || batch_) return;
   next_ = turn.now.instant + step_pause;
-  const bool is_missed = turn.neighbours.is_anybody_missed(turn.now.wall_ms, witness_.grace_ms());
-  if (is_missed || !repair_.is_ready(turn.neighbours)) return end_round(turn.now.instant);
+  may_ask_ =
+      repair_.is_ready(turn.neighbours) && !turn.neighbours.is_anybody_missed(turn.now.wall_ms, witness_.grace_ms());
   gather(turn);
 }
 
@@ -66,7 +66,9 @@ void Reaping::gather(Turn& turn) {
 }
 
 std::optional<ReapPartition> Reaping::look_at(Turn& turn, Partition partition) {
-  if (turn.neighbours.replica_set(partition).replicas.front() != turn.neighbours.self()) return std::nullopt;
+  witness_.observe(turn, partition);
+  const bool leads = turn.neighbours.replica_set(partition).replicas.front() == turn.neighbours.self();
+  if (!may_ask_ || !leads) return std::nullopt;
   static constexpr std::size_t all = 1U << 20U;
   DigestTrie& trie = repair_.trie();
   const Prefix prefix = Prefix::of(partition);

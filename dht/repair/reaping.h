@@ -74,6 +74,7 @@ class Reaping {
   std::uint64_t number_ = 0;
   std::optional<Batch> batch_;
   std::map<std::uint16_t, Instant> clean_since_;
+  bool may_ask_ = false;  // everybody is there, and this node knows what it holds
   bool is_soon_ = false;  // a partition was found clean in this round: it is asked about again before the next is due
 };
 
