@@ -163,6 +163,8 @@ void Node::on_deadline(Now now, Outputs& out) {
   s.coordinator.on_deadline(turn);
   s.repair.on_deadline(turn);
   s.reaping.on_deadline(turn);
+  if (const auto asked_about = s.reaping.take_forgotten(); !asked_about.empty())
+    s.coordinator.forget_reads(asked_about);
   for (const NodeId& peer : s.repair.take_greetings()) s.liveness.greet(now, peer, out);
   if (s.leaving.take_look(now.instant)) s.go_on_leaving(now, out);
   s.finish(now, out, first_send);

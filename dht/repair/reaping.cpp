@@ -104,7 +104,9 @@ void Reaping::ask_everybody(Turn& turn) {
     for (const ReapKey& key : partition.keys) batch_->partition_of_key[key.key] = partition.partition;
   }
   const NodeId& self = turn.neighbours.self();
-  take_verdicts(self, witness_.answer(turn, self, question).reply);
+  const ReapWitness::Answer own = witness_.answer(turn, self, question);
+  forgotten_.insert(own.forgotten.begin(), own.forgotten.end());
+  take_verdicts(self, own.reply);
   if (batch_->blocked.size() == batch_->partitions.size()) return finish(turn);
   for (const NodeId& node : turn.neighbours.usable_members()) {
     if (node == self) continue;

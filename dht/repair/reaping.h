@@ -36,6 +36,9 @@ class Reaping {
   void on_deadline(Turn& turn);
   std::optional<Instant> next_deadline() const { return batch_ ? std::nullopt : next_; }
 
+  // Keys by their beginning that this node asked about since the last call: as ReapWitness::Answer::forgotten.
+  std::set<std::uint64_t> take_forgotten() { return std::exchange(forgotten_, {}); }
+
   // How long a message may be under way, and the least time between two rounds.
   static Duration message_life(Duration grace);
   static Duration round_interval(Duration grace);
@@ -74,6 +77,7 @@ class Reaping {
   std::uint64_t number_ = 0;
   std::optional<Batch> batch_;
   std::map<std::uint16_t, Instant> clean_since_;
+  std::set<std::uint64_t> forgotten_;
   bool may_ask_ = false;  // everybody is there, and this node knows what it holds
   bool is_soon_ = false;  // a partition was found clean in this round: it is asked about again before the next is due
 };

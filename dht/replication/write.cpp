@@ -49,9 +49,10 @@ void Write::start(Turn& turn, const ReplicaSet& set) {
 void Write::note_if_untold(Turn& turn, const ReplicaSet& set) {
   const NodeId& self = turn.neighbours.self();
   const auto is_told = [&](const Target& target) { return target.state == State::waiting && target.node != self; };
-  if (set.replicas.size() < 2 || std::ranges::any_of(targets_, is_told)) return;
-  is_untold_ = true;
-  turn.store.outbox_add(terms_.record.key_hash(), self);
+  is_untold_ = set.replicas.size() > 1 && std::ranges::none_of(targets_, is_told);
+  const KeyHash& key = terms_.record.key_hash();
+  if (is_untold_) return turn.store.outbox_add(key, self);
+  if (turn.store.totals().outbox > 0) turn.store.outbox_remove(key, self);  // an earlier one of this key was
 }
 
 // The own commit is one of the copies: its answer comes from this node itself, after the commit.

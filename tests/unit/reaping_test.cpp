@@ -179,6 +179,17 @@ TEST_CASE("a tombstone is forgotten by all when its grace is over", "[reaping]")
   CHECK(mesh.values_read(2, name) == 0);
 }
 
+// Found by seed 20152: the leader merged what it had read once into a later answer.
+TEST_CASE("what members remember of their reads does not bring back what was reaped", "[reaping]") {
+  Mesh mesh;
+  mesh.put(0, name, EntryKind::value);
+  for (std::size_t i = 0; i < size; ++i) CHECK(mesh.values_read(i, name) == 1);
+  mesh.put(mesh.replicas_of(name).back(), name, EntryKind::tombstone);
+  mesh.run(grace + 70s);
+  REQUIRE(mesh.rows(name) == 0);
+  for (std::size_t i = 0; i < size; ++i) CHECK(mesh.values_read(i, name) == 0);
+}
+
 TEST_CASE("an entry that expired is forgotten by all when the grace after that is over", "[reaping]") {
   Mesh mesh;
   mesh.put(0, name, EntryKind::value, 20'000);
