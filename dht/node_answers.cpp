@@ -76,7 +76,10 @@ MembersReply Node::State::page_of_members(Now now, const Members& asked) const {
   MembersReply page = liveness.page(asked);
   page.patience_s = in_seconds(departures.patience());
   for (MemberUpdate& member : page.members) {
-    if (member.state == MemberState::dead) member.away_s = in_seconds(departures.away(now.instant, member.node));
+    if (member.state != MemberState::dead) continue;
+    // Who has departed here is told to have been away for as long as is waited, even if it was less then.
+    const Duration least = table.view().contains(member.node) ? Duration{} : departures.patience();
+    member.away_s = in_seconds(std::max(departures.away(now.instant, member.node), least));
   }
   return page;
 }

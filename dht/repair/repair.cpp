@@ -35,6 +35,9 @@ constexpr Duration differs_behind = 1s;
 
 constexpr Duration rest_least = 2s;
 constexpr Duration rest_most = 5min;
+
+// What two whose views of the members differ take for shared differs for as long, and no descent mends that.
+constexpr Duration explained_holds = 1h;
 constexpr Duration answer_deadline = 10s;
 
 std::vector<Record> parsed(const std::vector<crypto::Bytes>& all) {
@@ -91,6 +94,7 @@ void Repair::on_root(const Turn& turn, const NodeId& peer, std::uint64_t theirs)
   Pair& pair = pairs_[peer];
   pair.was_heard = true;
   pair.greet_at = with_jitter(turn.now.instant, greeting_interval());
+  pair.theirs = theirs;
   if (ours == 0 || theirs == 0) return;
   counters_.comparisons += 1;
   if (ours == theirs) {
@@ -117,6 +121,7 @@ void Repair::compare_now(Instant now) {
     pair.greet_at = now;
     pair.equal_in_view.reset();
     pair.rests_until = now;
+    pair.explained_until = now;
     pair.rest = rest_least;
   }
   if (greet_at_) greet_at_ = now;
@@ -168,6 +173,8 @@ Body Repair::answer(const Turn& turn, const Items& question) {
 bool Repair::stands(const Turn& turn, const NodeId& peer, const Pair& pair) const {
   if (!pair.differs_since || pair.rests_until > turn.now.instant) return false;
   if (!turn.neighbours.is_usable(peer)) return false;
+  const bool is_as_explained = pair.explained == Roots{pair.root, pair.theirs};
+  if (is_as_explained && turn.now.instant < pair.explained_until) return false;
   const Duration differs = turn.now.instant - *pair.differs_since;
   const bool is_first = turn.neighbours.self() < peer;
   if (catch_up_.wants(peer)) return is_first || differs >= differs_behind;
@@ -180,8 +187,11 @@ void Repair::begin_descents(Turn& turn) {
     if (led_.size() >= (catch_up_.is_new() ? 1 : limits::repairs_at_once_max)) return;
     if (!stands(turn, peer, pair)) continue;
     pair.rests_until = Instant::max();  // until it has ended
-    led_[++last_number_] = {
-        .peer = peer, .descent = {}, .began = turn.now.instant, .is_of_view = cover_.is_current(turn.neighbours)};
+    led_[++last_number_] = {.peer = peer,
+                            .descent = {},
+                            .began = turn.now.instant,
+                            .is_of_view = cover_.is_current(turn.neighbours),
+                            .roots = {pair.root, pair.theirs}};
     counters_.descents += 1;
     go_on(turn, last_number_);
   }
@@ -280,6 +290,10 @@ void Repair::finish(Instant now, std::uint64_t number) {
   const Led& led = found->second;
   pair.rest = led.records > 0 ? rest_least : std::clamp(2 * pair.rest, rest_least, rest_most);
   pair.rests_until = with_jitter(now, pair.rest);
+  if (led.records == 0 && led.is_of_view) {
+    pair.explained = led.roots;
+    pair.explained_until = with_jitter(now, explained_holds);
+  }
   pair.differs_since.reset();
   pair.rounds = 0;
   counters_.records_repaired += led.records;

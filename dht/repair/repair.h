@@ -114,6 +114,11 @@ class Repair {
   Verdict verdict(const NodeId& peer) const;
 
  private:
+  struct Roots {
+    std::uint64_t ours = 0;
+    std::uint64_t theirs = 0;
+    friend bool operator==(const Roots&, const Roots&) = default;
+  };
   struct Pair {
     std::optional<Instant> differs_since;
     bool was_heard = false;                      // a root came from it
@@ -121,7 +126,10 @@ class Repair {
     std::optional<std::uint64_t> equal_in_view;  // whose cover it was; until it differs
     Instant greet_at{};
     Instant rests_until{};
-    Duration rest{};  // after the next descent that brings nothing
+    Duration rest{};           // after the next descent that brings nothing
+    std::uint64_t theirs = 0;  // the last root that came
+    Roots explained{};         // those with which a descent brought nothing
+    Instant explained_until{};
     // What root() said, and of which state.
     std::uint64_t root = 0;
     std::uint64_t of_trie = ~std::uint64_t{0};
@@ -135,6 +143,7 @@ class Repair {
     std::uint64_t records = 0;
     Instant began{};
     bool is_of_view = false;  // this node knew what the two share
+    Roots roots{};
   };
 
   TrieReader reader(const NodeId& peer, std::uint32_t salt);

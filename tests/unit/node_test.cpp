@@ -142,6 +142,25 @@ TEST_CASE("others take the place of a member that has been dead for long, until 
   CHECK(holds_something());
 }
 
+TEST_CASE("who has departed is told to have been away for as long as is waited, even if it was less", "[node]") {
+  Device device;
+  const Contact early = tests::signed_contact(2);
+  const Contact late = tests::signed_contact(3);
+  device.join(numbered_node(1), early);
+  device.wait(23h);
+  const Join knock{.contact = late.bytes};
+  device.node.receive(device.now, late.id, {.request_id = 6, .body = knock, .gossip = {}}, device.out);
+  device.wait(1h);
+  const Ping ping{.incarnation = 1, .heartbeat = 1};
+  device.node.receive(device.now, early.id, {.request_id = 7, .body = ping, .gossip = {}}, device.out);
+  device.node.receive(device.now, early.id, {.request_id = 8, .body = Members{}, .gossip = {}}, device.out);
+  const auto page = std::get<MembersReply>(device.last_to(early.id)->body);
+  const auto told = std::ranges::find(page.members, late.id, &MemberUpdate::node);
+  REQUIRE(told != page.members.end());
+  CHECK(page.patience_s > 20 * 3600);
+  CHECK(told->away_s >= page.patience_s);
+}
+
 TEST_CASE("who presents another's contact, or none, is not let in", "[node]") {
   Device device;
   const Contact newcomer = tests::signed_contact(1);

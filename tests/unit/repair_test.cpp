@@ -340,6 +340,24 @@ TEST_CASE("a record with a bad signature is not taken in, and the asking calms d
   CHECK(mesh.messages_of_repair() < 40);
 }
 
+TEST_CASE("a descent that brought nothing is not repeated while neither side changes", "[repair]") {
+  Mesh mesh(2);
+  crypto::Bytes forged = mesh.record(key(1), "value").bytes();
+  forged.back() ^= 1U;
+  mesh.keep(0, *Record::parse(forged));
+  mesh.start();
+  mesh.run(1min);
+  const std::size_t asked = mesh.messages_of_repair();
+  CHECK(asked > 0);
+  mesh.run(5min);
+  CHECK(mesh.messages_of_repair() == asked);
+  mesh.keep(1, mesh.record(key(2), "value"));
+  mesh.node(1).repair_now(mesh.now());
+  mesh.node(0).repair_now(mesh.now());
+  mesh.run(10s);
+  CHECK(mesh.messages_of_repair() > asked);
+}
+
 TEST_CASE("repair stays within its bytes a second", "[repair]") {
   constexpr std::size_t bytes_per_second = 20'000;
   Mesh mesh(2, bytes_per_second);
