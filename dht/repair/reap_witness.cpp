@@ -36,7 +36,8 @@ bool are_own_rows_covered(const Rows& rows, const Rows& later) {
 
 Seq latest_of(const Rows& rows) {
   Seq latest = 0;
-  for (const VersionEntry& entry : joined_context(rows).entries()) latest = std::max(latest, entry.seq);
+  const VersionVector seen = joined_context(rows);
+  for (const VersionEntry& entry : seen.entries()) latest = std::max(latest, entry.seq);
   return latest;
 }
 
