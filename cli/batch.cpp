@@ -2,6 +2,7 @@
 #include "cli/batch.h"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 namespace kith::cli {
@@ -24,13 +25,23 @@ bool is_worth_another_try(const RpcValue& error) {
 }
 
 void write_item(RpcWriter& params, const Item& item) {
-  params.map(item.ttl_ms > 0 ? 3 : 2).text("key").name(item.key).text("value").bytes(item.value);
+  params.map(item.ttl_ms > 0 ? 4 : 3).text("key").name(item.key).text("value").bytes(item.value);
+  params.text("op_id").bytes(item.op_id);
   if (item.ttl_ms > 0) params.text("ttl_ms").number(item.ttl_ms);
 }
 
 }  // namespace
 
+BatchWriter::BatchWriter(Client& client, WriteTerms terms, OnAnswer on_answer)
+    : client_(client), terms_(std::move(terms)), on_answer_(std::move(on_answer)) {
+  std::random_device entropy;
+  for (std::uint8_t& byte : last_id_) byte = static_cast<std::uint8_t>(entropy());
+}
+
+// The same write, should it be tried again: else it would follow what was written to its key meanwhile.
 void BatchWriter::add(Item item) {
+  crypto::store_be64(last_id_.data(), crypto::load_be64(last_id_.data()) + 1);
+  item.op_id = last_id_;
   waiting_bytes_ += item.key.size() + item.value.size() + 64;
   waiting_.push_back(std::move(item));
   if (waiting_.size() >= keys_per_request || waiting_bytes_ >= bytes_per_request) send();

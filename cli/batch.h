@@ -18,6 +18,7 @@ struct Item {
   std::string key;
   crypto::Bytes value;
   std::uint64_t ttl_ms = 0;
+  crypto::ByteArray<16> op_id{};
   std::uint64_t line = 0;  // where it stood in the input
   int tries = 0;
 };
@@ -27,8 +28,7 @@ class BatchWriter {
  public:
   // `on_answer(item, answer)`: a receipt, or a map with `error` when it failed for good.
   using OnAnswer = std::function<void(const Item&, const daemon::RpcValue&)>;
-  BatchWriter(Client& client, WriteTerms terms, OnAnswer on_answer)
-      : client_(client), terms_(std::move(terms)), on_answer_(std::move(on_answer)) {}
+  BatchWriter(Client& client, WriteTerms terms, OnAnswer on_answer);
 
   void add(Item item);
   void finish();  // sends what is left and waits for every answer
@@ -39,6 +39,7 @@ class BatchWriter {
   void take_item(const daemon::RpcValue& answer);
 
   Client& client_;
+  crypto::ByteArray<16> last_id_{};  // drawn, and then counted on
   WriteTerms terms_;
   OnAnswer on_answer_;
   std::vector<Item> waiting_;

@@ -13,6 +13,7 @@
 #include <fmt/core.h>
 
 #include "cli/exit.h"
+#include "daemon/paths.h"
 
 namespace kith::cli {
 
@@ -21,11 +22,6 @@ namespace {
 constexpr std::size_t read_bytes = 64U << 10U;
 constexpr std::size_t reply_bytes_max = 64U << 20;
 constexpr std::size_t reply_elements_max = 1U << 20;
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): one thread
-  return value == nullptr ? std::string() : std::string(value);
-}
 
 // The connection, or -1 and errno. Requires: the path fits.
 int connect_to(const std::string& path) {
@@ -46,14 +42,14 @@ bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0;
 
 std::string find_socket(const SocketChoice& choice) {
   if (!choice.socket.empty()) return choice.socket;
-  if (!choice.home.empty()) return choice.home + "/kith.sock";
-  if (std::string socket = environment("KITH_SOCKET"); !socket.empty()) return socket;
-  if (const std::string home = environment("KITH_HOME"); !home.empty()) return home + "/kith.sock";
-  const std::string runtime = environment("XDG_RUNTIME_DIR");
-  std::string of_user = runtime + "/kith/kith.sock";
-  std::string of_system = "/run/kith/kith.sock";
-  if (runtime.empty() || (!exists(of_user) && exists(of_system))) return of_system;
-  return of_user;
+  daemon::Environment environment = daemon::environment_of(environ);
+  if (!choice.home.empty()) environment["KITH_SOCKET"].clear();
+  const auto paths = daemon::find_paths({.home = choice.home, .is_root = ::geteuid() == 0}, environment);
+  if (!paths) die(Exit::usage, paths.error().message);
+  const bool is_named =
+      !choice.home.empty() || !environment["KITH_SOCKET"].empty() || !environment["KITH_HOME"].empty();
+  const std::string of_system = "/run/kith/kith.sock";
+  return !is_named && !exists(paths->socket) && exists(of_system) ? of_system : paths->socket;
 }
 
 bool is_served(const std::string& socket_path) {
@@ -99,10 +95,19 @@ void Client::send_all() {
   while (sent < unsent_.size()) {
     const ssize_t count = ::send(socket_, unsent_.data() + sent, unsent_.size() - sent, MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) die(Exit::no_daemon, fmt::format("the daemon at {} hung up", path_));
+    if (count <= 0) die_of_hang_up();
     sent += static_cast<std::size_t>(count);
   }
   unsent_.clear();
+}
+
+// It hangs up on a request that it refuses unread, and says why before.
+void Client::die_of_hang_up() {
+  unsent_.clear();
+  while (true) {
+    const daemon::RpcMessage& message = receive();
+    if (message.kind == daemon::RpcKind::response && message.id == 0 && !message.error.is_nil()) die_of(message.error);
+  }
 }
 
 const daemon::RpcMessage& Client::receive() {

@@ -11,8 +11,8 @@
 
 namespace kith::cli {
 
-// Which socket a command talks to: --socket, --home, KITH_SOCKET, KITH_HOME, then the first that is there of the
-// user's and the system's.
+// Which socket a command talks to: --socket, --home, KITH_SOCKET, KITH_HOME, then where kithd of this user has it
+// (daemon/paths.h), or the system's, where only that one is there.
 struct SocketChoice {
   std::string socket;  // --socket
   std::string home;    // --home
@@ -54,6 +54,7 @@ class Client {
 
  private:
   void send_all();
+  [[noreturn]] void die_of_hang_up();
   void receive_more();
 
   std::string path_;

@@ -2,6 +2,9 @@
 // mget, mput, import, export: many keys, as JSON lines.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 
@@ -18,23 +21,39 @@ using daemon::RpcValue;
 using daemon::RpcWriter;
 using Json = nlohmann::ordered_json;
 
-// One line: {"key": "a", "value": "text" or {"base64": "…"}, "ttl_ms": 1000}. Empty lines are passed over.
-Item read_item(const std::string& line, std::uint64_t number) {
+std::uint64_t time_left_ms(std::uint64_t expires_ms) {
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count();
+  return expires_ms > static_cast<std::uint64_t>(now) ? expires_ms - static_cast<std::uint64_t>(now) : 0;
+}
+
+// One line: {"key": "a", "value": "text" or {"base64": "…"}, "ttl_ms": 1000}, or "expires_ms" as export tells it.
+// Nothing where it has expired.
+std::optional<Item> read_item(const std::string& line, std::uint64_t number) {
   const auto wrong = [&](std::string_view what) { die(Exit::usage, fmt::format("line {}: {}", number, what)); };
   const Json object = Json::parse(line, nullptr, false);
   if (!object.is_object()) wrong(R"(not a JSON object; a line is {"key": "a", "value": "text"})");
-  if (!object.contains("key") || !object["key"].is_string()) wrong("no \"key\", or it is no string");
+  const auto key = object.contains("key") ? bytes_of(object["key"]) : std::nullopt;
+  if (!key) wrong(R"(no "key", or it is neither a string nor {"base64": "…"})");
   const auto value = object.contains("value") ? bytes_of(object["value"]) : std::nullopt;
   if (!value) wrong(R"(no "value", or it is neither a string nor {"base64": "…"})");
-  Item item{.key = object["key"].get<std::string>(), .value = *value, .ttl_ms = 0, .line = number};
+  Item item{.key = {key->begin(), key->end()}, .value = *value, .ttl_ms = 0, .line = number};
   if (object.contains("ttl_ms")) {
     if (!object["ttl_ms"].is_number_unsigned()) wrong("\"ttl_ms\" is no whole number of milliseconds");
     item.ttl_ms = object["ttl_ms"].get<std::uint64_t>();
   }
+  if (!object.contains("expires_ms")) return item;
+  if (!object["expires_ms"].is_number_unsigned()) wrong("\"expires_ms\" is no whole number of milliseconds since 1970");
+  const auto left = time_left_ms(object["expires_ms"].get<std::uint64_t>());
+  if (left == 0) return std::nullopt;
+  item.ttl_ms = item.ttl_ms == 0 ? left : std::min(item.ttl_ms, left);
   return item;
 }
 
+// 0 where that cannot be told without using it up: a pipe.
 std::uint64_t count_lines(const std::string& path) {
+  std::error_code failure;
+  if (!std::filesystem::is_regular_file(path, failure)) return 0;
   std::ifstream file(path);
   std::uint64_t lines = 0;
   for (std::string line; std::getline(file, line);) lines += line.empty() ? 0 : 1;
@@ -65,9 +84,11 @@ void add_lines(std::istream& in, BatchWriter& writer) {
   std::uint64_t number = 0;
   for (std::string line; std::getline(in, line);) {
     number += 1;
-    if (!line.empty()) writer.add(read_item(line, number));
+    if (line.empty()) continue;
+    if (auto item = read_item(line, number)) writer.add(std::move(*item));
   }
   writer.finish();
+  if (in.bad()) die(Exit::internal, fmt::format("what follows line {} cannot be read", number));
 }
 
 std::vector<std::string> keys_or_lines(const std::vector<std::string>& keys) {
@@ -79,13 +100,16 @@ std::vector<std::string> keys_or_lines(const std::vector<std::string>& keys) {
   return lines;
 }
 
-void print_export_line(const RpcValue& answer) {
+// False: too few replicas answered for it to be known what the key holds.
+bool print_export_line(const RpcValue& answer) {
   const Json object = to_json(answer);
+  if (object["values"].empty() && answer["degraded"].boolean().value_or(false)) return false;
   for (const Json& value : object["values"]) {
     Json line{{"key", object["key"]}, {"value", value["value"]}};
     if (value.contains("expires_ms")) line["expires_ms"] = value["expires_ms"];
     fmt::print("{}\n", line.dump());
   }
+  return true;
 }
 
 }  // namespace
@@ -157,6 +181,7 @@ Exit export_keys(const Common& common, const ExportCommand& command) {
   Progress progress("exporting", 0);
   std::uint64_t exported = 0;
   crypto::Bytes after;
+  std::uint64_t unknown = 0;
   bool is_partial = false;
   do {
     const RpcValue page = client.call("scan", [&](RpcWriter& params) {
@@ -173,12 +198,15 @@ Exit export_keys(const Common& common, const ExportCommand& command) {
     after = next ? crypto::Bytes(next->begin(), next->end()) : crypto::Bytes{};
     read_keys(client, keys, {}, [&](std::size_t, const RpcValue& answer) {
       if (!answer["error"].is_nil()) die_of(answer["error"]);
-      print_export_line(answer);
-      exported += 1;
+      (print_export_line(answer) ? exported : unknown) += 1;
       progress.show(exported);
     });
   } while (!after.empty());
   if (is_partial) die(Exit::quorum, "some members did not answer; keys that only they hold are missing");
+  if (unknown > 0) {
+    die(Exit::quorum,
+        fmt::format("{} keys are missing: too few of their replicas answered; see `kith members`", grouped(unknown)));
+  }
   return Exit::done;
 }
 

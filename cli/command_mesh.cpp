@@ -51,6 +51,7 @@ Exit status(const Common& common) {
   fmt::print("node        {} ({}), version {}, up {}\n", text(answer["node"]).substr(0, 10), text(answer["name"]),
              text(answer["version"]), human_seconds(number(answer["uptime_s"])));
   fmt::print("mesh        {}, port {}\n", text(answer["mesh"]), number(answer["port"]));
+  fmt::print("seed        {}\n", text(answer["seed"]));
   fmt::print("members     {} alive, {} suspect, {} dead\n", number(members["alive"]), number(members["suspect"]),
              number(members["dead"]));
   fmt::print("records     {} here, {}\n", grouped(number(answer["records"])), human_bytes(number(answer["bytes"])));
@@ -60,8 +61,7 @@ Exit status(const Common& common) {
   if (answer["leaving"].boolean().value_or(false)) {
     fmt::print("leaving     this device hands over what it holds: look on with `kith leave`\n");
   }
-  fmt::print("waiting     {} in the outbox, {} hints\n", grouped(number(answer["outbox"])),
-             grouped(number(answer["hints"])));
+  fmt::print("waiting     {} in the outbox\n", grouped(number(answer["outbox"])));
   return Exit::done;
 }
 

@@ -6,8 +6,11 @@
 #include <CLI/CLI.hpp>
 
 #include <charconv>
+#include <cstdio>
 #include <functional>
+#include <iostream>
 #include <map>
+#include <system_error>
 
 #include "cli/command.h"
 
@@ -234,7 +237,7 @@ void build(CLI::App& app, CommandLine& line) {
 
 }  // namespace
 
-int run(int count, char** words) {
+int run(int count, char** words) try {
   CommandLine line;
   CLI::App app{"kith: a key-value store shared by your devices, without a server", "kith"};
   build(app, line);
@@ -246,7 +249,14 @@ int run(int count, char** words) {
     if (error.get_exit_code() == 0) return app.exit(error);
     die(Exit::usage, fmt::format("{}; `kith --help` shows how", error.what()));
   }
-  return static_cast<int>(line.chosen());
+  const Exit result = line.chosen();
+  std::cout.flush();
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0 || !std::cout) {
+    die(Exit::internal, "not all of the output could be written");
+  }
+  return static_cast<int>(result);
+} catch (const std::system_error& error) {  // what fmt::print() throws
+  die(Exit::internal, fmt::format("the output cannot be written: {}", error.code().message()));
 }
 
 }  // namespace kith::cli

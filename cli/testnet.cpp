@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,13 +27,19 @@ constexpr int start_patience_ms = 15'000;
 constexpr int stop_patience_ms = 6'000;
 
 volatile sig_atomic_t was_interrupted = 0;
+volatile sig_atomic_t was_ended = 0;  // by SIGTERM or SIGHUP
+
+// Where this program and the daemon built with it are.
+std::filesystem::path own_folder() {
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+}
 
 // The daemon built beside this program, else the one that PATH finds.
 std::string daemon_program() {
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::filesystem::path beside = self.parent_path() / "kithd";
-  return !error && std::filesystem::exists(beside, error) ? beside.string() : "kithd";
+  std::error_code ignored;
+  const std::filesystem::path beside = own_folder() / "kithd";
+  return std::filesystem::exists(beside, ignored) ? beside.string() : "kithd";
 }
 
 pid_t spawn(const std::vector<std::string>& words, const std::string& log_file) {
@@ -40,9 +47,12 @@ pid_t spawn(const std::vector<std::string>& words, const std::string& log_file) 
   arguments.reserve(words.size() + 1);
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
+  const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child != 0) return child;
   if (!log_file.empty()) {
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // however this program ends
+    if (::getppid() != parent) ::_exit(0);
     const int log = ::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     ::dup2(log, STDOUT_FILENO);
     ::dup2(log, STDERR_FILENO);
@@ -145,7 +155,10 @@ class Testnet {
 
 int run_inside(const Testnet& testnet, const TestnetCommand& command) {
   ::setenv("KITH_SOCKET", testnet.daemons().front().socket().c_str(), 1);  // NOLINT(concurrency-mt-unsafe)
-  ::setenv("KITH_TESTNET", testnet.folder().c_str(), 1);                   // NOLINT(concurrency-mt-unsafe)
+  const char* path = std::getenv("PATH");                                  // NOLINT(concurrency-mt-unsafe): one thread
+  const std::string with_kith = own_folder().string() + (path == nullptr ? "" : ":" + std::string(path));
+  ::setenv("PATH", with_kith.c_str(), 1);                 // NOLINT(concurrency-mt-unsafe)
+  ::setenv("KITH_TESTNET", testnet.folder().c_str(), 1);  // NOLINT(concurrency-mt-unsafe)
   std::vector<std::string> words = command.run;
   if (words.empty()) {
     const char* shell = std::getenv("SHELL");  // NOLINT(concurrency-mt-unsafe): one thread
@@ -153,7 +166,9 @@ int run_inside(const Testnet& testnet, const TestnetCommand& command) {
   }
   const pid_t child = spawn(words, "");
   int result = 0;
+  // A signal to end is the command's too; a Ctrl-C reaches it by itself.
   while (::waitpid(child, &result, 0) < 0 && errno == EINTR) {
+    if (was_ended != 0) ::kill(child, SIGHUP);
   }
   return WIFEXITED(result) ? WEXITSTATUS(result) : 128 + WTERMSIG(result);
 }
@@ -164,8 +179,13 @@ Exit testnet(const TestnetCommand& command) {
   struct sigaction remember {};
   remember.sa_handler = [](int) { was_interrupted = 1; };
   ::sigaction(SIGINT, &remember, nullptr);
+  remember.sa_handler = [](int) {
+    was_interrupted = 1;
+    was_ended = 1;
+  };
   ::sigaction(SIGTERM, &remember, nullptr);
-  Testnet testnet;
+  ::sigaction(SIGHUP, &remember, nullptr);
+  static Testnet testnet;  // die() ends the daemons too
   if (!testnet.start(command.nodes)) {
     fmt::print(stderr, "kith: the testnet did not come up\n");
     return Exit::internal;

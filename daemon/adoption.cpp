@@ -11,6 +11,7 @@ namespace kith::daemon {
 namespace {
 
 constexpr std::size_t keys_per_spread = 64;
+constexpr std::size_t keys_per_commit = 4096;  // what they change stays in memory until then
 
 struct Adopted {
   dht::Seq newest = 0;  // 0: nothing lives
@@ -92,7 +93,7 @@ class Adoption {
 }  // namespace
 
 dht::Result<std::uint64_t> adopt_records(dht::RecordStore& store, const dht::Signatures& signatures, crypto::Rng& rng,
-                                         dht::WallMs wall_ms) {
+                                         dht::WallMs wall_ms, const Commit& commit) {
   const auto foreign = find_foreign(store, signatures, wall_ms);
   if (!foreign) return foreign.error();
   if (foreign->empty()) return std::uint64_t{0};
@@ -102,12 +103,15 @@ dht::Result<std::uint64_t> adopt_records(dht::RecordStore& store, const dht::Sig
   Adoption adoption(store, signatures, wall_ms);
   adoption.begin_run(rng, oldest == foreign->end() ? dht::seq_at(wall_ms) : oldest->newest);
   std::uint64_t count = 0;
+  std::size_t done = 0;
   for (const Adopted& each : *foreign) {
     const auto lives = adoption.adopt(each);
     if (!lives) return lives.error();
     count += *lives ? 1 : 0;
+    if (++done % keys_per_commit != 0 && done < foreign->size()) continue;
+    adoption.reserve();
+    if (dht::Status status = commit(); !status) return status.error();
   }
-  adoption.reserve();
   return count;
 }
 

@@ -19,10 +19,12 @@
 namespace kith::daemon {
 
 // Writes every live value anew whose record `signatures`, those of the mesh that is joined, do not verify, and drops
-// what is left of such keys; all in one turn of the store, so in one commit. Doing it twice does nothing more. Keys
-// that only another node may write are dropped too. Returns how many keys were written.
+// what is left of such keys. `commit` makes durable what was done so far, a few thousand keys each time: broken off in
+// between and begun again it does the rest. Keys that only another node may write are dropped too. Returns how many
+// keys were written.
+using Commit = std::function<dht::Status()>;
 dht::Result<std::uint64_t> adopt_records(dht::RecordStore& store, const dht::Signatures& signatures, crypto::Rng& rng,
-                                         dht::WallMs wall_ms);
+                                         dht::WallMs wall_ms, const Commit& commit);
 
 using ReplicasOf = std::function<std::vector<dht::NodeId>(dht::Partition)>;
 

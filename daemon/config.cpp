@@ -9,6 +9,7 @@
 #include <span>
 
 #include "dht/model/limits.h"
+#include "dht/model/text.h"
 
 namespace kith::daemon {
 namespace {
@@ -82,13 +83,19 @@ OptionValue text_as_list(std::string_view text) {
   return result;
 }
 
+// What members see stands in the contact, which has printable text only.
+enum class Audience : std::uint8_t { this_device, members };
+
 template <typename Access>
-Option text_option(const char* name, std::size_t bytes_max, Access access) {
+Option text_option(const char* name, std::size_t bytes_max, Audience audience, Access access) {
   return {name,
-          [access, bytes_max](Config& config, const OptionValue& value) -> Problem {
+          [access, bytes_max, audience](Config& config, const OptionValue& value) -> Problem {
             const auto* text = std::get_if<std::string>(&value);
             if (text == nullptr) return "must be a string, not " + kind_of(value);
             if (text->size() > bytes_max) return "must have at most " + std::to_string(bytes_max) + " bytes";
+            if (audience == Audience::members && !dht::is_printable(*text)) {
+              return "must be UTF-8 without control characters or invisible ones (as in joined emoji)";
+            }
             access(config) = *text;
             return std::nullopt;
           },
@@ -178,11 +185,11 @@ constexpr std::int64_t repair_bytes_least = 4096;  // with less, a single large 
 std::vector<Option> node_options() {
   namespace limits = dht::limits;
   return {
-      text_option("node.name", limits::name_bytes_max, Field{&Config::node, &Config::Node::name}),
-      text_option("node.zone", limits::zone_bytes_max, Field{&Config::node, &Config::Node::zone}),
+      text_option("node.name", limits::name_bytes_max, Audience::members, Field{&Config::node, &Config::Node::name}),
+      text_option("node.zone", limits::zone_bytes_max, Audience::members, Field{&Config::node, &Config::Node::zone}),
       integer_option("node.weight", {1, limits::weight_max}, Field{&Config::node, &Config::Node::weight}),
-      text_option("node.data", path_bytes_max, Field{&Config::node, &Config::Node::data}),
-      text_option("node.socket", path_bytes_max, Field{&Config::node, &Config::Node::socket}),
+      text_option("node.data", path_bytes_max, Audience::this_device, Field{&Config::node, &Config::Node::data}),
+      text_option("node.socket", path_bytes_max, Audience::this_device, Field{&Config::node, &Config::Node::socket}),
       list_option("network.listen", Privacy::shown, Field{&Config::network, &Config::Network::listen}),
       integer_option("network.port", {0, 65535}, Field{&Config::network, &Config::Network::port}),
       boolean_option("network.discovery", Field{&Config::network, &Config::Network::discovery}),

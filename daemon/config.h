@@ -88,7 +88,10 @@ class ConfigBuilder {
 // Reads a kith.toml into what it gives, without judging it. Errors: invalid with `path:line` for what is no TOML.
 dht::Result<std::vector<Given>> read_toml(std::string_view text, const std::string& path);
 
-// As above from a file. Errors: not_found; storage.
+// Also where it cannot be told: reading it then says why.
+bool may_exist(const std::string& path);
+
+// As read_toml() from a file. Errors: not_found; storage.
 dht::Result<std::vector<Given>> read_toml_file(const std::string& path);
 
 // How many single letters must be changed, added or left out to make one from the other (Levenshtein).

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The TOML side of config.h, alone in a file because toml++ is slow to compile.
+#include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -63,9 +65,18 @@ dht::Result<std::vector<Given>> read_toml(std::string_view text, const std::stri
   }
 }
 
+bool may_exist(const std::string& path) {
+  std::error_code failure;
+  return std::filesystem::exists(path, failure) || failure;
+}
+
 dht::Result<std::vector<Given>> read_toml_file(const std::string& path) {
+  errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file.is_open()) return dht::Error{dht::ErrorCode::not_found, "cannot open the configuration " + path};
+  if (!file.is_open()) {
+    const std::string cause = std::generic_category().message(errno);
+    return dht::Error{dht::ErrorCode::not_found, "cannot open the configuration " + path + ": " + cause};
+  }
   std::ostringstream text;
   text << file.rdbuf();
   if (file.bad() || text.fail()) return dht::Error{dht::ErrorCode::storage, "cannot read the configuration " + path};

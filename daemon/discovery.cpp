@@ -102,7 +102,6 @@ void Discovery::on_timer(uv_timer_t* timer) {
 
 void Discovery::round() {
   ++rounds_done_;
-  handler_.on_round();
   refresh_links();
   for (const auto& link : links_) announce(*link);
 }

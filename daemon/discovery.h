@@ -25,8 +25,6 @@ class Discovery {
     virtual bool is_member(const dht::NodeId& node) = 0;
     // A node of our mesh that is no member yet, or is away.
     virtual void on_found(const dht::Seed& seed) = 0;
-    // Called before each round, about every 30 s.
-    virtual void on_round() = 0;
   };
 
   // All must outlive this object.

@@ -120,7 +120,7 @@ dht::Result<Patient> find_patient(const std::string& home) {
   const auto paths = find_paths({.home = home, .is_root = ::geteuid() == 0}, environment_of(environ));
   if (!paths) return paths.error();
   ConfigBuilder builder;
-  if (std::filesystem::exists(paths->config_file)) {
+  if (may_exist(paths->config_file)) {
     const auto given = read_toml_file(paths->config_file);
     if (!given) return given.error();
     if (dht::Status status = builder.add(*given); !status) return status.error();

@@ -24,6 +24,9 @@ uv_handle_t* as_handle(Handle& handle) {
   return reinterpret_cast<uv_handle_t*>(&handle);
 }
 
+// Networks come and go, and a device may be switched on before its own is up.
+constexpr std::uint64_t addresses_interval_ms = 5000;
+
 template <typename Handle>
 Driver& driver_of(Handle* handle) {
   return *static_cast<Driver*>(handle->data);
@@ -49,12 +52,13 @@ Driver::Driver(uv_loop_t& loop, DriverOptions options, crypto::Rng rng)
   uv_check_init(&loop_, &after_poll_);
   uv_idle_init(&loop_, &idle_);
   uv_timer_init(&loop_, &timer_);
+  uv_timer_init(&loop_, &addresses_timer_);
   uv_async_init(&loop_, &progress_, [](uv_async_t* handle) { driver_of(handle).collect(); });
   for (uv_signal_t* signal : {&terminate_, &interrupt_, &hang_up_}) {
     uv_signal_init(&loop_, signal);
     signal->data = this;
   }
-  before_poll_.data = after_poll_.data = idle_.data = timer_.data = progress_.data = this;
+  before_poll_.data = after_poll_.data = idle_.data = timer_.data = addresses_timer_.data = progress_.data = this;
 }
 
 Driver::~Driver() = default;
@@ -94,6 +98,8 @@ void Driver::start_watching() {
   uv_signal_start(&interrupt_, stop, SIGINT);
   uv_signal_start(
       &hang_up_, [](uv_signal_t* handle, int) { driver_of(handle).options_.reload(); }, SIGHUP);
+  const auto refresh = [](uv_timer_t* handle) { driver_of(handle).refresh_endpoints(); };
+  uv_timer_start(&addresses_timer_, refresh, addresses_interval_ms, addresses_interval_ms);
   // Both sides of the poll: timers fire before it, everything else in it.
   uv_prepare_start(&before_poll_, [](uv_prepare_t* handle) { driver_of(handle).finish_turn(); });
   uv_check_start(&after_poll_, [](uv_check_t* handle) { driver_of(handle).finish_turn(); });
@@ -131,9 +137,9 @@ void Driver::close() {
   if (server_) server_->close();
   if (discovery_) discovery_->close();
   network_.close();
-  for (uv_handle_t* handle :
-       {as_handle(before_poll_), as_handle(after_poll_), as_handle(idle_), as_handle(timer_), as_handle(progress_),
-        as_handle(terminate_), as_handle(interrupt_), as_handle(hang_up_)}) {
+  for (uv_handle_t* handle : {as_handle(before_poll_), as_handle(after_poll_), as_handle(idle_), as_handle(timer_),
+                              as_handle(addresses_timer_), as_handle(progress_), as_handle(terminate_),
+                              as_handle(interrupt_), as_handle(hang_up_)}) {
     uv_close(handle, nullptr);
   }
 }

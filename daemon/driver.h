@@ -77,14 +77,13 @@ class Driver : private SocketServer::Handler,
   dht::Instant now() override { return turn_now().instant; }
   bool is_member(const dht::NodeId& node) override;
   void on_found(const dht::Seed& seed) override;
-  void on_round() override;
   // Control
   dht::Host& host() override { return *host_; }
   std::uint64_t host_number() const override { return host_number_; }
   dht::StoreTotals totals() const override { return home_->database().totals(); }
   ProcessFacts facts() const override;
   dht::Status accepts_writes() override;
-  InviteText invite() const override;
+  dht::Result<InviteText> invite() const override;
   dht::Result<Joined> join(dht::Now now, const std::string& text, dht::HostOutputs& out) override;
   dht::Status leave(dht::Now now, dht::HostOutputs& out) override;
   dht::Status stay(dht::Now now, dht::HostOutputs& out) override;
@@ -115,6 +114,7 @@ class Driver : private SocketServer::Handler,
   void fail(const dht::Error& error);
   bool may_stop(dht::Instant now);
   void arm_timer();
+  void refresh_endpoints();
   void arm_idle();
   void close();
 
@@ -134,6 +134,7 @@ class Driver : private SocketServer::Handler,
   uv_check_t after_poll_{};
   uv_idle_t idle_{};
   uv_timer_t timer_{};
+  uv_timer_t addresses_timer_{};
   uv_async_t progress_{};
   uv_signal_t terminate_{};
   uv_signal_t interrupt_{};

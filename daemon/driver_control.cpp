@@ -175,13 +175,19 @@ void Driver::end_membership() {
   stop();
 }
 
-InviteText Driver::invite() const {
+dht::Result<InviteText> Driver::invite() const {
   const dht::Node& node = host_->node();
-  dht::Invite invite{.mesh = home_->mesh(), .seeds = {seed_of(node.self())}};
+  dht::Invite invite{.mesh = home_->mesh(), .seeds = {}};
+  if (!node.self().endpoints.empty()) invite.seeds.push_back(seed_of(node.self()));
   for (const dht::Member* member : node.members()) {
     if (invite.seeds.size() == limits::invite_seeds_max) break;
     if (member->state != dht::MemberState::alive || member->contact.endpoints.empty()) continue;
     invite.seeds.push_back(seed_of(member->contact));
+  }
+  if (invite.seeds.empty()) {
+    return dht::Error{dht::ErrorCode::unavailable,
+                      "this device has no address that another one could reach: no network is up, or `network.listen` "
+                      "names only addresses of one link"};
   }
   InviteText result{dht::to_text(invite), {}};
   for (const dht::Endpoint& endpoint : invite.seeds.front().endpoints) {
@@ -210,12 +216,12 @@ void Driver::on_found(const dht::Seed& seed) {
   host_->join(turn_now(), std::span(&seed, 1), out_);
 }
 
-void Driver::on_round() {
+void Driver::refresh_endpoints() {
   auto endpoints = reachable_endpoints(network_.listening(), interface_addresses());
   if (endpoints == own_endpoints_) return;
   own_endpoints_ = std::move(endpoints);
   host_->set_endpoints(turn_now(), own_endpoints_, out_);
-  discovery_->listen_on(own_endpoints_);
+  if (discovery_) discovery_->listen_on(own_endpoints_);
 }
 
 // ---- what happened

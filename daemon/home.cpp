@@ -120,9 +120,8 @@ dht::Result<std::uint64_t> Home::enter(const dht::MeshKeys& mesh, crypto::Rng& r
 
 dht::Result<std::uint64_t> Home::adopt(crypto::Rng& rng, dht::WallMs wall_ms) {
   const dht::CryptoSignatures signatures(keys_, mesh_.id);
-  auto count = adopt_records(*database_, signatures, rng, wall_ms);
+  auto count = adopt_records(*database_, signatures, rng, wall_ms, [this] { return database_->flush(); });
   if (!count) return count;
-  if (dht::Status status = database_->flush(); !status) return status.error();
   if (unlink(folder_.file(marker_name).c_str()) != 0) {
     return store::system_error("cannot remove " + folder_.file(marker_name), errno);
   }

@@ -3,7 +3,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -14,6 +13,8 @@
 #include "daemon/flags.h"
 #include "daemon/log.h"
 #include "daemon/paths.h"
+#include "dht/model/limits.h"
+#include "dht/model/text.h"
 
 namespace {
 
@@ -52,7 +53,7 @@ struct Settings {
 
 // Flags come before the environment, that before the file.
 dht::Status fill(ConfigBuilder& builder, const Flags& flags, const Paths& paths, const Environment& environment) {
-  if (paths.config_was_named || std::filesystem::exists(paths.config_file)) {
+  if (paths.config_was_named || may_exist(paths.config_file)) {
     const auto given = read_toml_file(paths.config_file);
     if (!given) return given.error();
     if (dht::Status status = builder.add(*given); !status) return status;
@@ -70,7 +71,8 @@ dht::Status fill(ConfigBuilder& builder, const Flags& flags, const Paths& paths,
 std::string host_name() {
   char name[256] = {};
   if (gethostname(name, sizeof name - 1) != 0) return "kith";
-  return std::string(name).substr(0, dht::limits::name_bytes_max);
+  const std::string shown = std::string(name).substr(0, dht::limits::name_bytes_max);
+  return dht::is_printable(shown) ? shown : "kith";
 }
 
 dht::Result<Settings> read_settings(const Flags& flags, const Environment& environment) {

@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#include "dht/model/invite.h"
+
 namespace kith::daemon {
 namespace {
 
@@ -114,6 +116,9 @@ void write_identity(RpcWriter& writer, const StatusReport& report) {
   writer.text("mesh").text(report.facts.mesh);
   writer.text("version").text(KITH_VERSION);
   writer.text("port").number(report.facts.port);
+  // What `--join` takes; empty where nobody could reach this node.
+  writer.text("seed").text(
+      self.endpoints.empty() ? "" : dht::seed_address_text({self.signing_key, self.exchange_key, self.endpoints}));
   writer.text("pid").number(static_cast<std::uint64_t>(getpid()));
 }
 
@@ -183,7 +188,6 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
                         {"whole", report.partitions.whole},
                         {"under_replicated", report.partitions.under_replicated},
                         {"repairing", report.partitions.repairing}});
-  writer.text("hints").number(0);
   writer.text("outbox").number(report.totals.outbox);
   writer.text("uptime_s").number(static_cast<std::uint64_t>(seconds(now - report.facts.started)));
   writer.text("durability").text(report.facts.durability);

@@ -6,6 +6,15 @@
 #include "dht/model/limits.h"
 
 namespace kith::daemon {
+namespace {
+
+dht::Error too_large(std::size_t bytes) {
+  return {dht::ErrorCode::too_large, "the answer has " + std::to_string(bytes) + " bytes, at most " +
+                                         std::to_string(dht::limits::client_answer_bytes_max) +
+                                         " fit; ask for less at once"};
+}
+
+}  // namespace
 
 void Responder::fail(const Waiting& to, const dht::Error& error, const dht::Receipt* so_far) {
   crypto::Bytes* out = clients_.output(to.client);
@@ -17,18 +26,22 @@ void Responder::fail(const Waiting& to, const dht::Error& error, const dht::Rece
   failed_ += 1;
 }
 
-// One answer that alone exceeds what a client may leave unread becomes an error, not the end of the connection.
-std::size_t Responder::checked(const Waiting& to, crypto::Bytes& out, std::size_t before) {
-  const std::size_t size = out.size() - before;
-  if (size > dht::limits::client_unsent_bytes_max) {
-    out.resize(before);
-    fail(to, {dht::ErrorCode::too_large, "the answer has " + std::to_string(size) + " bytes, at most " +
-                                             std::to_string(dht::limits::client_unsent_bytes_max) +
-                                             " fit; ask for less at once"});
-    return out.size() - before;
-  }
-  done_ += 1;
-  return size;
+bool Responder::is_too_large(std::size_t bytes) { return bytes > dht::limits::client_answer_bytes_max; }
+
+void Responder::refuse(const Waiting& to, crypto::Bytes& out, std::size_t before) {
+  const dht::Error error = too_large(out.size() - before);
+  out.resize(before);
+  done_ -= 1;
+  fail(to, error);
+}
+
+void Responder::refuse_item(const Waiting& to, std::uint32_t index, crypto::Bytes& out, std::size_t before) {
+  const dht::Error error = too_large(out.size() - before);
+  out.resize(before);
+  item(to, index, 1, [&](RpcWriter& writer) {
+    writer.text("error");
+    write_error(writer, error, nullptr);
+  });
 }
 
 }  // namespace kith::daemon

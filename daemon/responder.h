@@ -31,16 +31,17 @@ class Responder {
  public:
   explicit Responder(Clients& clients) : clients_(clients) {}
 
-  // Calls fill(writer), which writes one value, for the result. Returns how many bytes the response has.
+  // Calls fill(writer), which writes one value, for the result.
   template <typename Fill>
-  std::size_t respond(const Waiting& to, Fill fill) {
+  void respond(const Waiting& to, Fill fill) {
     crypto::Bytes* out = clients_.output(to.client);
-    if (out == nullptr) return 0;
+    if (out == nullptr) return;
     const std::size_t before = out->size();
     RpcWriter writer(*out);
     writer.response(to.id).nil();
     fill(writer);
-    return checked(to, *out, before);
+    done_ += 1;
+    if (is_too_large(out->size() - before)) refuse(to, *out, before);
   }
 
   void fail(const Waiting& to, const dht::Error& error, const dht::Receipt* so_far = nullptr);
@@ -48,14 +49,14 @@ class Responder {
   // One key of a batch: a notification whose map begins with the request and the index. Calls fill(writer), which
   // writes `fields` pairs.
   template <typename Fill>
-  std::size_t item(const Waiting& to, std::uint32_t index, std::size_t fields, Fill fill) {
+  void item(const Waiting& to, std::uint32_t index, std::size_t fields, Fill fill) {
     crypto::Bytes* out = clients_.output(to.client);
-    if (out == nullptr) return 0;
+    if (out == nullptr) return;
     const std::size_t before = out->size();
     RpcWriter writer(*out);
     writer.notification("item").map(2 + fields).text("request").number(to.id).text("index").number(index);
     fill(writer);
-    return out->size() - before;
+    if (is_too_large(out->size() - before)) refuse_item(to, index, *out, before);
   }
 
   // Any other notification about a request. Calls fill(writer), which writes `fields` pairs.
@@ -72,7 +73,10 @@ class Responder {
   std::uint64_t failed() const { return failed_; }
 
  private:
-  std::size_t checked(const Waiting& to, crypto::Bytes& out, std::size_t before);
+  // One answer that alone exceeds what a client is sent becomes an error, not the end of the connection.
+  static bool is_too_large(std::size_t bytes);
+  void refuse(const Waiting& to, crypto::Bytes& out, std::size_t before);
+  void refuse_item(const Waiting& to, std::uint32_t index, crypto::Bytes& out, std::size_t before);
 
   Clients& clients_;
   std::uint64_t done_ = 0;

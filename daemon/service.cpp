@@ -12,8 +12,8 @@
 namespace kith::daemon {
 namespace {
 
-// Above this much unread output (and output to be expected) a client's next requests wait.
-constexpr std::size_t output_bytes_high = dht::limits::client_unsent_bytes_max / 2;
+// What a read may answer, as most meshes are set up; those with larger values stay below 16 times that.
+std::size_t room_for(Shown shown) { return dht::limits::value_bytes_default * (shown == Shown::all ? 8 : 1); }
 
 }  // namespace
 
@@ -88,7 +88,7 @@ void Service::expect(dht::Ticket ticket, const Asked& asked) {
   asked_.emplace(ticket, asked);
   Client& client = client_states_[asked.from.client];
   client.tickets += 1;
-  client.reads += asked.is_read ? 1 : 0;
+  client.expected_bytes += asked.is_read ? room_for(asked.shown) : 0;
 }
 
 void Service::status(dht::Now now, const Call& call, dht::HostOutputs&) {
@@ -116,10 +116,11 @@ void Service::locate(dht::Now, const Call& call, dht::HostOutputs&) {
 
 void Service::invite(dht::Now, const Call& call, dht::HostOutputs&) {
   if (const auto status = read_nothing(call.params); !status) return responder_.fail(call.from, status.error());
-  const InviteText text = control_.invite();
+  const auto text = control_.invite();
+  if (!text) return responder_.fail(call.from, text.error());
   responder_.respond(call.from, [&](RpcWriter& writer) {
-    writer.map(2).text("invite").text(text.invite).text("endpoints").array(text.endpoints.size());
-    for (const std::string& endpoint : text.endpoints) writer.text(endpoint);
+    writer.map(2).text("invite").text(text->invite).text("endpoints").array(text->endpoints.size());
+    for (const std::string& endpoint : text->endpoints) writer.text(endpoint);
   });
 }
 
@@ -198,7 +199,7 @@ void Service::fail_all(const dht::Error& error) {
   restore_.abandon(error);
   asked_.clear();
   batches_.clear();
-  for (auto& [id, client] : client_states_) client.tickets = client.reads = 0;
+  for (auto& [id, client] : client_states_) client.tickets = client.expected_bytes = 0;
   for (const Waiting& waiting : unanswered) {
     client_states_[waiting.client].requests -= 1;
     responder_.fail(waiting, error);
@@ -268,7 +269,7 @@ void Service::completed(dht::Now now, const dht::Completion& completion, dht::Ho
   const Asked& asked = found.mapped();
   Client& client = client_states_[asked.from.client];
   client.tickets -= 1;
-  client.reads -= asked.is_read ? 1 : 0;
+  client.expected_bytes -= asked.is_read ? room_for(asked.shown) : 0;
   if (asked.batch == 0) {
     client.requests -= 1;
     return answer(asked, completion);
@@ -281,11 +282,11 @@ void Service::completed(dht::Now now, const dht::Completion& completion, dht::Ho
 
 void Service::answer(const Asked& asked, const dht::Completion& completion) {
   if (const auto* read = std::get_if<dht::ReadAnswer>(&completion.outcome)) {
-    const std::size_t bytes = responder_.respond(asked.from, [&](RpcWriter& writer) {
+    responder_.respond(asked.from, [&](RpcWriter& writer) {
       writer.map(read_fields);
       write_read_fields(writer, *read, asked.shown);
     });
-    return learn_answer_size(asked.from.client, bytes);
+    return;
   }
   if (const auto* receipt = std::get_if<dht::Receipt>(&completion.outcome)) {
     responder_.respond(asked.from, [&](RpcWriter& writer) {
@@ -302,21 +303,14 @@ void Service::answer(const Asked& asked, const dht::Completion& completion) {
   responder_.fail(asked.from, std::get<dht::Error>(completion.outcome), is_write ? &completion.partial : nullptr);
 }
 
-// Rises at once and falls slowly, so that a burst of large answers is expected rather than met.
-void Service::learn_answer_size(ClientId client, std::size_t bytes) {
-  std::size_t& typical = client_states_[client].answer_bytes;
-  typical = std::max(bytes, typical - typical / 16);
-}
-
 bool Service::has_room(ClientId client) const {
   const auto state = client_states_.find(client);
-  return state == client_states_.end() ? clients_.unsent_bytes(client) < output_bytes_high
-                                       : has_room(client, state->second);
+  return has_room(client, state == client_states_.end() ? Client{} : state->second);
 }
 
 bool Service::has_room(ClientId client, const Client& state) const {
   return state.requests < dht::limits::client_requests_in_flight_max &&
-         clients_.unsent_bytes(client) + state.reads * state.answer_bytes < output_bytes_high;
+         clients_.unsent_bytes(client) + state.expected_bytes < dht::limits::client_unsent_bytes_high;
 }
 
 void Service::client_closed(ClientId client) {

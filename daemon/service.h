@@ -46,7 +46,8 @@ class Control : public SnapshotSource {
   // An error while no write can be kept (a disk that is nearly full).
   virtual dht::Status accepts_writes() = 0;
 
-  virtual InviteText invite() const = 0;
+  // Error: unavailable, where nobody is known who could be reached.
+  virtual dht::Result<InviteText> invite() const = 0;
 
   // Takes this node into the mesh of the invite; that a member answered is told later, by an event. host() may be
   // another one afterwards, even where the join failed.
@@ -130,11 +131,9 @@ class Service {
     bool is_done() const { return next == size() && in_flight == 0; }
   };
   struct Client {
-    std::size_t requests = 0;  // in flight; a batch is one
-    std::size_t tickets = 0;   // in flight
-    std::size_t reads = 0;     // of those: answers of unknown size are to be expected
-    // What its reads answer lately; at first, the largest value of most meshes.
-    std::size_t answer_bytes = dht::limits::value_bytes_default;
+    std::size_t requests = 0;        // in flight; a batch is one
+    std::size_t tickets = 0;         // in flight
+    std::size_t expected_bytes = 0;  // that those of them that read may answer
   };
   struct Joining {
     Waiting from;
@@ -168,7 +167,6 @@ class Service {
   void completed(dht::Now now, const dht::Completion& completion, dht::HostOutputs& out);
   void answer(const Asked& asked, const dht::Completion& completion);
   void answer_item(const Asked& asked, Batch& batch, const dht::Completion& completion);
-  void learn_answer_size(ClientId client, std::size_t bytes);
   void on_event(dht::Now now, const dht::Event& event);
   void finish_join(dht::Now now);
   void go_on_with_restore(dht::Now now, dht::HostOutputs& out);

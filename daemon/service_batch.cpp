@@ -68,17 +68,15 @@ void Service::ask_next(dht::Now now, std::uint64_t number, Batch& batch, dht::Ho
   }
   batch.in_flight += 1;
   dht::Host& host = control_.host();
-  expect(batch.is_read() ? host.get(now, std::move(batch.reads[index]), out)
-                         : host.put(now, std::move(batch.writes[index]), out),
+  expect(batch.is_read() ? host.get(now, batch.reads[index], out) : host.put(now, std::move(batch.writes[index]), out),
          asked);
 }
 
 void Service::answer_item(const Asked& asked, Batch& batch, const dht::Completion& completion) {
   if (const auto* read = std::get_if<dht::ReadAnswer>(&completion.outcome)) {
     batch.found += is_found(*read, asked.shown) ? 1 : 0;
-    learn_answer_size(asked.from.client, responder_.item(asked.from, asked.index, read_fields, [&](RpcWriter& writer) {
-      write_read_fields(writer, *read, asked.shown);
-    }));
+    responder_.item(asked.from, asked.index, read_fields,
+                    [&](RpcWriter& writer) { write_read_fields(writer, *read, asked.shown); });
     return;
   }
   if (const auto* receipt = std::get_if<dht::Receipt>(&completion.outcome)) {

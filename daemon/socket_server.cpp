@@ -217,6 +217,8 @@ void SocketServer::send(Client& client) {
     log_warn("closed a client that does not read its answers", {{"unsent_bytes", client.writer.unsent_bytes()}});
     return close_client(client);
   }
+  if (client.writer.is_writing()) return;
+  handler_.on_drained(client.id);
   if (client.is_paused) resume(client);
 }
 

@@ -186,6 +186,13 @@ std::string to_text(const SeedAddress& seed) {
   return crypto::to_base32(key) + "@" + host + ":" + std::to_string(seed.port);
 }
 
+std::string seed_address_text(const Seed& seed) {
+  KITH_ASSERT(!seed.endpoints.empty());
+  const std::string address = to_text(seed.endpoints.front());
+  return to_text(SeedAddress{seed.signing_key, seed.exchange_key, std::string(split_host_port(address)->host),
+                             seed.endpoints.front().port});
+}
+
 Result<SeedAddress> seed_address_from_text(std::string_view text) {
   text = trimmed(text);
   const auto at = text.find('@');

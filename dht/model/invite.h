@@ -39,6 +39,8 @@ struct SeedAddress {
 };
 
 std::string to_text(const SeedAddress& seed);
+// The same of a seed's first endpoint. Requires: it has one.
+std::string seed_address_text(const Seed& seed);
 Result<SeedAddress> seed_address_from_text(std::string_view text);
 
 // Tells the two forms of --join apart: an invite has no '@'.

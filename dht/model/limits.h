@@ -116,7 +116,9 @@ inline constexpr Duration request_deadline_max = 60s;
 // The local socket.
 inline constexpr std::size_t clients_max = 1024;
 inline constexpr std::size_t client_request_bytes_max = 4U << 20;
-inline constexpr std::size_t client_unsent_bytes_max = 8U << 20;
+inline constexpr std::size_t client_answer_bytes_max = 8U << 20;   // of one request, or of one key of a batch
+inline constexpr std::size_t client_unsent_bytes_high = 4U << 20;  // with what is expected: the next requests wait
+inline constexpr std::size_t client_unsent_bytes_max = 80U << 20;  // what may be under way below that, at its largest
 inline constexpr std::size_t client_requests_in_flight_max = 4096;
 
 // Anti-entropy.

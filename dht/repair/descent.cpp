@@ -146,7 +146,7 @@ void Descent::take_difference(const KeysDifference& difference, RecordStore& sto
     lacking.erase(found);
   }
   // The last one first: the end of the frontier is next.
-  for (auto key = lacking.rbegin(); key != lacking.rend(); ++key) push_or_ask(difference.prefix, key->second);
+  std::for_each(lacking.rbegin(), lacking.rend(), [&](const auto& key) { push_or_ask(difference.prefix, key.second); });
 }
 
 // Above the partitions the peer names what it takes for shared and does not have: it may hold the rest all the same.

@@ -50,7 +50,7 @@ void Reaping::on_deadline(Turn& turn) {
 
 // The next partitions that hold something finished, as far as a step goes.
 void Reaping::gather(Turn& turn) {
-  batch_.emplace();
+  batch_ = Batch{};
   number_ += 1;
   const auto& endings = repair_.trie().endings();
   std::size_t looked_at = 0;

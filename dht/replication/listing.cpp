@@ -30,7 +30,9 @@ void Listing::start(Turn& turn, const ScanReply& own_page) {
   on_answer(own_page);
 }
 
+// A page that leads nowhere would be asked for again and again.
 void Listing::on_answer(const ScanReply& reply) {
+  if (reply.next && terms_.scan.after && *reply.next <= *terms_.scan.after) return on_silence();
   waiting_ -= 1;
   replies_ += 1;
   for (const std::string& key : reply.keys) {

@@ -288,6 +288,12 @@ Completion Read::answer(Turn& turn) {
   answer.replies = static_cast<int>(proper_replies());
   answer.degraded = proper_replies() < terms_.wanted || turn.neighbours.is_joining();
   answer.took = turn.now.instant - terms_.began;
+  if (is_clock_behind_ && merged_.empty()) {
+    completion.outcome = Error{ErrorCode::clock_skew, "what the replicas hold of " + terms_.key +
+                                                          " is ahead of this device's clock: set it; `kith doctor` "
+                                                          "compares it with others"};
+    return completion;
+  }
   if (count(State::replied) == 0 && merged_.empty()) {
     completion.outcome =
         disk_failed_

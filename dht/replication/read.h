@@ -45,6 +45,8 @@ class Read {
   // `rows` are the verified records of a reply in the record form; empty in the digest form.
   void on_answer(Turn& turn, std::size_t slot, const FetchAnswer& answer, const Rows& rows);
   void on_silence(Turn& turn, std::size_t slot);
+  // A replica's records were refused: they are ahead of this node's clock.
+  void on_clock_behind() { is_clock_behind_ = true; }
   void on_deadline(Turn& turn);
   std::optional<Instant> next_deadline() const;
 
@@ -104,6 +106,7 @@ class Read {
   bool deadline_passed_ = false;
   bool answered_ = false;
   bool has_replaced_damage_ = false;
+  bool is_clock_behind_ = false;
   bool disk_failed_ = false;  // this node's own, at its own rows
 };
 

@@ -28,13 +28,17 @@ int main(int, char** argv) {
   const std::string fuzzer = program.substr(program.find("fuzz_"));
   const std::filesystem::path corpus = std::filesystem::path("tests/fuzz/corpus") / fuzzer;
 
+  std::error_code failure;
+  std::filesystem::directory_iterator files(corpus, failure);
+  if (failure) {
+    std::printf("not ok %s has a corpus: %s cannot be read\n", fuzzer.c_str(), corpus.c_str());
+    return 1;
+  }
   LLVMFuzzerTestOneInput(nullptr, 0);
   int inputs = 1;
-  if (std::filesystem::is_directory(corpus)) {
-    for (const auto& entry : std::filesystem::directory_iterator(corpus)) {
-      replay(entry.path());
-      ++inputs;
-    }
+  for (const auto& entry : files) {
+    replay(entry.path());
+    ++inputs;
   }
   std::printf("ok %s survives %d inputs of its corpus\n", fuzzer.c_str(), inputs);
   return 0;

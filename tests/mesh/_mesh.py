@@ -101,6 +101,7 @@ class Daemon:
         self.process = None
         self.command = [KITHD]
         self.listen = "127.0.0.1:0"
+        self.discovery = ["--no-discovery"]
 
     @property
     def socket(self):
@@ -109,7 +110,7 @@ class Daemon:
     def spawn(self, *words):
         log = open(self.log, "ab")
         self.process = subprocess.Popen(
-            [*self.command, "--home", self.home, "--listen", self.listen, "--no-discovery",
+            [*self.command, "--home", self.home, "--listen", self.listen, *self.discovery,
              "--set", f"node.name={self.name}", *words],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self.process
@@ -140,6 +141,7 @@ class Daemon:
         """Ends the daemon. A crash or a sanitizer's report that came before must not go unseen."""
         if self.process is None:
             return
+        ended_before = self.process.poll() is not None
         self.process.terminate()
         try:
             self.process.wait(timeout=10)
@@ -148,7 +150,7 @@ class Daemon:
             self.process.wait()
             raise Failed(f"{self.name} did not stop within 10 s of SIGTERM")
         code = self.process.returncode
-        ended_well = code >= 0 or code == -signal.SIGKILL
+        ended_well = code in (0, -signal.SIGKILL) or (ended_before and code > 0)
         check(ended_well and not SANITIZER_REPORT.search(self.log_text()),
               f"{self.name} ended with {code}: {self.log_text()[-4000:]}")
 

@@ -106,12 +106,30 @@ def exit_codes_tell_what_happened():
         if big.returncode == 2:  # /dev/stdin is no file on some systems
             big = daemon.kith("put", "big", "-", input="x" * 70000)
         check(big.returncode == 6 and "65536" in big.stderr, f"too large is 6 and names the limit: {big}")
+        huge = daemon.kith("put", "huge", "-", input="x" * (6 << 20))
+        check(huge.returncode == 6 and "4194304" in huge.stderr, f"above what a request may have is 6: {huge}")
+        with open("/dev/full", "wb") as full:
+            check(daemon.kith("put", "small", "v").returncode == 0, "put")
+            lost = subprocess.run([KITH, "--home", daemon.home, "get", "small"], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        check(lost.returncode == 7 and "written" in lost.stderr, f"output that is lost is 7: {lost}")
         long_key = daemon.kith("put", "k" * 1100, "v")
         check(long_key.returncode == 6 and "1024" in long_key.stderr, f"{long_key}")
         foreign = daemon.kith("put", "@" + "a" * 52 + "/x", "v")
         check(foreign.returncode == 6, f"somebody else's key: {foreign}")
     nobody = subprocess.run([KITH, "--socket", "/nonexistent/kith.sock", "status"], capture_output=True, text=True)
     check(nobody.returncode == 5 and nobody.stderr.count("\n") == 1, f"{nobody}")
+
+
+def members_whose_ports_have_changed_find_each_other_by_multicast():
+    with mesh(2) as daemons:
+        for daemon in daemons:
+            daemon.stop()
+            daemon.discovery = []
+        for daemon in daemons:
+            daemon.start()
+        for daemon in daemons:
+            wait_for(lambda: daemon.alive() == 2, f"{daemon.name} to find the other one")
 
 
 def a_second_daemon_on_the_folder_names_the_first():
@@ -187,6 +205,31 @@ def garbage_on_the_port_is_met_with_silence():
         check(daemon.answers(), "the daemon no longer answers")
 
 
+def what_was_exported_is_imported_whole_through_a_pipe():
+    with mesh(1) as (first,), mesh(1) as (second,):
+        with contextlib.closing(first.client()) as client:
+            client.ok("put", key=b"bytes\xff", value=b"\x00\xff")
+            client.ok("put", key="kept", value=b"for ever")
+            client.ok("put", key="fleeting", value=b"for an hour", ttl_ms=3_600_000)
+        exported = first.kith("export")
+        check(exported.returncode == 0 and exported.stdout.count("\n") == 3, f"{exported}")
+        imported = second.kith("import", "/dev/stdin", input=exported.stdout)
+        check(imported.returncode == 0 and "3 keys" in imported.stderr, f"{imported}")
+        with contextlib.closing(second.client()) as client:
+            check(client.ok("get", key=b"bytes\xff")["values"][0]["value"] == b"\x00\xff", "the bytes")
+            check("expires_ms" not in client.ok("get", key="kept")["values"][0], "this one does not expire")
+            check(client.ok("get", key="fleeting")["values"][0]["expires_ms"] > 0, "this one does")
+        check(second.kith("import", str(second.home)).returncode != 0, "a folder is no file")
+
+
+def a_home_whose_path_cannot_be_looked_up_is_refused_with_the_cause():
+    with folder() as path:
+        daemon = Daemon(path, "node")
+        process = daemon.spawn("--config", "/" + "a" * 300 + "/kith.toml")
+        process.wait(timeout=10)
+        check(process.returncode == 78 and "too long" in daemon.log_text(), daemon.log_text()[-400:])
+
+
 def a_client_that_stops_reading_is_closed_and_harms_nobody():
     with mesh(1) as (daemon,):
         with contextlib.closing(daemon.client()) as client:
@@ -197,6 +240,7 @@ def a_client_that_stops_reading_is_closed_and_harms_nobody():
                     lazy.send("get", key="large")
             wait_for(lambda: daemon.answers(), "the daemon to answer others")
             check(daemon.ok("get", key="large")["found"], "others are served")
+            wait_for(lambda: daemon.ok("status")["requests"]["clients"] == 1, "it to be closed", 60)
 
 
 def sigterm_ends_a_daemon_within_five_seconds():
@@ -217,12 +261,15 @@ run_tests(
     a_restarted_daemon_has_its_values_and_its_identity,
     a_joining_daemon_brings_its_own_records,
     exit_codes_tell_what_happened,
+    members_whose_ports_have_changed_find_each_other_by_multicast,
     a_second_daemon_on_the_folder_names_the_first,
     a_busy_port_asked_for_by_name_is_refused,
     a_node_key_that_others_can_read_is_refused,
     a_mistaken_config_names_the_line_and_the_nearest_key,
     garbage_on_the_socket_is_answered_and_closed,
     garbage_on_the_port_is_met_with_silence,
+    what_was_exported_is_imported_whole_through_a_pipe,
+    a_home_whose_path_cannot_be_looked_up_is_refused_with_the_cause,
     a_client_that_stops_reading_is_closed_and_harms_nobody,
     sigterm_ends_a_daemon_within_five_seconds,
 )

@@ -4,6 +4,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 
 from _mesh import KITH, check, run_tests
@@ -14,8 +15,8 @@ def testnet(*words):
 
 
 def the_command_of_a_testnet_keeps_its_own_options():
-    script = 'kith=$1; "$kith" put a 1 && "$kith" get a && "$kith" --json members && echo "$KITH_TESTNET"'
-    done = testnet("3", "--run", "sh", "-c", script, "sh", str(KITH))
+    script = 'kith put a "$1" && kith get a && kith --json members && echo "$KITH_TESTNET"'
+    done = testnet("3", "--run", "sh", "-c", script, "sh", "1")
     check(done.returncode == 0, f"exit {done.returncode}: {done.stderr}")
     lines = done.stdout.splitlines()
     check(any(line.startswith("1") for line in lines), f"no value: {done.stdout}")
@@ -25,6 +26,18 @@ def the_command_of_a_testnet_keeps_its_own_options():
 
 def a_testnet_ends_with_the_exit_code_of_its_command():
     check(testnet("1", "--run", "sh", "-c", "exit 9").returncode == 9, "not the command's exit code")
+
+
+def a_testnet_that_is_ended_leaves_nothing_running():
+    for how in (signal.SIGTERM, signal.SIGHUP):
+        with subprocess.Popen([KITH, "testnet", "2", "--run", "sh", "-c", 'echo "$KITH_TESTNET"; exec sleep 60'],
+                              stdout=subprocess.PIPE, text=True) as process:
+            path = pathlib.Path(process.stdout.readline().strip())
+            sockets = list(path.glob("node*/kith.sock"))
+            check(len(sockets) == 2, f"{path} holds {sockets}")
+            process.send_signal(how)
+            process.wait(timeout=20)
+            check(not path.exists(), f"the folder is still there after {how}")
 
 
 def a_testnet_whose_command_is_missing_is_refused():
@@ -41,5 +54,6 @@ def another_verb_does_not_take_a_run():
 
 run_tests(the_command_of_a_testnet_keeps_its_own_options,
           a_testnet_ends_with_the_exit_code_of_its_command,
+          a_testnet_that_is_ended_leaves_nothing_running,
           a_testnet_whose_command_is_missing_is_refused,
           another_verb_does_not_take_a_run)

@@ -25,6 +25,8 @@ struct Moving {
   crypto::Rng rng{crypto::ByteArray<32>{}};
   dht::MemoryStore store;
   dht::Author author{before, {}};
+  int commits = 0;
+  bool has_disk = true;
 
   Moving() { author.begin_run(rng, wall); }
 
@@ -41,7 +43,11 @@ struct Moving {
   }
 
   std::uint64_t adopt() {
-    const auto count = adopt_records(store, after, rng, wall + 1'000'000);
+    const auto count = adopt_records(store, after, rng, wall + 1'000'000, [this]() -> dht::Status {
+      if (has_disk) store.commit();
+      commits += 1;
+      return dht::Done{};
+    });
     REQUIRE(count);
     return *count;
   }
@@ -69,6 +75,13 @@ TEST_CASE("values are brought into a new mesh, signed for it", "[adoption]") {
     CHECK(row.record.has_valid_signature(node.after));
     CHECK(row.is_own);
   }
+}
+
+TEST_CASE("thousands of keys are brought in several commits, each with the run that signed it", "[adoption]") {
+  Moving node;
+  for (int i = 0; i < 5000; ++i) node.write("default/" + std::to_string(i), "1", {}, wall);
+  CHECK(node.adopt() == 5000);
+  CHECK(node.commits == 2);
 }
 
 TEST_CASE("adopting twice changes nothing more", "[adoption]") {
@@ -133,6 +146,7 @@ TEST_CASE("deletes and expired values are not brought", "[adoption]") {
 TEST_CASE("what was brought waits for its replicas in the same commit", "[adoption]") {
   Moving node;
   node.write("default/a", "1", {}, wall);
+  node.has_disk = false;
   node.adopt();
   const dht::NodeId self = dht::node_id_of(node.keys.signing_public());
   CHECK(node.store.outbox_for(self, 10) == std::vector{dht::hash_key("default/a")});

@@ -87,6 +87,26 @@ TEST_CASE("a value out of range names the range", "[config]") {
   CHECK(error_of("[network]\nport = -1\n") == "kith.toml:2: network.port must be from 0 to 65535");
 }
 
+TEST_CASE("a name that other members would refuse is refused at home", "[config]") {
+  for (const std::string name : {"a\tb", "\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x92\xbb laptop", "\xff"}) {
+    ConfigBuilder builder;
+    for (const std::string option : {"node.name=", "node.zone="}) {
+      const auto status = builder.add_text(option + name, "--set");
+      REQUIRE_FALSE(status);
+      CHECK(status.error().message.find("must be UTF-8 without control characters") != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("a configuration whose path cannot be looked up is asked for all the same, and says why not", "[config]") {
+  const std::string path = "/" + std::string(300, 'a') + "/kith.toml";
+  REQUIRE(may_exist(path));
+  const auto read = read_toml_file(path);
+  REQUIRE_FALSE(read);
+  CHECK(read.error().message == "cannot open the configuration " + path + ": File name too long");
+  CHECK_FALSE(may_exist("/nowhere/kith.toml"));
+}
+
 TEST_CASE("what is no TOML names the line where it stops being so", "[config]") {
   const auto given = read_toml("[node]\nname = \n", "kith.toml");
   REQUIRE_FALSE(given);

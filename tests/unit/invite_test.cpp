@@ -182,6 +182,14 @@ TEST_CASE("a seed's address reads back as it was written", "[invite]") {
   }
 }
 
+TEST_CASE("the address of a seed is that of its first endpoint", "[invite]") {
+  Seed seed{filled<32>(7), filled<32>(9), {*endpoint_from_text("[fd00::1]:5484"), *endpoint_from_text("10.0.0.1:7")}};
+  const auto read = seed_address_from_text(seed_address_text(seed));
+  REQUIRE(read);
+  CHECK(read->host == "fd00::1");
+  CHECK(read->port == 5484);
+}
+
 TEST_CASE("a seed's address without key, host or port is refused", "[invite]") {
   const std::string key = to_text(SeedAddress{filled<32>(7), filled<32>(9), "h", 1}).substr(0, 103);
   CHECK(seed_address_from_text(key + "@host:5484"));

@@ -182,6 +182,20 @@ TEST_CASE("fewer replies than R are answered and marked degraded", "[read]") {
   CHECK(answer.values.size() == 1);
 }
 
+TEST_CASE("a read whose answers are ahead of this device's clock names the clock, and is not 'not there'", "[read]") {
+  Bench bench;
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  read.on_clock_behind();
+  read.on_silence(turn, 1);
+  Turn later{{bench.now.instant + 3s, bench.now.wall_ms}, bench.out, bench.requests, bench.neighbours, bench.store};
+  read.on_deadline(later);
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  CHECK(std::get<Error>(completion->outcome).code == ErrorCode::clock_skew);
+}
+
 TEST_CASE("a strict read below R is refused", "[read]") {
   Bench bench;
   bench.neighbours.set.next.clear();

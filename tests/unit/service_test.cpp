@@ -42,7 +42,7 @@ class Desk : public Clients, public Control {
     return facts;
   }
   dht::Status accepts_writes() override { return write_status; }
-  InviteText invite() const override { return {"kith1x", {"127.0.0.1:1"}}; }
+  dht::Result<InviteText> invite() const override { return InviteText{"kith1x", {"127.0.0.1:1"}}; }
   dht::Result<Joined> join(dht::Now, const std::string& text, dht::HostOutputs&) override {
     if (text == "bad") return dht::Error{dht::ErrorCode::invalid, "no invite"};
     if (text == "of this mesh") return Joined{"mesh", 0};
@@ -244,7 +244,7 @@ TEST_CASE("a batch waits while its client does not read, and goes on when it doe
     w.map(1).text("keys").array(1000);
     for (int i = 0; i < 1000; ++i) w.text("k");
   });
-  CHECK(desk.unsent_bytes(1) < dht::limits::client_unsent_bytes_max);
+  CHECK(desk.unsent_bytes(1) < dht::limits::client_answer_bytes_max);
   CHECK_FALSE(desk.service.has_room(1));
 
   int items = 0;
@@ -256,10 +256,25 @@ TEST_CASE("a batch waits while its client does not read, and goes on when it doe
     });
     desk.drained();
     desk.turn();
-    CHECK(desk.unsent_bytes(1) < dht::limits::client_unsent_bytes_max);
+    CHECK(desk.unsent_bytes(1) < dht::limits::client_answer_bytes_max);
   }
   CHECK(items == 1000);
   CHECK(is_done);
+}
+
+TEST_CASE("small answers do not have large ones expected to be small", "[service]") {
+  Desk desk;
+  desk.ask(1, "put", item("small", "x"));
+  desk.ask(2, "put", item("large", std::string(65536, 'x')));
+  desk.turn();
+  desk.receive();
+  for (const std::string wanted : {"small", "large"}) {
+    desk.ask(3, "mget", [&](RpcWriter& w) {
+      w.map(1).text("keys").array(1000);
+      for (int i = 0; i < 1000; ++i) w.text(wanted);
+    });
+  }
+  CHECK(desk.unsent_bytes(1) < dht::limits::client_answer_bytes_max);
 }
 
 TEST_CASE("a client has at most so many requests in flight", "[service]") {
