@@ -14,7 +14,6 @@ namespace {
 using namespace std::chrono_literals;
 using crypto::Bytes;
 using tests::endpoint_of;
-using tests::Packet;
 using tests::SessionNet;
 using tests::SessionNode;
 
@@ -85,7 +84,7 @@ TEST_CASE("a stranger whose address stands in many contacts is not flooded with 
     a.sessions.send(net.now, made_up, {1}, out);
   }
   CHECK(host.datagrams.size() == limits::dials_unproven_burst);
-  CHECK(a.counters.dials_held_back == 198 * 8 - limits::dials_unproven_burst);
+  CHECK(a.counters.dials_held_back == std::size_t{198} * 8 - limits::dials_unproven_burst);
   const auto b = tests::party(201, {.net_id = {1}, .secret = {}}).identity();
   a.sessions.send(net.now, {node_id_of(b.signing_public), b, {endpoint_of(251)}}, {1}, out);
   CHECK(host.datagrams.back().to == endpoint_of(251));
