@@ -104,14 +104,14 @@ def a_full_disk_refuses_writes_clearly_and_keeps_what_was_acknowledged():
                 for number in range(2000):
                     try:
                         error, _ = client.call("put", key=f"k{number}", value=os.urandom(8000), timeout_ms=5000)
-                    except (ConnectionError, OSError):
-                        daemon.process.wait(timeout=10)  # it ends by itself
-                        error = {"message": daemon.log_text()[-300:]}
+                    except (ConnectionError, OSError) as hung_up:
+                        error = {"message": str(hung_up)}
                     if error is not None:
                         break
                     acknowledged.append(number)
             check(error is not None, "a disk of 4 MiB took 16 MiB")
-            daemon.stop() if daemon.process.poll() is None else None
+            code = daemon.process.wait(timeout=10)  # it ends by itself
+            check(code == 74 and "the disk is full; make room" in daemon.log_text(), f"{code}: {daemon.log_text()[-400:]}")
             subprocess.run(["mount", "-o", "remount,size=64m", path / "small"], check=True)
             daemon.start()
             with contextlib.closing(daemon.client()) as client:

@@ -220,6 +220,7 @@ std::vector<crypto::Bytes> by_definition(const std::vector<Record>& received) {
   std::ranges::sort(kept);
   kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
   std::vector<crypto::Bytes> bytes;
+  bytes.reserve(kept.size());
   for (auto& [tag, record] : kept) bytes.push_back(std::move(record));
   return bytes;
 }

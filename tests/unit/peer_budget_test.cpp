@@ -40,7 +40,7 @@ TEST_CASE("an answer costs nothing but the contacts in it, and those alike where
   page.members.resize(32);
   CHECK(work_of(of(page)) == 0);
   for (MemberUpdate& claim : page.members) claim.contact = {1};
-  CHECK(work_of(of(page)) >= 32 * 50);
+  CHECK(work_of(of(page)) >= std::size_t{32} * 50);
   CHECK(work_of(of(FindReply{.contacts = std::vector<crypto::Bytes>(32)})) == work_of(of(page)));
   Message gossip = of(StoreReply{});
   gossip.gossip = page.members;

@@ -414,7 +414,7 @@ TEST_CASE("calls that cross again and again lose nothing that is said meanwhile"
   net.run(200ms);
   CHECK(texts(a) == said);
   CHECK(texts(b) == said);
-  CHECK(count_of(net, crypto::PacketType::init) == 2 * 6);
+  CHECK(count_of(net, crypto::PacketType::init) == std::size_t{2} * 6);
 }
 
 TEST_CASE("a peer that moves is followed once it answers from where it is", "[session]") {
