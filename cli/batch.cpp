@@ -16,6 +16,7 @@ using daemon::RpcWriter;
 
 constexpr std::size_t keys_per_request = 250;
 constexpr std::size_t bytes_per_request = 1U << 20;
+constexpr std::size_t key_bytes_per_request = 32U << 10;
 constexpr std::size_t requests_in_flight = 2;
 constexpr int tries_max = 3;
 
@@ -24,10 +25,24 @@ bool is_worth_another_try(const RpcValue& error) {
   return code == "timeout" || code == "unavailable";
 }
 
+std::size_t size_of(const Item& item) { return item.key.size() + item.value.size() + 64; }
+
 void write_item(RpcWriter& params, const Item& item) {
   params.map(item.ttl_ms > 0 ? 4 : 3).text("key").name(item.key).text("value").bytes(item.value);
   params.text("op_id").bytes(item.op_id);
   if (item.ttl_ms > 0) params.text("ttl_ms").number(item.ttl_ms);
+}
+
+// Few enough bytes for the daemon to take them all while it waits for this end to read.
+std::size_t count_of_request(const std::vector<std::string>& keys, std::size_t from) {
+  std::size_t count = 0;
+  std::size_t bytes = 0;
+  while (from + count < keys.size() && count < keys_per_request) {
+    bytes += keys[from + count].size() + 8;
+    if (count > 0 && bytes > key_bytes_per_request) break;
+    count += 1;
+  }
+  return count;
 }
 
 }  // namespace
@@ -42,15 +57,27 @@ BatchWriter::BatchWriter(Client& client, WriteTerms terms, OnAnswer on_answer)
 void BatchWriter::add(Item item) {
   crypto::store_be64(last_id_.data(), crypto::load_be64(last_id_.data()) + 1);
   item.op_id = last_id_;
-  waiting_bytes_ += item.key.size() + item.value.size() + 64;
+  enqueue(std::move(item));
+  while (waiting_.size() >= keys_per_request || waiting_bytes_ >= bytes_per_request) send();
+}
+
+void BatchWriter::enqueue(Item item) {
+  waiting_bytes_ += size_of(item);
   waiting_.push_back(std::move(item));
-  if (waiting_.size() >= keys_per_request || waiting_bytes_ >= bytes_per_request) send();
 }
 
 void BatchWriter::send() {
-  if (waiting_.empty()) return;
-  std::vector<Item> items = std::exchange(waiting_, {});
-  waiting_bytes_ = 0;
+  std::vector<Item> items;
+  std::size_t bytes = 0;
+  while (!waiting_.empty() && items.size() < keys_per_request) {
+    const std::size_t more = size_of(waiting_.front());
+    if (!items.empty() && bytes + more > bytes_per_request) break;
+    bytes += more;
+    items.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+  waiting_bytes_ -= bytes;
+  if (items.empty()) return;
   const std::uint32_t id = client_.send("mput", [&](RpcWriter& params) {
     params.map(1 + count_fields(terms_)).text("items").array(items.size());
     for (const Item& item : items) write_item(params, item);
@@ -74,7 +101,7 @@ void BatchWriter::take_item(const RpcValue& answer) {
   Item& item = found->second[index];
   item.tries += 1;
   if (is_worth_another_try(answer["error"]) && item.tries < tries_max) {
-    waiting_.push_back(item);
+    enqueue(item);
   } else {
     on_answer_(item, answer);
   }
@@ -92,7 +119,7 @@ void read_keys(Client& client, const std::vector<std::string>& keys, const ReadT
   std::size_t sent = 0;
   while (sent < keys.size() || !first_of.empty()) {
     if (sent < keys.size() && first_of.size() < requests_in_flight) {
-      const std::size_t count = std::min(keys_per_request, keys.size() - sent);
+      const std::size_t count = count_of_request(keys, sent);
       const std::uint32_t id = client.send("mget", [&](RpcWriter& params) {
         params.map(1 + count_fields(terms)).text("keys").array(count);
         for (std::size_t i = 0; i < count; ++i) params.name(keys[sent + i]);

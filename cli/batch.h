@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <string>
 #include <unordered_map>
@@ -34,6 +35,7 @@ class BatchWriter {
   void finish();  // sends what is left and waits for every answer
 
  private:
+  void enqueue(Item item);
   void send();
   void take_one_message();
   void take_item(const daemon::RpcValue& answer);
@@ -42,7 +44,7 @@ class BatchWriter {
   crypto::ByteArray<16> last_id_{};  // drawn, and then counted on
   WriteTerms terms_;
   OnAnswer on_answer_;
-  std::vector<Item> waiting_;
+  std::deque<Item> waiting_;
   std::size_t waiting_bytes_ = 0;
   std::unordered_map<std::uint64_t, std::vector<Item>> in_flight_;
 };

@@ -43,13 +43,14 @@ bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0;
 std::string find_socket(const SocketChoice& choice) {
   if (!choice.socket.empty()) return choice.socket;
   daemon::Environment environment = daemon::environment_of(environ);
-  if (!choice.home.empty()) environment["KITH_SOCKET"].clear();
+  if (choice.home.empty() && !environment["KITH_SOCKET"].empty()) return environment["KITH_SOCKET"];
+  environment.erase("KITH_SOCKET");
   const auto paths = daemon::find_paths({.home = choice.home, .is_root = ::geteuid() == 0}, environment);
-  if (!paths) die(Exit::usage, paths.error().message);
-  const bool is_named =
-      !choice.home.empty() || !environment["KITH_SOCKET"].empty() || !environment["KITH_HOME"].empty();
+  const bool is_named = !choice.home.empty() || !environment["KITH_HOME"].empty();
   const std::string of_system = "/run/kith/kith.sock";
-  return !is_named && !exists(paths->socket) && exists(of_system) ? of_system : paths->socket;
+  if (!is_named && exists(of_system) && !(paths && exists(paths->socket))) return of_system;
+  if (!paths) die(Exit::usage, paths.error().message);
+  return paths->socket;
 }
 
 bool is_served(const std::string& socket_path) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -88,7 +89,9 @@ void add_lines(std::istream& in, BatchWriter& writer) {
     if (auto item = read_item(line, number)) writer.add(std::move(*item));
   }
   writer.finish();
-  if (in.bad()) die(Exit::internal, fmt::format("what follows line {} cannot be read", number));
+  if (in.bad() || std::ferror(stdin) != 0) {
+    die(Exit::internal, fmt::format("what follows line {} cannot be read", number));
+  }
 }
 
 std::vector<std::string> keys_or_lines(const std::vector<std::string>& keys) {
@@ -97,6 +100,7 @@ std::vector<std::string> keys_or_lines(const std::vector<std::string>& keys) {
   for (std::string line; std::getline(std::cin, line);) {
     if (!line.empty()) lines.push_back(line);
   }
+  if (std::ferror(stdin) != 0) die(Exit::internal, "the keys cannot be read");
   return lines;
 }
 
@@ -182,6 +186,7 @@ Exit export_keys(const Common& common, const ExportCommand& command) {
   std::uint64_t exported = 0;
   crypto::Bytes after;
   std::uint64_t unknown = 0;
+  std::string cause;  // of the first
   bool is_partial = false;
   do {
     const RpcValue page = client.call("scan", [&](RpcWriter& params) {
@@ -197,15 +202,16 @@ Exit export_keys(const Common& common, const ExportCommand& command) {
     const auto next = page["next"].bytes();
     after = next ? crypto::Bytes(next->begin(), next->end()) : crypto::Bytes{};
     read_keys(client, keys, {}, [&](std::size_t, const RpcValue& answer) {
-      if (!answer["error"].is_nil()) die_of(answer["error"]);
-      (print_export_line(answer) ? exported : unknown) += 1;
+      const RpcValue error = answer["error"];
+      if (!error.is_nil() && cause.empty()) cause = error["message"].text().value_or("");
+      (error.is_nil() && print_export_line(answer) ? exported : unknown) += 1;
       progress.show(exported);
     });
   } while (!after.empty());
   if (is_partial) die(Exit::quorum, "some members did not answer; keys that only they hold are missing");
   if (unknown > 0) {
-    die(Exit::quorum,
-        fmt::format("{} keys are missing: too few of their replicas answered; see `kith members`", grouped(unknown)));
+    if (cause.empty()) cause = "too few of their replicas answered; see `kith members`";
+    die(Exit::quorum, fmt::format("{} keys are missing: {}", grouped(unknown), cause));
   }
   return Exit::done;
 }

@@ -32,7 +32,7 @@ Exit exit_of(std::string_view error_code) {
 
 void die(Exit code, std::string_view message) {
   std::fflush(stdout);
-  fmt::print(stderr, "kith: {}\n", message);
+  std::fprintf(stderr, "kith: %.*s\n", static_cast<int>(message.size()), message.data());
   std::exit(static_cast<int>(code));  // NOLINT(concurrency-mt-unsafe): one thread
 }
 

@@ -7,6 +7,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -255,7 +256,9 @@ int run(int count, char** words) try {
     die(Exit::internal, "not all of the output could be written");
   }
   return static_cast<int>(result);
-} catch (const std::system_error& error) {  // what fmt::print() throws
+} catch (const std::filesystem::filesystem_error& error) {
+  die(Exit::internal, error.what());
+} catch (const std::system_error& error) {  // fmt::print()'s
   die(Exit::internal, fmt::format("the output cannot be written: {}", error.code().message()));
 }
 

@@ -49,8 +49,11 @@ pid_t spawn(const std::vector<std::string>& words, const std::string& log_file) 
   arguments.push_back(nullptr);
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
+  if (child < 0) die(Exit::internal, fmt::format("{} cannot be started: no more processes", words.front()));
   if (child != 0) return child;
   if (!log_file.empty()) {
+    // They are another testnet's, where this one runs inside.
+    for (const char* name : {"KITH_SOCKET", "KITH_HOME", "KITH_CONFIG"}) ::unsetenv(name);
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // however this program ends
     if (::getppid() != parent) ::_exit(0);
     const int log = ::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -80,6 +83,7 @@ class Testnet {
     folder_ = pattern;
   }
   ~Testnet() {
+    std::erase_if(daemons_, [](const Daemon& daemon) { return daemon.pid < 0; });
     for (const Daemon& daemon : daemons_) ::kill(daemon.pid, SIGTERM);
     for (const Daemon& daemon : daemons_) reap(daemon.pid);
     std::error_code ignored;
@@ -97,7 +101,7 @@ class Testnet {
     const RpcValue answer = first.call("invite", write_nothing);
     const std::string invite(answer["invite"].text().value_or(""));
     for (std::size_t i = 1; i < daemons_.size(); ++i) join(daemons_[i], invite);
-    return wait_for_members();
+    return wait_for_members() && was_interrupted == 0;
   }
 
   const std::vector<Daemon>& daemons() const { return daemons_; }
@@ -114,7 +118,10 @@ class Testnet {
     daemons_.push_back(daemon);
     for (int waited = 0; waited < start_patience_ms; waited += 20) {
       if (std::filesystem::exists(daemon.socket())) return true;
-      if (::waitpid(daemon.pid, nullptr, WNOHANG) == daemon.pid) break;
+      if (::waitpid(daemon.pid, nullptr, WNOHANG) == daemon.pid) {
+        daemons_.back().pid = -1;
+        break;
+      }
       pause_ms(20);
     }
     std::ifstream text(log);
@@ -167,10 +174,18 @@ int run_inside(const Testnet& testnet, const TestnetCommand& command) {
   const pid_t child = spawn(words, "");
   int result = 0;
   // A signal to end is the command's too; a Ctrl-C reaches it by itself.
-  while (::waitpid(child, &result, 0) < 0 && errno == EINTR) {
+  while (::waitpid(child, &result, WNOHANG) == 0) {
     if (was_ended != 0) ::kill(child, SIGHUP);
+    pause_ms(20);
   }
   return WIFEXITED(result) ? WEXITSTATUS(result) : 128 + WTERMSIG(result);
+}
+
+// What was ignored stays so: nohup.
+void on_signal(int signal, const struct sigaction& action) {
+  struct sigaction before {};
+  ::sigaction(signal, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);
 }
 
 }  // namespace
@@ -178,13 +193,13 @@ int run_inside(const Testnet& testnet, const TestnetCommand& command) {
 Exit testnet(const TestnetCommand& command) {
   struct sigaction remember {};
   remember.sa_handler = [](int) { was_interrupted = 1; };
-  ::sigaction(SIGINT, &remember, nullptr);
+  on_signal(SIGINT, remember);
   remember.sa_handler = [](int) {
     was_interrupted = 1;
     was_ended = 1;
   };
-  ::sigaction(SIGTERM, &remember, nullptr);
-  ::sigaction(SIGHUP, &remember, nullptr);
+  on_signal(SIGTERM, remember);
+  on_signal(SIGHUP, remember);
   static Testnet testnet;  // die() ends the daemons too
   if (!testnet.start(command.nodes)) {
     fmt::print(stderr, "kith: the testnet did not come up\n");

@@ -11,7 +11,8 @@ namespace kith::daemon {
 namespace {
 
 constexpr std::size_t keys_per_spread = 64;
-constexpr std::size_t keys_per_commit = 4096;  // what they change stays in memory until then
+constexpr std::size_t bytes_per_commit = 8U << 20;  // what changes stays in memory until then
+constexpr std::size_t bytes_of_key = 512;           // beside its records, roughly
 
 struct Adopted {
   dht::Seq newest = 0;  // 0: nothing lives
@@ -76,18 +77,23 @@ class Adoption {
       dht::merge_own(rows, authored->record, dht::OwnPlacement::author_and_replica);
     }
     const bool lives = !rows.empty();
+    uncommitted_ += bytes_of_key;
+    for (const dht::Row& row : rows) uncommitted_ += row.record.bytes().size();
     store_.replace(adopted.key, std::move(rows));
     if (lives) store_.outbox_add(adopted.key, self_);
+    store_.reserve(author_.state());
     return lives;
   }
 
-  void reserve() { store_.reserve(author_.state()); }
+  bool is_commit_due() const { return uncommitted_ >= bytes_per_commit; }
+  void on_commit() { uncommitted_ = 0; }
 
  private:
   dht::RecordStore& store_;
   dht::Author author_;
   dht::NodeId self_;
   dht::WallMs wall_ms_;
+  std::size_t uncommitted_ = 0;  // bytes
 };
 
 }  // namespace
@@ -103,14 +109,13 @@ dht::Result<std::uint64_t> adopt_records(dht::RecordStore& store, const dht::Sig
   Adoption adoption(store, signatures, wall_ms);
   adoption.begin_run(rng, oldest == foreign->end() ? dht::seq_at(wall_ms) : oldest->newest);
   std::uint64_t count = 0;
-  std::size_t done = 0;
   for (const Adopted& each : *foreign) {
     const auto lives = adoption.adopt(each);
     if (!lives) return lives.error();
     count += *lives ? 1 : 0;
-    if (++done % keys_per_commit != 0 && done < foreign->size()) continue;
-    adoption.reserve();
+    if (!adoption.is_commit_due() && &each != &foreign->back()) continue;
     if (dht::Status status = commit(); !status) return status.error();
+    adoption.on_commit();
   }
   return count;
 }

@@ -19,7 +19,7 @@
 namespace kith::daemon {
 
 // Writes every live value anew whose record `signatures`, those of the mesh that is joined, do not verify, and drops
-// what is left of such keys. `commit` makes durable what was done so far, a few thousand keys each time: broken off in
+// what is left of such keys. `commit` makes durable what was done so far, some megabytes each time: broken off in
 // between and begun again it does the rest. Keys that only another node may write are dropped too. Returns how many
 // keys were written.
 using Commit = std::function<dht::Status()>;

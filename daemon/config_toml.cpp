@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <sstream>
 
 #include <toml++/toml.h>
 
@@ -77,10 +76,9 @@ dht::Result<std::vector<Given>> read_toml_file(const std::string& path) {
     const std::string cause = std::generic_category().message(errno);
     return dht::Error{dht::ErrorCode::not_found, "cannot open the configuration " + path + ": " + cause};
   }
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (file.bad() || text.fail()) return dht::Error{dht::ErrorCode::storage, "cannot read the configuration " + path};
-  return read_toml(text.str(), path);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (file.bad()) return dht::Error{dht::ErrorCode::storage, "cannot read the configuration " + path};
+  return read_toml(text, path);
 }
 
 }  // namespace kith::daemon

@@ -63,6 +63,7 @@ class Driver : private SocketServer::Handler,
   // SocketServer::Handler
   void on_request(ClientId client, const RpcMessage& message) override;
   bool has_room(ClientId client) override { return service_->has_room(client); }
+  bool waits_for_room(ClientId client) override { return service_->waits_for_room(client); }
   void on_drained(ClientId client) override;
   void on_client_closed(ClientId client) override;
   // UdpSockets::Handler

@@ -31,7 +31,6 @@ bool Responder::is_too_large(std::size_t bytes) { return bytes > dht::limits::cl
 void Responder::refuse(const Waiting& to, crypto::Bytes& out, std::size_t before) {
   const dht::Error error = too_large(out.size() - before);
   out.resize(before);
-  done_ -= 1;
   fail(to, error);
 }
 

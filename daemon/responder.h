@@ -40,23 +40,25 @@ class Responder {
     RpcWriter writer(*out);
     writer.response(to.id).nil();
     fill(writer);
+    if (is_too_large(out->size() - before)) return refuse(to, *out, before);
     done_ += 1;
-    if (is_too_large(out->size() - before)) refuse(to, *out, before);
   }
 
   void fail(const Waiting& to, const dht::Error& error, const dht::Receipt* so_far = nullptr);
 
   // One key of a batch: a notification whose map begins with the request and the index. Calls fill(writer), which
-  // writes `fields` pairs.
+  // writes `fields` pairs. False: it was too large, and an error took its place.
   template <typename Fill>
-  void item(const Waiting& to, std::uint32_t index, std::size_t fields, Fill fill) {
+  bool item(const Waiting& to, std::uint32_t index, std::size_t fields, Fill fill) {
     crypto::Bytes* out = clients_.output(to.client);
-    if (out == nullptr) return;
+    if (out == nullptr) return true;
     const std::size_t before = out->size();
     RpcWriter writer(*out);
     writer.notification("item").map(2 + fields).text("request").number(to.id).text("index").number(index);
     fill(writer);
-    if (is_too_large(out->size() - before)) refuse_item(to, index, *out, before);
+    if (!is_too_large(out->size() - before)) return true;
+    refuse_item(to, index, *out, before);
+    return false;
   }
 
   // Any other notification about a request. Calls fill(writer), which writes `fields` pairs.

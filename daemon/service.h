@@ -86,6 +86,8 @@ class Service {
 
   // False while the client has as much in flight, or unread, as it may: nothing more of it should be read.
   bool has_room(ClientId client) const;
+  // A batch of it does, with nothing under way that would take it on.
+  bool waits_for_room(ClientId client) const;
 
   void on_deadline(dht::Now now, dht::HostOutputs& out);
   std::optional<dht::Instant> next_deadline() const;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // mget and mput: many tickets behind one request.
+#include <algorithm>
 #include <utility>
 
 #include "daemon/service.h"
@@ -7,7 +8,7 @@
 namespace kith::daemon {
 namespace {
 
-// How many of a batch's keys are under way at once: enough to fill a commit.
+// How many of a batch's keys are under way at once: enough to fill a commit. Reads are fewer, by their room.
 constexpr std::size_t batch_window = 256;
 
 }  // namespace
@@ -74,9 +75,10 @@ void Service::ask_next(dht::Now now, std::uint64_t number, Batch& batch, dht::Ho
 
 void Service::answer_item(const Asked& asked, Batch& batch, const dht::Completion& completion) {
   if (const auto* read = std::get_if<dht::ReadAnswer>(&completion.outcome)) {
-    batch.found += is_found(*read, asked.shown) ? 1 : 0;
-    responder_.item(asked.from, asked.index, read_fields,
-                    [&](RpcWriter& writer) { write_read_fields(writer, *read, asked.shown); });
+    const bool is_sent = responder_.item(asked.from, asked.index, read_fields,
+                                         [&](RpcWriter& writer) { write_read_fields(writer, *read, asked.shown); });
+    batch.found += is_sent && is_found(*read, asked.shown) ? 1 : 0;
+    batch.failed += is_sent ? 0 : 1;
     return;
   }
   if (const auto* receipt = std::get_if<dht::Receipt>(&completion.outcome)) {
@@ -91,6 +93,13 @@ void Service::answer_item(const Asked& asked, Batch& batch, const dht::Completio
   responder_.item(asked.from, asked.index, 1, [&](RpcWriter& writer) {
     writer.text("error");
     write_error(writer, *error, is_write ? &completion.partial : nullptr);
+  });
+}
+
+bool Service::waits_for_room(ClientId client) const {
+  return std::ranges::any_of(batches_, [&](const auto& entry) {
+    const Batch& batch = entry.second;
+    return batch.from.client == client && batch.in_flight == 0 && batch.next < batch.size();
   });
 }
 

@@ -217,8 +217,7 @@ void SocketServer::send(Client& client) {
     log_warn("closed a client that does not read its answers", {{"unsent_bytes", client.writer.unsent_bytes()}});
     return close_client(client);
   }
-  if (client.writer.is_writing()) return;
-  handler_.on_drained(client.id);
+  if (!client.writer.is_writing() && handler_.waits_for_room(client.id)) handler_.on_drained(client.id);
   if (client.is_paused) resume(client);
 }
 
@@ -242,12 +241,12 @@ void SocketServer::watch_stalls() {
 void SocketServer::on_stall_timer(uv_timer_t* timer) {
   auto& server = *static_cast<SocketServer*>(timer->data);
   for (auto& [id, client] : server.clients_) {
-    const std::size_t unsent = client->writer.unsent_bytes();
-    const bool is_stalled = client->writer.is_writing() && unsent >= client->unsent_last && client->unsent_last > 0;
+    const StreamWriter::Place place = client->writer.place();
+    const bool is_stalled = client->writer.is_writing() && place == client->place_last;
     client->stalled_ticks = is_stalled ? client->stalled_ticks + 1 : 0;
-    client->unsent_last = unsent;
+    client->place_last = place;
     if (client->stalled_ticks < stall_ticks_max) continue;
-    log_warn("closed a client that does not read its answers", {{"unsent_bytes", unsent}});
+    log_warn("closed a client that does not read its answers", {{"unsent_bytes", client->writer.unsent_bytes()}});
     server.close_client(*client);
   }
 }

@@ -28,6 +28,7 @@ class SocketServer : public Clients {
     virtual void on_request(ClientId client, const RpcMessage& message) = 0;
     virtual bool has_room(ClientId client) = 0;  // false: its next request must wait
     virtual void on_drained(ClientId client) = 0;
+    virtual bool waits_for_room(ClientId client) = 0;  // on_drained() has something to go on with
     virtual void on_client_closed(ClientId client) = 0;
   };
 
@@ -62,7 +63,7 @@ class SocketServer : public Clients {
     bool is_listed = false;  // in to_flush_
     bool is_paused = false;
     bool is_closing = false;
-    std::size_t unsent_last = 0;  // when the stall timer last looked
+    StreamWriter::Place place_last;  // when the stall timer last looked
     int stalled_ticks = 0;
   };
 

@@ -40,6 +40,7 @@ int StreamWriter::flush() {
   buffer = as_buffer(leaving_, sent);
   const int status = uv_write(&request_, stream_, &buffer, 1, on_written);
   is_writing_ = status == 0;
+  writes_ += 1;
   return status;
 }
 

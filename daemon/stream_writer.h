@@ -29,6 +29,14 @@ class StreamWriter {
   std::size_t unsent_bytes() const;
   bool is_writing() const { return is_writing_; }
 
+  // How far it is: the same again while it writes means that nothing left.
+  struct Place {
+    std::uint64_t writes = 0;
+    std::size_t queued = 0;
+    friend bool operator==(const Place&, const Place&) = default;
+  };
+  Place place() const { return {writes_, uv_stream_get_write_queue_size(stream_)}; }
+
   // Below zero when the stream is broken: a libuv error.
   int flush();
 
@@ -41,6 +49,7 @@ class StreamWriter {
   crypto::Bytes leaving_;
   uv_write_t request_{};
   bool is_writing_ = false;
+  std::uint64_t writes_ = 0;
 };
 
 }  // namespace kith::daemon

@@ -4,20 +4,12 @@
 #include <algorithm>
 
 #include "crypto/hash.h"
-#include "dht/model/record_check.h"
 
 namespace kith::dht {
 
 namespace {
 
 constexpr std::size_t heard_keys_max = 4096;
-
-bool is_any_ahead(const std::vector<crypto::Bytes>& records, WallMs wall_ms) {
-  return std::ranges::any_of(records, [&](const crypto::Bytes& bytes) {
-    const std::optional<Record> record = Record::parse(bytes);
-    return record && check_skew(*record, wall_ms);
-  });
-}
 
 bool holds(const std::vector<NodeId>& nodes, const NodeId& node) {
   return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
@@ -371,7 +363,7 @@ void Coordinator::on_read_reply(Turn& turn, const RequestOwner& owner, const Bod
   if (is_forgotten(turn, read.key_hash(), joined_context(rows))) begin_run(turn);
   // A reply whose records do not hold what it claims counts as none at all.
   if (rows.empty() && !answer.records.empty()) {
-    if (is_any_ahead(answer.records, turn.now.wall_ms)) read.on_clock_behind();
+    if (replica_.is_any_ahead(turn.now.wall_ms, read.key_hash(), answer.records)) read.on_clock_behind();
     read.on_silence(turn, owner.slot);
   } else {
     read.on_answer(turn, owner.slot, answer, rows);

@@ -288,10 +288,10 @@ Completion Read::answer(Turn& turn) {
   answer.replies = static_cast<int>(proper_replies());
   answer.degraded = proper_replies() < terms_.wanted || turn.neighbours.is_joining();
   answer.took = turn.now.instant - terms_.began;
-  if (is_clock_behind_ && merged_.empty()) {
-    completion.outcome = Error{ErrorCode::clock_skew, "what the replicas hold of " + terms_.key +
-                                                          " is ahead of this device's clock: set it; `kith doctor` "
-                                                          "compares it with others"};
+  if (is_clock_behind_ && merged_.empty() && proper_replies() < terms_.wanted) {
+    completion.outcome = Error{ErrorCode::clock_skew, "what a replica holds of " + terms_.key +
+                                                          " is ahead of this device's clock, and one of the two is "
+                                                          "wrong: `kith doctor` compares this one with others"};
     return completion;
   }
   if (count(State::replied) == 0 && merged_.empty()) {

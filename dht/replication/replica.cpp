@@ -131,6 +131,14 @@ ScanReply Replica::scan(const Scan& request) {
   return {.keys = std::move(page.keys), .next = page.next};
 }
 
+bool Replica::is_any_ahead(WallMs wall_ms, const KeyHash& key, std::span<const crypto::Bytes> records) const {
+  return std::ranges::any_of(records, [&](const crypto::Bytes& bytes) {
+    const std::optional<Record> record = Record::parse(bytes);
+    return record && record->key_hash() == key && check_skew(*record, wall_ms) &&
+           record->has_valid_signature(signatures_);
+  });
+}
+
 Rows Replica::verified_rows(WallMs wall_ms, const KeyHash& key, std::span<const crypto::Bytes> records) {
   Rows rows;
   for (const crypto::Bytes& bytes : records) {

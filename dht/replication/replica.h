@@ -40,6 +40,9 @@ class Replica {
   // Parses and verifies the records of a reply; what fails is dropped and counted.
   Rows verified_rows(WallMs wall_ms, const KeyHash& key, std::span<const crypto::Bytes> records);
 
+  // One of them would be verified, were this node's clock not so far behind it.
+  bool is_any_ahead(WallMs wall_ms, const KeyHash& key, std::span<const crypto::Bytes> records) const;
+
   const Counters& counters() const { return counters_; }
 
  private:

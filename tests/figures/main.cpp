@@ -74,6 +74,7 @@ void show_phases(const std::vector<Detection>& detections) {
                              {"99 % of the nodes", &Detection::nearly_all},
                              {"every node", &Detection::all}}) {
     std::vector<double> took;
+    took.reserve(detections.size());
     for (const Detection& detection : detections) took.push_back(seconds(detection.*phase.reached));
     fmt::print("  crash known to {:<20} p50 {:6.3f} s   p99 {:6.3f} s   max {:6.3f} s\n", phase.what,
                quantile(took, 0.5), quantile(took, 0.99), quantile(took, 1));

@@ -111,7 +111,8 @@ def a_full_disk_refuses_writes_clearly_and_keeps_what_was_acknowledged():
                     acknowledged.append(number)
             check(error is not None, "a disk of 4 MiB took 16 MiB")
             code = daemon.process.wait(timeout=10)  # it ends by itself
-            check(code == 74 and "the disk is full; make room" in daemon.log_text(), f"{code}: {daemon.log_text()[-400:]}")
+            said = daemon.log_text()
+            check(code == 74 and "the disk is full; make room" in said, f"{code}: {said[-400:]}")
             subprocess.run(["mount", "-o", "remount,size=64m", path / "small"], check=True)
             daemon.start()
             with contextlib.closing(daemon.client()) as client:

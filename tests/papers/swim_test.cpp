@@ -156,7 +156,7 @@ TEST_CASE("Rapid §2: a link that fails for one pair alone makes nobody a suspec
   mesh.is_cut = [](std::size_t from, std::size_t to) { return from == 3 && to == 4; };
   mesh.run(2min);
   CHECK(mesh.counters.suspected == 0);
-  CHECK(mesh.count_seen(MemberState::alive) == 20 * 19);
+  CHECK(mesh.count_seen(MemberState::alive) == std::size_t{20} * 19);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ void Roads::carry(std::size_t from, dht::HostOutputs& out) {
 
 // ---- datagrams
 
-void Roads::carry(std::size_t from, dht::Datagram datagram) {
+void Roads::carry(std::size_t from, const dht::Datagram& datagram) {
   const std::size_t to = Device::index_of(datagram.to);
   if (to >= devices_.size()) return;
   const auto arrivals = places_.network.deliveries(places_.queue.now(), from, to);

@@ -64,7 +64,7 @@ class Roads {
     std::optional<dht::Instant> blocked_since;
   };
 
-  void carry(std::size_t from, dht::Datagram datagram);
+  void carry(std::size_t from, const dht::Datagram& datagram);
   void deliver(std::size_t from, std::size_t to, const crypto::Bytes& bytes);
   void open(const End& from, const dht::Endpoint& to);
   void connect(const End& from, std::size_t to);

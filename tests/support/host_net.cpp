@@ -73,7 +73,7 @@ dht::Completion HostNet::get(HostNode& node, std::string key) {
   dht::GetRequest request;
   request.key = std::move(key);
   dht::Ticket ticket = 0;
-  call(node, [&](auto when, auto& out) { ticket = node.host.get(when, std::move(request), out); });
+  call(node, [&](auto when, auto& out) { ticket = node.host.get(when, request, out); });
   return wait_for(node, ticket);
 }
 

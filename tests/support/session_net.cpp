@@ -37,7 +37,7 @@ SessionNode& SessionNet::add(std::uint8_t number, const crypto::Secret<32>& mesh
   return *place;
 }
 
-void SessionNet::send(SessionNode& from, const SessionNode& to, std::string text) {
+void SessionNet::send(SessionNode& from, const SessionNode& to, const std::string& text) {
   const auto bytes = crypto::as_bytes(text);
   call(from, [&](auto& out) { from.sessions.send(now, to.address(), {bytes.begin(), bytes.end()}, out); });
 }

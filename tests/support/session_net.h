@@ -44,7 +44,7 @@ class SessionNet {
   // Nodes are numbered from 1; node `n` is at endpoint_of(n).
   SessionNode& add(std::uint8_t number, const crypto::Secret<32>& mesh_secret = crypto::Secret<32>{});
 
-  void send(SessionNode& from, const SessionNode& to, std::string text);
+  void send(SessionNode& from, const SessionNode& to, const std::string& text);
 
   // As if `packet` had arrived; what it causes travels on.
   void inject(const Packet& packet);

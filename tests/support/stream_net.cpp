@@ -38,7 +38,7 @@ StreamNode& StreamNet::add(std::uint16_t number, const crypto::Secret<32>& mesh_
   return *nodes_.insert_or_assign(node->endpoint, std::move(node)).first->second;
 }
 
-void StreamNet::send(StreamNode& from, const StreamNode& to, std::string text) {
+void StreamNet::send(StreamNode& from, const StreamNode& to, const std::string& text) {
   const auto bytes = crypto::as_bytes(text);
   send_bytes(from, to.address(), {bytes.begin(), bytes.end()});
 }
@@ -54,12 +54,12 @@ void StreamNet::call(StreamNode& node, const std::function<void(dht::RoadOutputs
   node.streams.flush(now, out);
   std::move(out.arrivals.begin(), out.arrivals.end(), std::back_inserter(node.arrivals));
   std::move(out.failures.begin(), out.failures.end(), std::back_inserter(node.failures));
-  for (const auto& request : host.opens) work_.push_back([this, &node, request] { open(node, request); });
+  for (const auto& request : host.opens) work_.emplace_back([this, &node, request] { open(node, request); });
   for (auto& write : host.writes) {
-    work_.push_back([this, end = End{&node, write.stream}, bytes = std::move(write.bytes)] { carry(end, bytes); });
+    work_.emplace_back([this, end = End{&node, write.stream}, bytes = std::move(write.bytes)] { carry(end, bytes); });
   }
   for (const auto& close_request : host.closes) {
-    work_.push_back([this, end = End{&node, close_request.stream}] { close(end); });
+    work_.emplace_back([this, end = End{&node, close_request.stream}] { close(end); });
   }
 }
 

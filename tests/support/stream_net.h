@@ -33,7 +33,7 @@ class StreamNet {
   // Node `n` is at 10.0.0.n:5484.
   StreamNode& add(std::uint16_t number, const crypto::Secret<32>& mesh_secret = crypto::Secret<32>{});
 
-  void send(StreamNode& from, const StreamNode& to, std::string text);
+  void send(StreamNode& from, const StreamNode& to, const std::string& text);
   void send_bytes(StreamNode& from, const dht::PeerAddress& to, crypto::Bytes message);
 
   // Carries bytes, openings and closings until nothing moves any more.

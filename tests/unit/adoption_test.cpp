@@ -26,6 +26,7 @@ struct Moving {
   dht::MemoryStore store;
   dht::Author author{before, {}};
   int commits = 0;
+  int fails_at = 0;  // the commit of that number
   bool has_disk = true;
 
   Moving() { author.begin_run(rng, wall); }
@@ -42,12 +43,17 @@ struct Moving {
     store.commit();
   }
 
-  std::uint64_t adopt() {
-    const auto count = adopt_records(store, after, rng, wall + 1'000'000, [this]() -> dht::Status {
-      if (has_disk) store.commit();
+  dht::Result<std::uint64_t> try_to_adopt() {
+    return adopt_records(store, after, rng, wall + 1'000'000, [this]() -> dht::Status {
       commits += 1;
+      if (commits == fails_at) return dht::Error{dht::ErrorCode::storage, "the disk failed"};
+      if (has_disk) store.commit();
       return dht::Done{};
     });
+  }
+
+  std::uint64_t adopt() {
+    const auto count = try_to_adopt();
     REQUIRE(count);
     return *count;
   }
@@ -77,11 +83,26 @@ TEST_CASE("values are brought into a new mesh, signed for it", "[adoption]") {
   }
 }
 
-TEST_CASE("thousands of keys are brought in several commits, each with the run that signed it", "[adoption]") {
+TEST_CASE("an adoption that breaks off between two commits is finished by the next", "[adoption]") {
   Moving node;
-  for (int i = 0; i < 5000; ++i) node.write("default/" + std::to_string(i), "1", {}, wall);
-  CHECK(node.adopt() == 5000);
-  CHECK(node.commits == 2);
+  const std::string large(60'000, 'x');
+  constexpr int keys = 300;
+  for (int i = 0; i < keys; ++i) node.write("default/" + std::to_string(i), large, {}, wall);
+  node.fails_at = 2;
+  CHECK_FALSE(node.try_to_adopt());
+  node.store.crash();
+  const auto is_brought = [&](int i) {
+    return node.rows("default/" + std::to_string(i)).front().record.has_valid_signature(node.after);
+  };
+  int brought = 0;
+  for (int i = 0; i < keys; ++i) brought += is_brought(i) ? 1 : 0;
+  CHECK(brought > 0);
+  CHECK(brought < keys);
+
+  CHECK(node.adopt() == static_cast<std::uint64_t>(keys - brought));
+  const dht::NodeId self = dht::node_id_of(node.keys.signing_public());
+  CHECK(node.store.outbox_for(self, 2 * keys).size() == keys);
+  for (int i = 0; i < keys; ++i) CHECK(is_brought(i));
 }
 
 TEST_CASE("adopting twice changes nothing more", "[adoption]") {

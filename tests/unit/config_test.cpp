@@ -107,6 +107,12 @@ TEST_CASE("a configuration whose path cannot be looked up is asked for all the s
   CHECK_FALSE(may_exist("/nowhere/kith.toml"));
 }
 
+TEST_CASE("a configuration file that is empty gives nothing", "[config]") {
+  const auto read = read_toml_file("/dev/null");
+  REQUIRE(read);
+  CHECK(read->empty());
+}
+
 TEST_CASE("what is no TOML names the line where it stops being so", "[config]") {
   const auto given = read_toml("[node]\nname = \n", "kith.toml");
   REQUIRE_FALSE(given);

@@ -154,7 +154,7 @@ TEST_CASE("a node that is gone is reported, and the mesh goes on", "[host]") {
   net.run(20s);
   auto request = put_of("without c", {1});
   request.wait = Wait::quorum;
-  CHECK(receipt_in(net.put(a, std::move(request))) != nullptr);
+  CHECK(receipt_in(net.put(a, request)) != nullptr);
   CHECK(value_in(net.get(b, "without c")) == Bytes{1});
 }
 

@@ -196,6 +196,17 @@ TEST_CASE("a read whose answers are ahead of this device's clock names the clock
   CHECK(std::get<Error>(completion->outcome).code == ErrorCode::clock_skew);
 }
 
+TEST_CASE("R replicas that hold nothing are an answer, whatever a third one holds ahead of this clock", "[read]") {
+  Bench bench;
+  Read read(terms_for(bench, 1));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  read.on_clock_behind();
+  const auto completion = read.take_completion(turn);
+  REQUIRE(completion);
+  CHECK(std::get<ReadAnswer>(completion->outcome).values.empty());
+}
+
 TEST_CASE("a strict read below R is refused", "[read]") {
   Bench bench;
   bench.neighbours.set.next.clear();
