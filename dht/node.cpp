@@ -144,8 +144,7 @@ void Node::unreachable(Now now, const NodeId& node, Outputs& out) {
   const std::size_t first_send = out.sends.size();
   Turn turn = state_->turn(now, out);
   state_->joining.on_unreachable(now, node, out);
-  state_->repair.on_away(node);
-  state_->coordinator.on_away(turn, node);
+  state_->go_without(turn, node);
   state_->finish(now, out, first_send);
 }
 
@@ -245,8 +244,7 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
       rejoin_when_alone(now, out);
       [[fallthrough]];
     case Kind::suspect:
-      coordinator.on_away(turn_now, change.node);
-      repair.on_away(change.node);
+      go_without(turn_now, change.node);
       break;
     case Kind::contact:
       return;

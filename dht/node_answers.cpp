@@ -154,6 +154,18 @@ void Node::State::take_silence(Turn& turn_now, const RequestTable::Silence& sile
   }
 }
 
+// Whatever waits for an answer of this node gets none. A write is told why: it need not wait for its deadline.
+void Node::State::go_without(Turn& turn_now, const NodeId& node) {
+  repair.on_away(node);
+  for (const RequestOwner& owner : requests.abandon(node)) {
+    if (owner.kind == RequestOwner::Kind::write) {
+      coordinator.on_away(turn_now, node, owner);
+    } else {
+      take_silence(turn_now, {node, owner});
+    }
+  }
+}
+
 void Node::State::take_root(Now now, const NodeId& from, const Body& body, Outputs& out) {
   if (liveness.find(from) == nullptr) return;
   if (const auto* ping = std::get_if<Ping>(&body)) repair.on_root(turn(now, out), from, ping->store_digest);

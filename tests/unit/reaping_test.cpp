@@ -34,10 +34,12 @@ class Mesh {
   }
 
   void run(Duration duration) {
-    for (const Instant end = now_ + duration; now_ < end; now_ += 10ms) {
-      for (std::size_t waiting = queue_.size(); waiting > 0; --waiting) deliver();
-      for (std::size_t i = 0; i < size; ++i) wake(i);
-    }
+    for (const Instant end = now_ + duration; now_ < end;) step();
+  }
+
+  // Stops with the question on its way. Requires: it comes within that time.
+  void run_until_asked(std::size_t i, ReapStep question, Duration at_most) {
+    for (const Instant end = now_ + at_most; !is_asked(i, question); step()) REQUIRE(now_ < end);
   }
 
   void boot(std::size_t i) {
@@ -120,6 +122,18 @@ class Mesh {
     NodeId to;
     Message message;
   };
+
+  void step() {
+    for (std::size_t waiting = queue_.size(); waiting > 0; --waiting) deliver();
+    for (std::size_t i = 0; i < size; ++i) wake(i);
+    now_ += 10ms;
+  }
+  bool is_asked(std::size_t i, ReapStep question) {
+    return std::ranges::any_of(queue_, [&](const Letter& letter) {
+      const auto* reap = std::get_if<Reap>(&letter.message.body);
+      return reap != nullptr && reap->step == question && letter.to == id(i);
+    });
+  }
 
   Now now() const { return {now_, epoch_ms + static_cast<WallMs>(now_.time_since_epoch().count() / 1000)}; }
   std::size_t first_up() const {
@@ -218,6 +232,19 @@ TEST_CASE("nothing is reaped while a member is away that may come back with an o
   CHECK(mesh.rows(name) >= 3);
   mesh.run(90s);
   CHECK(mesh.rows(name) <= 1);  // what the absent one has is there
+}
+
+TEST_CASE("a member that goes away while a round waits for it does not end reaping", "[reaping]") {
+  Mesh mesh;
+  mesh.put(0, name, EntryKind::value);
+  mesh.put(1, name, EntryKind::tombstone);
+  const std::size_t asked = mesh.no_replica_of(name);
+  mesh.run_until_asked(asked, ReapStep::ask, grace + 20s);
+  mesh.crash(asked);
+  mesh.run(9s);  // less than a question waits for its answer
+  mesh.boot(asked);
+  mesh.run(60s);
+  CHECK(mesh.rows(name) == 0);
 }
 
 TEST_CASE("a device that comes back after longer than the grace resurrects nothing", "[reaping]") {
