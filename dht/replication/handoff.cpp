@@ -145,7 +145,9 @@ RequestTerms Handoff::terms_for(const Turn& turn, std::size_t slot) const {
 void Handoff::begin_batch(Turn& turn) {
   batch_number_ += 1;
   bytes_sent_ = 0;
-  const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
+  const auto is_away = [&](const NodeId& node) {
+    return !turn.neighbours.is_usable(node) || turn.neighbours.is_held_back_from(node);
+  };
   if (std::ranges::any_of(task_.targets, is_away)) return put_off(turn.now.instant);
   for (const NodeId& node : task_.targets) targets_.push_back({.node = node, .sent = {}, .records = {}});
   const FetchForm form = items_.size() > 1 ? FetchForm::range : FetchForm::digest;
