@@ -67,11 +67,14 @@ void Outbox::on_deadline(Turn& turn) {
   for (const NodeId& node : turn.neighbours.usable_members()) begin(turn, node, Scope::all);
 }
 
-// Who was alone did not know who would hold what it wrote.
+// Who was alone did not know who would hold what it wrote. Nobody else is told where nobody else is to hold it.
 void Outbox::address_untold(Turn& turn) {
   const NodeId& self = turn.neighbours.self();
-  for (const KeyHash& key : turn.store.outbox_for(self, batch_keys)) {
-    for (const NodeId& node : turn.neighbours.replica_set(partition_of(key)).replicas) {
+  const bool is_alone = turn.neighbours.usable_members().size() == 1;
+  for (const KeyHash& key : turn.store.outbox_for(self, is_alone ? 0 : batch_keys)) {
+    const auto& replicas = turn.neighbours.replica_set(partition_of(key)).replicas;
+    if (replicas == std::vector{self}) turn.store.outbox_remove(key, self);
+    for (const NodeId& node : replicas) {
       if (node != self && turn.neighbours.is_usable(node)) turn.store.outbox_add(key, node);
     }
   }

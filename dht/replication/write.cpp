@@ -45,13 +45,18 @@ void Write::start(Turn& turn, const ReplicaSet& set) {
   note_if_untold(turn);
 }
 
-// There are other members, and none of them has the write or is being asked to take it.
+// Others were to have the write, or would if they were here, and none of them has it or is being asked to take it.
 void Write::note_if_untold(Turn& turn) {
   const NodeId& self = turn.neighbours.self();
   const auto may_have_it = [&](const Target& target) {
     return target.node != self && (target.state == State::waiting || target.state == State::stored);
   };
-  if (turn.neighbours.members_known() == 1 || std::ranges::any_of(targets_, may_have_it)) return;
+  const auto is_other = [&](const Target& target) { return target.node != self; };
+  if (std::ranges::any_of(targets_, may_have_it)) return;
+  const auto is_alone = [&] {
+    return turn.neighbours.members_known() > 1 && turn.neighbours.usable_members().size() == 1;
+  };
+  if (!std::ranges::any_of(targets_, is_other) && !is_alone()) return;
   turn.store.outbox_add(terms_.record.key_hash(), self);
 }
 
