@@ -81,7 +81,7 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   if (!s.store.author_state() || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
   s.coordinator.start(now.instant);
   s.repair.start(now.instant);
-  s.reap_witness.start(s.store);
+  s.reap_witness.start(now.instant, s.store);
   s.reaping.start(now.instant);
   std::vector<NodeId> remembered;
   for (const crypto::Bytes& bytes : s.store.contacts()) {
@@ -122,6 +122,7 @@ void Node::join(Now now, std::span<const NodeId> seeds, Outputs& out) {
 
 void Node::receive(Now now, const NodeId& from, const Message& message, Outputs& out) {
   const std::size_t first_send = out.sends.size();
+  state_->notice_gap(now);
   if (state_->is_unasked_page(from, message)) {
     state_->replies_unasked += 1;
     return;
@@ -144,14 +145,14 @@ void Node::unreachable(Now now, const NodeId& node, Outputs& out) {
   const std::size_t first_send = out.sends.size();
   Turn turn = state_->turn(now, out);
   state_->joining.on_unreachable(now, node, out);
-  state_->repair.on_away(node);
-  state_->coordinator.on_away(turn, node);
+  state_->go_without(turn, node);
   state_->finish(now, out, first_send);
 }
 
 void Node::on_deadline(Now now, Outputs& out) {
   State& s = *state_;
   const std::size_t first_send = out.sends.size();
+  s.notice_gap(now);
   if (const auto due = s.liveness.next_deadline(); due && *due <= now.instant) s.liveness.on_deadline(now, out);
   if (const auto due = s.joining.next_deadline(); due && *due <= now.instant) s.joining.on_deadline(now, out);
   if (const auto due = s.missing_seeds.next_deadline(); due && *due <= now.instant) s.ask_missing_seeds(now, out);
@@ -159,7 +160,7 @@ void Node::on_deadline(Now now, Outputs& out) {
   Turn turn = s.turn(now, out);
   s.absences.on_deadline(now, s.store);
   for (const auto& silent : s.requests.on_deadline(now, out)) s.take_silence(turn, silent);
-  s.go_on_returning(turn);
+  s.returning.on_deadline(turn);
   s.coordinator.on_deadline(turn);
   s.repair.on_deadline(turn);
   s.reaping.on_deadline(turn);
@@ -230,11 +231,13 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
     case Kind::alive:
       departures.on_alive(now.instant, change.node);
       if (const auto since = absences.on_alive(change.node, store)) meet_again(now, change.node, *since, {});
+      returning.on_back(now.instant, change.node);
       coordinator.on_back(turn_now, change.node);
       [[fallthrough]];
     case Kind::joined:  // new, or remembered at the start: what waits for it is offered in the rounds
-      if (change.kind == Kind::joined && away_since_ms)
-        meet_again(now, change.node, *away_since_ms, absences.granularity());
+      if (change.kind == Kind::joined) meet_stranger(now, change.node);
+      reap_witness.withdraw_promises();
+      reaping.on_member_back();
       refresh_contact(now.instant, change.node);
       coordinator.on_owners_changed(now.instant);
       repair.on_back(now.instant, change.node);
@@ -245,8 +248,7 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
       rejoin_when_alone(now, out);
       [[fallthrough]];
     case Kind::suspect:
-      coordinator.on_away(turn_now, change.node);
-      repair.on_away(change.node);
+      go_without(turn_now, change.node);
       break;
     case Kind::contact:
       return;
@@ -261,7 +263,11 @@ void Node::State::bury(Now now, const Member& member) {
   const NodeId& node = member.contact.id;
   if (member.contact.weight > 0) departures.on_dead(now.instant, node);
   if (member.contact.weight == 0) table.remove(node);
-  if (member.contact.has_left) return absences.forget(node, store);
+  if (member.contact.has_left) {
+    absences.forget(node, store);
+    returning.forget(node, store);
+    return;
+  }
   const auto away = std::chrono::duration_cast<std::chrono::milliseconds>(departures.away(now.instant, node));
   absences.on_dead(now.wall_ms - static_cast<WallMs>(away.count()), node, store);
 }
@@ -314,6 +320,7 @@ std::vector<NodeId> Node::State::usable_members() const {
 template <typename Request>
 Ticket Node::State::begin(Now now, Outputs& out, Request request) {
   const std::size_t first_send = out.sends.size();
+  notice_gap(now);
   Turn turn_now = turn(now, out);
   const Ticket ticket = request(turn_now);
   finish(now, out, first_send);

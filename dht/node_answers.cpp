@@ -17,7 +17,7 @@ void Node::State::reply(const NodeId& to, std::uint64_t request_id, Replica::Ans
 
 void Node::State::answer_request(Now now, const NodeId& from, const Message& message, Outputs& out) {
   const std::uint64_t id = message.request_id;
-  if (const auto* fetch = std::get_if<Fetch>(&message.body)) return reply(from, id, fetch_here(*fetch), out);
+  if (const auto* fetch = std::get_if<Fetch>(&message.body)) return reply(from, id, fetch_here(from, *fetch), out);
   if (const auto* put = std::get_if<Store>(&message.body)) return answer_store(now, from, *put, id, out);
   if (const auto* scan = std::get_if<Scan>(&message.body))
     return reply(from, id, {.body = without_spares(replica.scan(*scan), *this, store)}, out);
@@ -31,16 +31,17 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
     return reply(from, id, {.body = std::move(answer.body), .release = answer.release}, out);
   }
   if (const auto* items = std::get_if<Items>(&message.body))
-    return reply(from, id, {.body = repair.answer(turn(now, out), *items), .release = Release::after_commit}, out);
+    return reply(from, id, {.body = repair.answer(turn(now, out), from, *items), .release = Release::after_commit},
+                 out);
   if (const auto* reap = std::get_if<Reap>(&message.body)) return answer_reap(now, from, *reap, id, out);
-  if (std::holds_alternative<Reaped>(message.body))
-    reply(from, id, {.body = ReapedReply{reap_witness.marks().all()}, .release = Release::after_commit}, out);
+  if (const auto* reaped = std::get_if<Reaped>(&message.body))
+    reply(from, id, {.body = reap_witness.marks(*reaped), .release = Release::after_commit}, out);
 }
 
 // Of a partition that this node holds since a short time it tells what it has, and that there may be more. So it does
 // of a spare copy, which is as old as it is.
-Replica::Answer Node::State::fetch_here(const Fetch& request) {
-  if (is_held_back()) {
+Replica::Answer Node::State::fetch_here(const NodeId& from, const Fetch& request) {
+  if (is_held_back() || is_held_back_from(from)) {
     const std::size_t count = request.form == FetchForm::range ? 1 : request.keys.size();
     return {.body = FetchReply{std::vector(count, FetchAnswer{.status = FetchStatus::catching_up, .records = {}})}};
   }
@@ -135,7 +136,7 @@ void Node::State::take_reply(Now now, const NodeId& from, const Message& message
     case RequestOwner::Kind::reaping:
       return reaping.on_reply(turn_now, from, message.body, answered->owner);
     case RequestOwner::Kind::reaped:
-      return returning.on_reply(turn_now, from, message.body);
+      return take_reaped(turn_now, from, message.body);
     default:
       return coordinator.on_reply(turn_now, from, answered->owner, message.body);
   }
@@ -148,9 +149,21 @@ void Node::State::take_silence(Turn& turn_now, const RequestTable::Silence& sile
     case RequestOwner::Kind::reaping:
       return reaping.on_silence(turn_now, silent.owner);
     case RequestOwner::Kind::reaped:
-      return returning.on_silence(silent.node);
+      return returning.on_silence(turn_now.now.instant, silent.node);
     default:
       return coordinator.on_silence(turn_now, silent.node, silent.owner);
+  }
+}
+
+// Whatever waits for an answer of this node gets none. A write is told why: it need not wait for its deadline.
+void Node::State::go_without(Turn& turn_now, const NodeId& node) {
+  repair.on_away(node);
+  for (const RequestOwner& owner : requests.abandon(node)) {
+    if (owner.kind == RequestOwner::Kind::write) {
+      coordinator.on_away(turn_now, node, owner);
+    } else {
+      take_silence(turn_now, {node, owner});
+    }
   }
 }
 

@@ -9,28 +9,49 @@ namespace kith::dht {
 // Whoever is remembered was not heard since this node was last running, or since before that.
 void Node::State::take_up_absences(Now now, const std::vector<NodeId>& remembered) {
   absences.start(now, store);
+  returning.start(now, store);
   for (const NodeId& node : remembered) {
-    if (const auto since = absences.since(node)) {
-      const auto away = std::chrono::milliseconds(now.wall_ms - std::min(*since, now.wall_ms));
-      departures.learn_absence(now.instant, node, away);
-      meet_again(now, node, *since, {});
-    } else if (const auto lived = absences.last_lived()) {
-      meet_again(now, node, *lived, absences.granularity());
-    }
+    const auto since = absences.since(node);
+    if (since) departures.learn_absence(now.instant, node, std::chrono::milliseconds(now.wall_ms - *since));
   }
-  const auto lived = absences.last_lived();
-  if (lived && *lived + reap_witness.grace_ms() <= now.wall_ms) away_since_ms = lived;
+  meet_all(now, remembered, absences.last_lived().value_or(now.wall_ms), absences.granularity());
+  if (is_held_back()) begin_returning(now);  // also where an earlier run did not finish
+}
+
+// A device that slept has missed as much as one that was off. Only the wall clock tells.
+void Node::State::notice_gap(Now now) {
+  const auto since = absences.take_gap(now.wall_ms, reap_witness.grace_ms());
+  if (!since) return;
+  std::vector<NodeId> nodes;
+  for (const Member* member : liveness.members()) {
+    if (!member->contact.has_left) nodes.push_back(member->contact.id);
+  }
+  meet_all(now, nodes, *since, {});
+}
+
+void Node::State::meet_all(Now now, const std::vector<NodeId>& nodes, WallMs lived_ms, Duration uncertainty) {
+  for (const NodeId& node : nodes) {
+    const auto since = absences.since(node);
+    meet_again(now, node, since.value_or(lived_ms), since ? Duration{} : uncertainty);
+  }
 }
 
 void Node::State::meet_again(Now now, const NodeId& node, WallMs since_ms, Duration uncertainty) {
-  if (!returning.meet(now.wall_ms, node, since_ms, uncertainty)) return;
-  returning.wake(now.instant);
-  repair.catch_up().begin_with_all(now.instant);
-  coordinator.forget_all_reads();
+  if (returning.meet(now, node, since_ms, uncertainty, store)) begin_returning(now);
 }
 
-void Node::State::go_on_returning(Turn& turn_now) {
-  returning.on_deadline(turn_now);
+void Node::State::meet_stranger(Now now, const NodeId& node) {
+  if (returning.meet_stranger(now, node, store)) begin_returning(now);
+}
+
+// Where this node may let go of more than it should, it is given that again; until then it does not answer for it.
+void Node::State::begin_returning(Now now) {
+  coordinator.forget_all_reads();
+  if (is_held_back()) repair.catch_up().begin_with_all(now.instant);
+}
+
+void Node::State::take_reaped(Turn& turn_now, const NodeId& from, const Body& reply) {
+  returning.on_reply(turn_now, from, reply);
   if (returning.take_forgot_own()) coordinator.begin_run(turn_now);
 }
 
@@ -46,6 +67,24 @@ bool Node::State::is_anybody_missed(WallMs wall_ms, WallMs grace_ms) const {
 std::size_t Node::State::members_known() const {
   const auto is_member = [](const Member* member) { return !member->contact.has_left; };
   return 1 + static_cast<std::size_t>(std::ranges::count_if(liveness.members(), is_member));
+}
+
+std::optional<WallMs> Node::State::longest_absence() const {
+  std::optional<WallMs> longest;
+  for (const Member* member : liveness.members()) {
+    if (member->contact.has_left || is_usable(member->contact.id)) continue;
+    if (const auto since = absences.since(member->contact.id)) longest = std::min(longest.value_or(*since), *since);
+  }
+  return longest;
+}
+
+std::size_t Node::State::members_expected(WallMs wall_ms, WallMs grace_ms) const {
+  const auto is_expected = [&](const Member* member) {
+    if (member->contact.has_left) return false;
+    const auto since = absences.since(member->contact.id);
+    return !since || *since + grace_ms > wall_ms;
+  };
+  return 1 + static_cast<std::size_t>(std::ranges::count_if(liveness.members(), is_expected));
 }
 
 void Node::State::answer_reap(Now now, const NodeId& from, const Reap& reap, std::uint64_t request_id, Outputs& out) {

@@ -43,9 +43,12 @@ struct Node::State final : Neighbours {
     return view.size() == 0 || (view.contains(self()) && view.size() <= static_cast<std::size_t>(options.n));
   }
   const std::vector<NodeId>& leavers() const override { return leaver_ids; }
-  bool is_held_back() const override { return returning.is_open(*this); }
+  bool is_held_back() const override { return returning.is_held_back(*this); }
+  bool is_held_back_from(const NodeId& node) const override { return returning.is_held_back_from(node, *this); }
   bool is_anybody_missed(WallMs wall_ms, WallMs grace_ms) const override;
   std::size_t members_known() const override;
+  std::optional<WallMs> longest_absence() const override;
+  std::size_t members_expected(WallMs wall_ms, WallMs grace_ms) const override;
   bool keeps_spares() const override { return departures.are_absences_long() && !leaving.is_leaving(); }
 
   Turn turn(Now now, Outputs& out) { return {now, out, requests, *this, store}; }
@@ -57,8 +60,12 @@ struct Node::State final : Neighbours {
   void rejoin_when_alone(Now now, Outputs& out);
   void remove_departed(Instant now);
   void take_up_absences(Now now, const std::vector<NodeId>& remembered);
+  void notice_gap(Now now);
+  void meet_all(Now now, const std::vector<NodeId>& nodes, WallMs lived_ms, Duration uncertainty);
   void meet_again(Now now, const NodeId& node, WallMs since_ms, Duration uncertainty);
-  void go_on_returning(Turn& turn_now);
+  void meet_stranger(Now now, const NodeId& node);
+  void begin_returning(Now now);
+  void take_reaped(Turn& turn_now, const NodeId& from, const Body& reply);
   void answer_reap(Now now, const NodeId& from, const Reap& reap, std::uint64_t request_id, Outputs& out);
   void bury(Now now, const Member& member);
   void owners_changed(Instant now);
@@ -78,11 +85,12 @@ struct Node::State final : Neighbours {
   void learn_absences(Now now, const MembersReply& page);
   void carry_roots(Turn& turn_now, std::size_t first_send);
   void take_root(Now now, const NodeId& from, const Body& body, Outputs& out);
-  Replica::Answer fetch_here(const Fetch& request);
+  Replica::Answer fetch_here(const NodeId& from, const Fetch& request);
   bool may_lack(const KeyHash& key);
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_silence(Turn& turn_now, const RequestTable::Silence& silent);
+  void go_without(Turn& turn_now, const NodeId& node);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
   bool is_unasked_page(const NodeId& from, const Message& message) const;
   void take_members(Now now, const NodeId& from, const Message& message, Outputs& out);
@@ -100,7 +108,6 @@ struct Node::State final : Neighbours {
   MissingSeeds missing_seeds;
   Departures departures;
   Absences absences;
-  std::optional<WallMs> away_since_ms;  // for longer than the grace before this start
   Leaving leaving;
   std::vector<NodeId> leaver_ids;
   ReplicaSet only_self;

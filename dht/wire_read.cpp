@@ -112,11 +112,11 @@ bool read_body(const Fields& in, ReapReply& out) {
          wire::read_key_beginnings(kept, keys_max, out.kept);
 }
 
-bool read_body(const Fields&, Reaped&) { return true; }
+bool read_body(const Fields& in, Reaped& out) { return in.take_if_there("a", out.after) && in.take("t", out.since_ms); }
 
 bool read_body(const Fields& in, ReapedReply& out) {
   crypto::Bytes marks;
-  return in.take("m", marks) && wire::read_reaped_marks(marks, out.marks);
+  return in.take("m", marks) && wire::read_reaped_marks(marks, out.marks) && in.take_if_there("n", out.next);
 }
 
 bool read_body(const Fields&, Unsupported&) { return true; }

@@ -10,7 +10,7 @@ namespace {
 using crypto::Bytes;
 using crypto::ByteSpan;
 
-constexpr std::size_t mark_bytes = 2 + 8 + 8;
+constexpr std::size_t mark_bytes = 32 + 8 + 8;
 
 bool read_partition(Input& in, ReapPartition& out) {
   out.partition = static_cast<std::uint16_t>(in.number(2));
@@ -53,7 +53,7 @@ Bytes reaped_marks_to_bytes(const std::vector<ReapedMark>& marks) {
   Bytes out;
   out.reserve(marks.size() * mark_bytes);
   for (const ReapedMark& mark : marks) {
-    append(out, mark.partition, 2);
+    out.insert(out.end(), mark.key.bytes.begin(), mark.key.bytes.end());
     append(out, mark.seq, 8);
     append(out, mark.at_ms, 8);
   }
@@ -61,11 +61,11 @@ Bytes reaped_marks_to_bytes(const std::vector<ReapedMark>& marks) {
 }
 
 bool read_reaped_marks(ByteSpan bytes, std::vector<ReapedMark>& out) {
-  if (bytes.size() % mark_bytes != 0 || bytes.size() / mark_bytes > limits::reaped_marks_max) return false;
+  if (bytes.size() % mark_bytes != 0 || bytes.size() / mark_bytes > limits::reaped_page_marks_max) return false;
   Input in(bytes);
   out.resize(bytes.size() / mark_bytes);
   for (ReapedMark& mark : out) {
-    mark.partition = static_cast<std::uint16_t>(in.number(2));
+    for (std::uint8_t& byte : mark.key.bytes) byte = in.byte();
     mark.seq = in.number(8);
     mark.at_ms = in.number(8);
   }

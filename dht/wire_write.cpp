@@ -179,8 +179,10 @@ void write_body(const ReapReply& reply, Map& map) {
   if (!reply.kept.empty()) map.field("k", wire::key_beginnings_to_bytes(reply.kept));
 }
 
-void write_body(const Reaped&, Map&) {}
-void write_body(const ReapedReply& reply, Map& map) { map.field("m", wire::reaped_marks_to_bytes(reply.marks)); }
+void write_body(const Reaped& reaped, Map& map) { map.field("a", reaped.after).field("t", reaped.since_ms); }
+void write_body(const ReapedReply& reply, Map& map) {
+  map.field("m", wire::reaped_marks_to_bytes(reply.marks)).field("n", reply.next);
+}
 void write_body(const Unsupported&, Map&) {}
 
 void write_header(Sink& sink, const Message& message) {

@@ -133,9 +133,10 @@ inline constexpr std::size_t repairs_at_once_max = 4;             // descents th
 inline constexpr std::size_t repair_bytes_per_second = 4U << 20;  // unless configured
 
 // Reaping.
-inline constexpr std::size_t reap_partitions_max = 32;  // in one question
-inline constexpr std::size_t reap_keys_max = 64;        // of one partition
-inline constexpr std::size_t reaped_marks_max = 65'536;
+inline constexpr std::size_t reap_partitions_max = 32;     // in one question
+inline constexpr std::size_t reap_keys_max = 64;           // of one partition
+inline constexpr std::size_t reap_marks_max = 65'536;      // kept for those that are away
+inline constexpr std::size_t reaped_page_marks_max = 256;  // in one answer
 
 // What a coordinator remembers of its latest answers.
 inline constexpr std::size_t recent_reads_max = 4096;

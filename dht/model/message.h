@@ -230,16 +230,20 @@ struct ReapReply {
 };
 
 // What was reaped, as far as the answerer took part: for somebody who was away.
-struct Reaped {};
+struct Reaped {
+  std::optional<KeyHash> after;  // goes on after this key
+  WallMs since_ms = 0;           // nothing older is wanted
+};
 struct ReapedMark {
-  std::uint16_t partition = 0;
-  Seq seq = 0;       // nothing that was reaped there is later
+  KeyHash key;
+  Seq seq = 0;       // nothing that was reaped of the key is later
   WallMs at_ms = 0;  // when the last of it was
 
   friend bool operator==(const ReapedMark&, const ReapedMark&) = default;
 };
 struct ReapedReply {
-  std::vector<ReapedMark> marks;
+  std::vector<ReapedMark> marks;  // in order of their keys
+  std::optional<KeyHash> next;    // the last of them; absent on the last page
 };
 
 // The answer to a method this version does not know.

@@ -53,10 +53,11 @@ struct ScanPage {
 
 // Small things that a machine of the core must not forget. Of each kind there is one a name.
 enum class NoteKind : std::uint8_t {
-  lived = 1,     // no name: when this node was last running; wall clock, ms
-  absence = 2,   // a member that is away: since when; wall clock, ms
-  standing = 3,  // a partition: a digest of its replica set, and since when it is that; wall clock, ms
-  reaped = 4,    // a partition: up to which seq records were reaped there, and when; wall clock, ms
+  lived = 1,      // no name: when this node was last running; wall clock, ms
+  absence = 2,    // a member that is away: since when; wall clock, ms
+  standing = 3,   // a partition: a digest of its replica set, and since when it is that; wall clock, ms
+  reaped = 4,     // a key, by its hash: up to which seq it was reaped, and when; wall clock, ms
+  returning = 5,  // a member that is to be asked what it reaped: from when on (wall clock, ms), and up to which seq
 };
 struct Note {
   NoteKind kind = NoteKind::lived;

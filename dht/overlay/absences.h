@@ -18,7 +18,7 @@ class Absences {
   explicit Absences(Duration granularity) : granularity_(granularity) {}
 
   // Takes up what was noted. Whoever is remembered and was not away when this node was last running has been away, as
-  // seen from here, since then.
+  // seen from here, since then. No instant taken up is later than now.
   void start(Now now, RecordStore& store);
 
   void on_dead(WallMs wall_ms, const NodeId& node, RecordStore& store);
@@ -32,13 +32,20 @@ class Absences {
   std::optional<WallMs> last_lived() const { return last_lived_; }
   Duration granularity() const { return granularity_; }
 
+  // Requires: this is called at every input. Returns when the input before this one was, if that was `gap_ms` ago or
+  // more: the device slept, or its clock was set.
+  std::optional<WallMs> take_gap(WallMs wall_ms, WallMs gap_ms);
+
   void on_deadline(Now now, RecordStore& store);
   std::optional<Instant> next_deadline() const { return note_at_; }
 
  private:
+  void note(const NodeId& node, WallMs since_ms, RecordStore& store);
+
   Duration granularity_;
   std::map<NodeId, WallMs> since_;
   std::optional<WallMs> last_lived_;
+  WallMs lives_at_ms_ = 0;
   std::optional<Instant> note_at_;
 };
 

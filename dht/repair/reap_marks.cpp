@@ -3,30 +3,58 @@
 
 #include <algorithm>
 
-#include "dht/repair/partition_name.h"
+#include "dht/model/limits.h"
 
 namespace kith::dht {
 
-void ReapMarks::start(RecordStore& store) {
+void ReapMarks::start(Instant now, RecordStore& store) {
   for (const Note& note : store.notes(NoteKind::reaped)) {
-    const auto partition = partition_named(note.name);
-    if (!partition) continue;
-    const auto named = static_cast<std::uint16_t>(*partition);
-    marks_[named] = {.partition = named, .seq = note.first, .at_ms = note.second};
+    KeyHash key;
+    if (note.name.size() != key.bytes.size() || !has_room(1)) {
+      store.drop_note(NoteKind::reaped, note.name);
+      continue;
+    }
+    std::ranges::copy(note.name, key.bytes.begin());
+    marks_[key] = {.seq = note.first, .at_ms = note.second, .was_of_use = now};
   }
 }
 
-void ReapMarks::raise(const ReapedMark& mark, RecordStore& store) {
-  ReapedMark& kept = marks_.try_emplace(mark.partition, mark).first->second;
-  kept.seq = std::max(kept.seq, mark.seq);
-  kept.at_ms = std::max(kept.at_ms, mark.at_ms);
-  store.keep_note({.kind = NoteKind::reaped, .name = name_of(mark.partition), .first = kept.seq, .second = kept.at_ms});
+bool ReapMarks::has_room(std::size_t marks) const { return marks_.size() + marks <= limits::reap_marks_max; }
+
+void ReapMarks::raise(Instant now, const ReapedMark& mark, RecordStore& store) {
+  Kept& kept = marks_[mark.key];
+  kept = {.seq = std::max(kept.seq, mark.seq), .at_ms = std::max(kept.at_ms, mark.at_ms), .was_of_use = now};
+  store.keep_note({.kind = NoteKind::reaped,
+                   .name = {mark.key.bytes.begin(), mark.key.bytes.end()},
+                   .first = kept.seq,
+                   .second = kept.at_ms});
 }
 
-std::vector<ReapedMark> ReapMarks::all() const {
-  std::vector<ReapedMark> all;
-  for (const auto& [partition, mark] : marks_) all.push_back(mark);
-  return all;
+ReapedReply ReapMarks::page(const Reaped& asked) const {
+  ReapedReply page;
+  for (auto at = asked.after ? marks_.upper_bound(*asked.after) : marks_.begin(); at != marks_.end(); ++at) {
+    const auto& [key, kept] = *at;
+    if (kept.at_ms < asked.since_ms) continue;
+    if (page.marks.size() == limits::reaped_page_marks_max) {
+      page.next = page.marks.back().key;
+      break;
+    }
+    page.marks.push_back({.key = key, .seq = kept.seq, .at_ms = kept.at_ms});
+  }
+  return page;
+}
+
+void ReapMarks::let_go(Now now, std::optional<WallMs> away_since_ms, Duration keep, RecordStore& store) {
+  for (auto at = marks_.begin(); at != marks_.end();) {
+    auto& [key, kept] = *at;
+    if (away_since_ms && *away_since_ms <= kept.at_ms) kept.was_of_use = now.instant;
+    if (now.instant < kept.was_of_use + keep) {
+      ++at;
+      continue;
+    }
+    store.drop_note(NoteKind::reaped, key.bytes);
+    at = marks_.erase(at);
+  }
 }
 
 }  // namespace kith::dht

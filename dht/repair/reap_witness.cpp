@@ -49,9 +49,13 @@ ReapWitness::ReapWitness(Repair& repair, const Signatures& signatures, const Dat
       data_key_(data_key),
       grace_ms_(static_cast<WallMs>(std::chrono::duration_cast<std::chrono::milliseconds>(grace).count())) {}
 
-void ReapWitness::start(RecordStore& store) {
+void ReapWitness::start(Instant now, RecordStore& store) {
   standings_.start(store);
-  marks_.start(store);
+  marks_.start(now, store);
+}
+
+void ReapWitness::look_after_marks(const Turn& turn) {
+  marks_.let_go(turn.now, turn.neighbours.longest_absence(), std::chrono::milliseconds(grace_ms_), turn.store);
 }
 
 ReapWitness::Answer ReapWitness::answer(Turn& turn, const NodeId& from, const Reap& reap) {
@@ -76,9 +80,9 @@ ReapVerdict ReapWitness::ask(Turn& turn, const NodeId& from, const ReapPartition
   promises_.erase(partition.partition);
   const bool is_missed = turn.neighbours.is_anybody_missed(turn.now.wall_ms, grace_ms_);
   if (is_missed || !repair_.is_ready(turn.neighbours)) return ReapVerdict::blocked;
+  if (!has_room_for_marks(turn, partition.keys.size())) return ReapVerdict::blocked;
   const bool is_replica = holds(turn.neighbours.replica_set(partition.partition).replicas, turn.neighbours.self());
-  const bool is_clear =
-      is_replica ? is_clear_at_replica(turn, from, partition) : repair_.trie().tally(partition.partition).count == 0;
+  const bool is_clear = is_replica ? is_clear_at_replica(turn, from, partition) : is_clear_elsewhere(turn, partition);
   if (!is_clear) return ReapVerdict::blocked;
   for (const ReapKey& key : partition.keys) {
     answer.forgotten.push_back(key.key);
@@ -90,11 +94,26 @@ ReapVerdict ReapWitness::ask(Turn& turn, const NodeId& from, const ReapPartition
   return ReapVerdict::clear;
 }
 
+bool ReapWitness::has_room_for_marks(const Turn& turn, std::size_t keys) const {
+  return !turn.neighbours.longest_absence() || marks_.has_room(keys);
+}
+
+// Here may be a copy that somebody's stand-in, or a former replica, has not handed over, or keeps as a spare.
+bool ReapWitness::is_clear_elsewhere(Turn& turn, const ReapPartition& partition) {
+  return std::ranges::all_of(partition.keys, [&](const ReapKey& key) {
+    return std::ranges::all_of(keys_beginning(turn.store, key.key), [&](const KeyHash& hash) {
+      const KeyRows& held = turn.store.peek(hash);
+      return !held.is_damaged && !held.is_unread && std::ranges::none_of(held.rows, &Row::is_replica);
+    });
+  });
+}
+
 // All replicas hold the same, and have been the replicas for so long that nobody else has any of it. Fewer of them than
 // there could be are those who are here by chance.
 bool ReapWitness::is_clear_at_replica(Turn& turn, const NodeId& from, const ReapPartition& partition) {
   const std::vector<NodeId>& replicas = turn.neighbours.replica_set(partition.partition).replicas;
-  const std::size_t wanted = std::min(repair_.replicas(), turn.neighbours.members_known());
+  const std::size_t wanted =
+      std::min(repair_.replicas(), turn.neighbours.members_expected(turn.now.wall_ms, grace_ms_));
   if (!holds(replicas, from) || replicas.size() < wanted) return false;
   if (!turn.neighbours.is_caught_up(partition.partition)) return false;
   if (!standings_.has_stood(turn, partition.partition, grace_ms_)) return false;
@@ -143,29 +162,26 @@ ReapVerdict ReapWitness::retire(Turn& turn, const NodeId& from, const KeyHash& k
 ReapVerdict ReapWitness::commit(Turn& turn, const NodeId& from, const ReapPartition& partition) {
   const auto found = promises_.find(partition.partition);
   if (found == promises_.end() || found->second.to != from) return ReapVerdict::blocked;
+  if (!has_room_for_marks(turn, partition.keys.size())) return ReapVerdict::blocked;
   const Promise promise = std::move(found->second);
   promises_.erase(found);
   forget_own(turn, promise);
-  Seq latest = 0;
   for (const ReapKey& key : partition.keys) {
-    for (const KeyHash& hash : keys_beginning(turn.store, key.key)) {
-      latest = std::max(latest, reap_key(turn, hash, key.rows));
-    }
-  }
-  if (latest > 0) {
-    marks_.raise({.partition = partition.partition, .seq = latest, .at_ms = turn.now.wall_ms}, turn.store);
+    for (const KeyHash& hash : keys_beginning(turn.store, key.key)) reap_key(turn, hash, key.rows);
   }
   return ReapVerdict::clear;
 }
 
-// Zero where it is not, or no longer, what was agreed upon; else the latest seq that was in it.
-Seq ReapWitness::reap_key(Turn& turn, const KeyHash& key, const RowsDigest& expected) {
+// Nothing where it is not, or no longer, what was agreed upon. Who is away was not asked, and is told when it is back.
+void ReapWitness::reap_key(Turn& turn, const KeyHash& key, const RowsDigest& expected) {
   const KeyRows& held = turn.store.read(key);
-  if (!may_be_reaped(turn, held, expected)) return 0;
-  const Seq latest = latest_of(held.rows);
+  if (!may_be_reaped(turn, held, expected)) return;
+  if (turn.neighbours.longest_absence()) {
+    const ReapedMark mark{.key = key, .seq = latest_of(held.rows), .at_ms = turn.now.wall_ms};
+    marks_.raise(turn.now.instant, mark, turn.store);
+  }
   turn.store.replace(key, {});
   keys_reaped_ += 1;
-  return latest;
 }
 
 void ReapWitness::forget_own(Turn& turn, const Promise& promise) {

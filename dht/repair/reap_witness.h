@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a member says when it is asked whether records may be reaped, and what it does when they are (reaping.h).
 //
-//   ask ───► clear: nothing stands against it here ───► commit ───► what is still exactly that is gone, and marked
+//   ask ───► clear: nothing stands against it here ───► commit ───► what is still exactly that is gone
 //     └────► blocked                            retire ──► rows of this node as their author, superseded by the records
 //
 // Hostile callers: nothing goes that is not finished by this node's own clock, that it did not declare clear to the
@@ -23,7 +23,7 @@ class ReapWitness {
   // Both outlive this object. `grace`: how long tombstones, and entries that have expired, are kept at least.
   ReapWitness(Repair& repair, const Signatures& signatures, const DataKey& data_key, Duration grace);
 
-  void start(RecordStore& store);
+  void start(Instant now, RecordStore& store);
 
   // Something may have to be reaped there one day: from now on it is known since when the replicas are those they are.
   void observe(Turn& turn, Partition partition) { standings_.has_stood(turn, partition, grace_ms_); }
@@ -35,7 +35,12 @@ class ReapWitness {
   };
   Answer answer(Turn& turn, const NodeId& from, const Reap& reap);
 
-  const ReapMarks& marks() const { return marks_; }
+  // Somebody is here who was not asked.
+  void withdraw_promises() { promises_.clear(); }
+
+  ReapedReply marks(const Reaped& asked) const { return marks_.page(asked); }
+  // From time to time: marks go that nobody needs any more.
+  void look_after_marks(const Turn& turn);
   std::uint64_t keys_reaped() const { return keys_reaped_; }
   WallMs grace_ms() const { return grace_ms_; }
 
@@ -48,10 +53,12 @@ class ReapWitness {
   };
 
   ReapVerdict ask(Turn& turn, const NodeId& from, const ReapPartition& partition, Answer& answer);
+  bool has_room_for_marks(const Turn& turn, std::size_t keys) const;
+  static bool is_clear_elsewhere(Turn& turn, const ReapPartition& partition);
   bool is_clear_at_replica(Turn& turn, const NodeId& from, const ReapPartition& partition);
   ReapVerdict retire(Turn& turn, const NodeId& from, const KeyHash& key, const Rows& reaped);
   ReapVerdict commit(Turn& turn, const NodeId& from, const ReapPartition& partition);
-  Seq reap_key(Turn& turn, const KeyHash& key, const RowsDigest& expected);
+  void reap_key(Turn& turn, const KeyHash& key, const RowsDigest& expected);
   bool may_be_reaped(const Turn& turn, const KeyRows& held, const RowsDigest& expected) const;
   void forget_own(Turn& turn, const Promise& promise);
   std::map<KeyHash, Rows> verified(const Turn& turn, const std::vector<crypto::Bytes>& records) const;

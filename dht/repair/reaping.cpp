@@ -127,6 +127,14 @@ void Reaping::take_verdicts(const NodeId& from, const ReapReply& reply) {
   }
 }
 
+void Reaping::block_all() {
+  for (const ReapPartition& partition : batch_->partitions) batch_->blocked.insert(partition.partition);
+}
+
+void Reaping::on_member_back() {
+  if (batch_) block_all();
+}
+
 void Reaping::block_keys_of(const NodeId& author) {
   for (const std::uint64_t key : batch_->authors[author]) batch_->blocked.insert(batch_->partition_of_key.at(key));
 }
@@ -147,7 +155,7 @@ void Reaping::on_reply(Turn& turn, const NodeId& from, const Body& reply, const 
 // Whoever does not answer may have anything.
 void Reaping::on_silence(Turn& turn, const RequestOwner& owner) {
   if (!batch_ || owner.ticket != number_ || owner.slot != step_number(batch_->step)) return;
-  for (const ReapPartition& partition : batch_->partitions) batch_->blocked.insert(partition.partition);
+  block_all();
   finish(turn);
 }
 
@@ -187,27 +195,32 @@ bool Reaping::append_records(RecordStore& store, std::uint64_t key, std::vector<
 void Reaping::finish(Turn& turn) {
   std::vector<ReapPartition> agreed;
   for (ReapPartition& partition : batch_->partitions) {
-    if (batch_->blocked.contains(partition.partition)) {
-      clean_since_.erase(partition.partition);
-      continue;
-    }
-    const Instant since = clean_since_.try_emplace(partition.partition, turn.now.instant).first->second;
-    if (since + message_life(grace_) <= turn.now.instant) {
-      agreed.push_back(std::move(partition));
-    } else {
-      is_soon_ = true;
-    }
+    if (batch_->blocked.contains(partition.partition)) continue;
+    std::vector<ReapKey> keys = named_twice(turn.now.instant, partition);
+    is_soon_ = is_soon_ || keys.size() < partition.keys.size();
+    clean_[partition.partition] = {.round = round_, .since = turn.now.instant, .keys = std::move(partition.keys)};
+    partition.keys = std::move(keys);
+    if (!partition.keys.empty()) agreed.push_back(std::move(partition));
   }
   if (!agreed.empty()) commit(turn, std::move(agreed));
-  if (batch_->is_last) end_round(turn.now.instant);
+  if (batch_->is_last) end_round(turn);
   batch_.reset();
+}
+
+std::vector<ReapKey> Reaping::named_twice(Instant now, const ReapPartition& partition) {
+  const auto found = clean_.find(partition.partition);
+  if (found == clean_.end() || now < found->second.since + message_life(grace_)) return {};
+  std::vector<ReapKey> twice;
+  std::ranges::copy_if(partition.keys, std::back_inserter(twice), [&](const ReapKey& key) {
+    return std::ranges::find(found->second.keys, key) != found->second.keys.end();
+  });
+  return twice;
 }
 
 // Who misses this keeps what the others forgot, and repair spreads it again: then it is reaped another time.
 void Reaping::commit(Turn& turn, std::vector<ReapPartition> partitions) {
   std::set<NodeId> nodes;
   for (const ReapPartition& partition : partitions) {
-    clean_since_.erase(partition.partition);
     const auto& replicas = turn.neighbours.replica_set(partition.partition).replicas;
     nodes.insert(replicas.begin(), replicas.end());
   }
@@ -220,10 +233,14 @@ void Reaping::commit(Turn& turn, std::vector<ReapPartition> partitions) {
   witness_.answer(turn, self, reap);
 }
 
-void Reaping::end_round(Instant now) {
+// What was clean in the round before and was not asked about in this one has to be so twice again.
+void Reaping::end_round(const Turn& turn) {
+  std::erase_if(clean_, [&](const auto& entry) { return entry.second.round != round_; });
+  round_ += 1;
+  witness_.look_after_marks(turn);
   const Duration wait = is_soon_ ? message_life(grace_) : round_interval(grace_);
   is_soon_ = false;
-  next_ = now + wait * static_cast<Duration::rep>(1000 + rng_.below(201)) / 1000;
+  next_ = turn.now.instant + wait * static_cast<Duration::rep>(1000 + rng_.below(201)) / 1000;
 }
 
 }  // namespace kith::dht

@@ -33,6 +33,9 @@ class Reaping {
   void on_reply(Turn& turn, const NodeId& from, const Body& reply, const RequestOwner& owner);
   void on_silence(Turn& turn, const RequestOwner& owner);
 
+  // Somebody is here who was not asked: what is under way cannot be agreed upon.
+  void on_member_back();
+
   void on_deadline(Turn& turn);
   std::optional<Instant> next_deadline() const { return batch_ ? std::nullopt : next_; }
 
@@ -54,18 +57,27 @@ class Reaping {
     std::map<std::uint64_t, std::uint16_t> partition_of_key;
   };
 
+  // Everybody was clear about these keys of a partition, in the round before or this one.
+  struct Clean {
+    std::uint64_t round = 0;
+    Instant since{};
+    std::vector<ReapKey> keys;
+  };
+
   void gather(Turn& turn);
   std::optional<ReapPartition> look_at(Turn& turn, Partition partition);
   void ask_everybody(Turn& turn);
   void ask(Turn& turn, const NodeId& node, Reap reap);
   void take_verdicts(const NodeId& from, const ReapReply& reply);
+  void block_all();
   void block_keys_of(const NodeId& author);
   void go_on(Turn& turn);
   void retire(Turn& turn);
   bool append_records(RecordStore& store, std::uint64_t key, std::vector<crypto::Bytes>& records);
   void finish(Turn& turn);
   void commit(Turn& turn, std::vector<ReapPartition> partitions);
-  void end_round(Instant now);
+  std::vector<ReapKey> named_twice(Instant now, const ReapPartition& partition);
+  void end_round(const Turn& turn);
 
   ReapWitness& witness_;
   Repair& repair_;
@@ -76,7 +88,8 @@ class Reaping {
   Partition cursor_ = 0;
   std::uint64_t number_ = 0;
   std::optional<Batch> batch_;
-  std::map<std::uint16_t, Instant> clean_since_;
+  std::uint64_t round_ = 0;
+  std::map<std::uint16_t, Clean> clean_;
   std::set<std::uint64_t> forgotten_;
   bool may_ask_ = false;  // everybody is there, and this node knows what it holds
   bool is_soon_ = false;  // a partition was found clean in this round: it is asked about again before the next is due

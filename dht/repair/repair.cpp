@@ -79,7 +79,7 @@ void Repair::settle_cover(Neighbours& neighbours) {
 }
 
 std::uint64_t Repair::root(Neighbours& neighbours, const NodeId& peer) {
-  if (!is_ready(neighbours)) return 0;
+  if (!is_ready(neighbours) || neighbours.is_held_back_from(peer)) return 0;
   settle_cover(neighbours);
   Pair& pair = pairs_[peer];
   if (pair.of_trie == trie_.version() && pair.of_cover == cover_.version()) return pair.root;
@@ -151,7 +151,7 @@ bool Repair::puts_off(const Neighbours& neighbours) const {
 }
 
 Repair::Answer Repair::answer(const Turn& turn, const NodeId& from, const Compare& question) {
-  if (puts_off(turn.neighbours))
+  if (puts_off(turn.neighbours) || turn.neighbours.is_held_back_from(from))
     return {.body = CompareReply{.nodes = {}, .differences = {}, .is_put_off = true, .records = {}}};
   settle_cover(turn.neighbours);
   TrieReader shown = reader(from, question.salt);
@@ -162,8 +162,9 @@ Repair::Answer Repair::answer(const Turn& turn, const NodeId& from, const Compar
   return answer;
 }
 
-Body Repair::answer(const Turn& turn, const Items& question) {
-  Body reply = turn.neighbours.is_held_back() ? ItemsReply{} : dht::answer(question, store_);
+Body Repair::answer(const Turn& turn, const NodeId& from, const Items& question) {
+  const bool is_held_back = turn.neighbours.is_held_back() || turn.neighbours.is_held_back_from(from);
+  Body reply = is_held_back ? ItemsReply{} : dht::answer(question, store_);
   counters_.bytes_sent += weight_of(reply);
   return reply;
 }
@@ -172,7 +173,7 @@ Body Repair::answer(const Turn& turn, const Items& question) {
 
 bool Repair::stands(const Turn& turn, const NodeId& peer, const Pair& pair) const {
   if (!pair.differs_since || pair.rests_until > turn.now.instant) return false;
-  if (!turn.neighbours.is_usable(peer)) return false;
+  if (!turn.neighbours.is_usable(peer) || turn.neighbours.is_held_back_from(peer)) return false;
   const bool is_as_explained = pair.explained == Roots{pair.root, pair.theirs};
   if (is_as_explained && turn.now.instant < pair.explained_until) return false;
   const Duration differs = turn.now.instant - *pair.differs_since;

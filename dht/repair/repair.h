@@ -97,7 +97,7 @@ class Repair {
   };
   Answer answer(const Turn& turn, const NodeId& from, const Compare& question);
   // Rows that are not durable yet wait for their commit.
-  Body answer(const Turn& turn, const Items& question);
+  Body answer(const Turn& turn, const NodeId& from, const Items& question);
 
   // The answer to a request of this machine; or, from this node itself, the verdict on records that it fetched.
   void on_reply(Turn& turn, const NodeId& from, const Body& reply, const RequestOwner& owner);

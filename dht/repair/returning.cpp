@@ -2,10 +2,8 @@
 #include "dht/repair/returning.h"
 
 #include <algorithm>
-#include <set>
 
 #include "dht/model/limits.h"
-#include "dht/model/prefix.h"
 
 namespace kith::dht {
 namespace {
@@ -14,9 +12,10 @@ using namespace std::chrono_literals;
 
 constexpr Duration answer_deadline = 10s;
 constexpr Duration retry_interval = 5s;
-constexpr Duration step_pause = 2ms;
-constexpr std::size_t partitions_per_step = 8;
-constexpr std::size_t unheard_max = 1U << 20U;
+constexpr Duration retry_interval_late = 10min;  // of one that was given up on
+constexpr Duration rest = 15s;
+constexpr int silences_max = 3;
+constexpr int pages_max = limits::reap_marks_max / limits::reaped_page_marks_max + 1;
 
 WallMs ms_of(Duration duration) {
   return static_cast<WallMs>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
@@ -26,77 +25,179 @@ WallMs ms_of(Duration duration) {
 
 Returning::Returning(Duration grace) : grace_(grace) {}
 
+void Returning::start(Now now, RecordStore& store) {
+  for (const Note& note : store.notes(NoteKind::returning)) {
+    NodeId node;
+    if (note.name.size() != node.bytes.size()) continue;
+    std::ranges::copy(note.name, node.bytes.begin());
+    add(now.instant, node, {.from_ms = note.first, .seen = note.second});
+  }
+}
+
+// ---- meeting
+
 // Reaping waits for the absent until the grace is over, so that half of it tells what was reaped with this node from
-// what was reaped without, however clocks differ. Clocks of those that take each other's records differ by a minute.
-bool Returning::meet(WallMs wall_ms, const NodeId& node, WallMs since_ms, Duration uncertainty) {
-  if (wall_ms < since_ms + ms_of(grace_)) return false;
+// what was reaped without. Clocks of those that take each other's records differ by a minute.
+bool Returning::meet(Now now, const NodeId& node, WallMs since_ms, Duration uncertainty, RecordStore& store) {
+  if (now.wall_ms < since_ms + ms_of(grace_)) return false;
   const WallMs slack_ms = std::min(limits::skew_shared_ms, ms_of(grace_ / 4)) + ms_of(uncertainty);
-  met_[node] = {.away_from_ms = since_ms + ms_of(grace_ / 2), .seen = seq_at(since_ms + slack_ms)};
+  add(now.instant, node, {.from_ms = since_ms + ms_of(grace_ / 2), .seen = seq_at(since_ms + slack_ms)});
+  const Away& away = met_[node].away;
+  store.keep_note({.kind = NoteKind::returning,
+                   .name = {node.bytes.begin(), node.bytes.end()},
+                   .first = away.from_ms,
+                   .second = away.seen});
   return true;
 }
 
-bool Returning::is_open(const Neighbours& neighbours) const {
-  const auto can_be_asked = [&](const auto& entry) { return neighbours.is_usable(entry.first); };
-  return !work_.empty() || std::ranges::any_of(met_, can_be_asked);
+// Of several absences that it was not asked about the longest counts.
+void Returning::add(Instant now, const NodeId& node, const Away& away) {
+  const auto earlier_of = [](const Away& a, const Away& b) { return a.from_ms < b.from_ms ? a : b; };
+  const auto found = met_.find(node);
+  const bool is_asked = found != met_.end() && !found->second.has_answered;
+  met_[node] = {.away = is_asked ? earlier_of(found->second.away, away) : away, .ask_at = now};
+  strangers_ = strangers_ ? earlier_of(*strangers_, away) : away;
+  next_ = now;
 }
+
+bool Returning::meet_stranger(Now now, const NodeId& node, RecordStore& store) {
+  if (!strangers_ || met_.contains(node)) return false;
+  const Away away = *strangers_;
+  add(now.instant, node, away);
+  store.keep_note({.kind = NoteKind::returning,
+                   .name = {node.bytes.begin(), node.bytes.end()},
+                   .first = away.from_ms,
+                   .second = away.seen});
+  return true;
+}
+
+void Returning::on_back(Instant now, const NodeId& node) {
+  const auto found = met_.find(node);
+  if (found == met_.end() || found->second.has_answered) return;
+  found->second.silences = 0;
+  found->second.ask_at = now;
+  next_ = now;
+}
+
+void Returning::forget(const NodeId& node, RecordStore& store) {
+  if (met_.erase(node) > 0) store.drop_note(NoteKind::returning, node.bytes);
+}
+
+bool Returning::may_be_asked(const NodeId& node, const Met& met, const Neighbours& neighbours) {
+  return !met.has_answered && neighbours.is_usable(node);
+}
+
+bool Returning::is_open(const Neighbours& neighbours) const {
+  return std::ranges::any_of(met_, [&](const auto& entry) {
+    return entry.second.silences < silences_max && may_be_asked(entry.first, entry.second, neighbours);
+  });
+}
+
+bool Returning::is_held_back_from(const NodeId& node, const Neighbours& neighbours) const {
+  return met_.contains(node) && is_open(neighbours);
+}
+
+bool Returning::is_held_back(const Neighbours& neighbours) const {
+  if (met_.empty() || !is_open(neighbours)) return false;
+  return std::ranges::all_of(neighbours.usable_members(),
+                             [&](const NodeId& node) { return node == neighbours.self() || met_.contains(node); });
+}
+
+// ---- asking
 
 void Returning::on_deadline(Turn& turn) {
   if (!next_ || *next_ > turn.now.instant) return;
   next_.reset();
   for (auto& [node, met] : met_) {
-    if (!turn.neighbours.is_usable(node)) continue;
-    if (!met.asked || *met.asked + retry_interval <= turn.now.instant) ask(turn, node, met);
+    if (met.is_waiting || !may_be_asked(node, met, turn.neighbours)) continue;
+    if (met.ask_at <= turn.now.instant) {
+      ask(turn, node, met);
+    } else {
+      next_ = earlier(next_, met.ask_at);
+    }
   }
-  if (!met_.empty()) next_ = turn.now.instant + retry_interval;
-  for (std::size_t i = 0; i < partitions_per_step && !work_.empty(); ++i) {
-    look_through(turn, work_.front());
-    work_.pop_front();
-  }
-  if (!work_.empty()) next_ = turn.now.instant + step_pause;
+  if (strangers_ && !is_open(turn.neighbours)) end(turn);
+  if (strangers_) next_ = earlier(next_, turn.now.instant + rest);
+}
+
+// All that can be asked have answered. Members that are new to this node had time to be heard of.
+void Returning::end(const Turn& turn) {
+  const auto has_answered = [](const auto& entry) { return entry.second.has_answered; };
+  if (std::ranges::none_of(met_, has_answered) || !turn.neighbours.is_settled(turn.now.instant)) return;
+  std::erase_if(met_, has_answered);
+  strangers_.reset();
+  untold_.reset();
 }
 
 void Returning::ask(Turn& turn, const NodeId& node, Met& met) const {
-  met.asked = turn.now.instant;
+  met.is_waiting = true;
   const RequestTerms terms{.to = node,
                            .owner = {RequestOwner::Kind::reaped, 0, 0},
                            .round_trip = turn.neighbours.round_trip(node),
                            .deadline = turn.now.instant + answer_deadline};
-  turn.requests.ask(turn.now, terms, {.to = node, .message = {.body = Reaped{}}}, turn.out);
+  const Reaped question{.after = met.after, .since_ms = met.away.from_ms};
+  turn.requests.ask(turn.now, terms, {.to = node, .message = {.body = question}}, turn.out);
 }
 
-void Returning::on_silence(const NodeId& node) {
-  if (const auto found = met_.find(node); found != met_.end()) found->second.asked.reset();
+void Returning::on_silence(Instant now, const NodeId& node) {
+  const auto found = met_.find(node);
+  if (found == met_.end()) return;
+  Met& met = found->second;
+  met.is_waiting = false;
+  met.silences = std::min(met.silences + 1, silences_max);
+  met.ask_at = now + (met.silences < silences_max ? retry_interval : retry_interval_late);
+  next_ = now;
 }
 
+// The last page takes its note with it, in one transaction with what was let go.
 void Returning::on_reply(Turn& turn, const NodeId& from, const Body& reply) {
   const auto found = met_.find(from);
   const auto* told = std::get_if<ReapedReply>(&reply);
-  if (found == met_.end()) return;
-  for (const ReapedMark& mark : told != nullptr ? told->marks : std::vector<ReapedMark>{}) {
-    if (mark.at_ms < found->second.away_from_ms) continue;
-    work_.push_back({.partition = mark.partition, .up_to = std::min(mark.seq, found->second.seen)});
+  if (found == met_.end() || found->second.has_answered) return;
+  if (told == nullptr) return on_silence(turn.now.instant, from);
+  Met& met = found->second;
+  met.is_waiting = false;
+  met.silences = 0;
+  for (const ReapedMark& mark : told->marks) let_go(turn, met.away, mark);
+  const bool goes_on = told->next && (!met.after || *met.after < *told->next) && ++met.pages < pages_max;
+  if (goes_on) {
+    met.after = told->next;
+    return ask(turn, from, met);
   }
-  met_.erase(found);
+  met.has_answered = true;
+  turn.store.drop_note(NoteKind::returning, from.bytes);
   next_ = turn.now.instant;
 }
 
-void Returning::look_through(Turn& turn, const Work& work) {
-  const std::vector<KeyHash> unheard = turn.store.outbox_for(turn.neighbours.self(), unheard_max);
-  const std::set<KeyHash> never_told(unheard.begin(), unheard.end());
-  const Prefix prefix = Prefix::of(work.partition);
-  for (const KeyHash& key : turn.store.keys_between(prefix.first_key(), prefix.last_key(), unheard_max)) {
-    const KeyRows& held = turn.store.read(key);
-    if (held.is_damaged || held.is_unread) continue;
-    const auto is_outlived = [&](const Row& row) {
-      return row.record.seq() <= work.up_to && !(row.is_own && never_told.contains(key));
-    };
-    if (std::ranges::none_of(held.rows, is_outlived)) continue;
-    Rows kept = held.rows;
-    forgot_own_ =
-        forgot_own_ || std::ranges::any_of(kept, [&](const Row& row) { return row.is_own && is_outlived(row); });
-    records_dropped_ += std::erase_if(kept, is_outlived);
-    turn.store.replace(key, std::move(kept));
+// ---- letting go
+
+// Who names an instant that has not come yet has a clock, or a purpose, that cannot be relied on.
+void Returning::let_go(Turn& turn, const Away& away, const ReapedMark& mark) {
+  if (mark.at_ms < away.from_ms || mark.at_ms > turn.now.wall_ms + limits::skew_shared_ms) return;
+  const Seq up_to = std::min(mark.seq, away.seen);
+  const KeyRows& held = turn.store.read(mark.key);
+  if (held.is_damaged || held.is_unread) return;
+  Rows kept = held.rows;
+  Seq latest_own = 0;
+  for (const Row& row : kept) latest_own = std::max(latest_own, row.is_own ? row.record.seq() : 0);
+  const bool is_untold = latest_own > 0 && latest_own <= up_to && was_never_told(turn, mark.key);
+  const auto is_outlived = [&](const Row& row) {
+    return row.record.seq() <= up_to && !(is_untold && row.is_own && row.record.seq() == latest_own);
+  };
+  const bool forgets_own = std::ranges::any_of(kept, [&](const Row& row) { return row.is_own && is_outlived(row); });
+  const std::size_t dropped = std::erase_if(kept, is_outlived);
+  if (dropped == 0) return;
+  forgot_own_ = forgot_own_ || forgets_own;
+  records_dropped_ += dropped;
+  turn.store.replace(mark.key, std::move(kept));
+}
+
+bool Returning::was_never_told(Turn& turn, const KeyHash& key) {
+  if (!untold_) {
+    const auto keys = turn.store.outbox_for(turn.neighbours.self(), limits::outbox_entries_max);
+    untold_.emplace(keys.begin(), keys.end());
   }
+  return untold_->contains(key);
 }
 
 }  // namespace kith::dht

@@ -28,7 +28,8 @@ void Standings::start(RecordStore& store) {
 bool Standings::has_stood(Turn& turn, Partition partition, WallMs grace_ms) {
   const std::uint64_t set = digest_of_set(turn.neighbours.replica_set(partition).replicas);
   const auto [standing, is_new] = standings_.try_emplace(partition);
-  if (is_new || standing->second.set != set) {
+  const bool is_ahead = standing->second.since > turn.now.wall_ms;  // the clock was
+  if (is_new || is_ahead || standing->second.set != set) {
     standing->second = {.set = set, .since = turn.now.wall_ms};
     turn.store.keep_note(
         {.kind = NoteKind::standing, .name = name_of(partition), .first = set, .second = turn.now.wall_ms});

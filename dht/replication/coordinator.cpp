@@ -386,16 +386,11 @@ void Coordinator::on_silence(Turn& turn, const NodeId& node, const RequestOwner&
   }
 }
 
-void Coordinator::on_away(Turn& turn, const NodeId& node) {
-  for (const RequestOwner& owner : turn.requests.abandon(node)) {
-    const auto write = writes_.find(owner.ticket);
-    if (owner.kind != RequestOwner::Kind::write || write == writes_.end()) {
-      on_silence(turn, node, owner);
-      continue;
-    }
-    write->second.on_away(turn, owner.slot);
-    settle(turn, owner.ticket, write->second);
-  }
+void Coordinator::on_away(Turn& turn, const NodeId& node, const RequestOwner& owner) {
+  const auto write = writes_.find(owner.ticket);
+  if (owner.kind != RequestOwner::Kind::write || write == writes_.end()) return on_silence(turn, node, owner);
+  write->second.on_away(turn, owner.slot);
+  settle(turn, owner.ticket, write->second);
 }
 
 void Coordinator::on_deadline(Turn& turn) {

@@ -42,8 +42,8 @@ class Coordinator {
   // An answer of `from` to the request of `owner`.
   void on_reply(Turn& turn, const NodeId& from, const RequestOwner& owner, const Body& reply);
   void on_silence(Turn& turn, const NodeId& node, const RequestOwner& owner);
-  // The mesh suspects the node, or no road leads there.
-  void on_away(Turn& turn, const NodeId& node);
+  // The mesh suspects the node that the request was sent to, or no road leads there.
+  void on_away(Turn& turn, const NodeId& node, const RequestOwner& owner);
   void on_back(Turn& turn, const NodeId& node) { outbox_.on_member_back(turn, node); }
   // Members came or went: keys may belong elsewhere from now on.
   void on_owners_changed(Instant now) { handoff_.on_owners_changed(now); }

@@ -83,9 +83,10 @@ Handoff::Task Handoff::task_for(Turn& turn, Partition partition) const {
   return task;
 }
 
-// Each share is looked at once in the life of a spare copy, at a time of its own.
+// Each share is looked at once in the life of a spare copy, at a time of its own. The first sweep after a start looks
+// at none: how long this node was down says nothing.
 void Handoff::begin_sweep(Instant now) {
-  const double share = std::chrono::duration<double>(now - swept_at_) / spare_life;
+  const double share = std::chrono::duration<double>(now - swept_at_.value_or(now)) / spare_life;
   swept_at_ = now;
   for (std::size_t i = 0; i < due_.size(); ++i) due_[i] = rng_.chance(std::min(share, 1.0));
 }
@@ -144,7 +145,9 @@ RequestTerms Handoff::terms_for(const Turn& turn, std::size_t slot) const {
 void Handoff::begin_batch(Turn& turn) {
   batch_number_ += 1;
   bytes_sent_ = 0;
-  const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
+  const auto is_away = [&](const NodeId& node) {
+    return !turn.neighbours.is_usable(node) || turn.neighbours.is_held_back_from(node);
+  };
   if (std::ranges::any_of(task_.targets, is_away)) return put_off(turn.now.instant);
   for (const NodeId& node : task_.targets) targets_.push_back({.node = node, .sent = {}, .records = {}});
   const FetchForm form = items_.size() > 1 ? FetchForm::range : FetchForm::digest;

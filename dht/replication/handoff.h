@@ -108,7 +108,7 @@ class Handoff {
   DataKey data_key_;
   std::size_t copies_least_;
   crypto::Rng rng_;
-  Instant swept_at_{};
+  std::optional<Instant> swept_at_;
   std::bitset<spare_shares> due_;  // shares of the partitions whose spare copies this sweep looks at
   std::optional<Instant> next_step_;
   std::optional<KeyHash> after_;  // how far the sweep is

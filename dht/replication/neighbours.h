@@ -35,13 +35,19 @@ class Neighbours {
   virtual const std::vector<NodeId>& leavers() const = 0;
   // No more members than replicas: this node holds every partition.
   virtual bool is_everywhere() = 0;
-  // This node was away for so long that what it holds may have been deleted and forgotten by all others: until it has
-  // asked them, it tells nobody.
+  // This node and all others did not hear each other for so long that what it holds may have been deleted and forgotten
+  // by them: until it has asked them, it tells nobody, and does not use it itself.
   virtual bool is_held_back() const = 0;
+  // The same of this one: it is told nothing yet.
+  virtual bool is_held_back_from(const NodeId& node) const = 0;
   // A member is away, and has not been for `grace_ms` yet: it may come back with what nobody else has.
   virtual bool is_anybody_missed(WallMs wall_ms, WallMs grace_ms) const = 0;
   // This node and all that have not left for good, away or not.
   virtual std::size_t members_known() const = 0;
+  // Since when the one has been away that has been for longest; empty where nobody is.
+  virtual std::optional<WallMs> longest_absence() const = 0;
+  // Of those known, all but who has been away for `grace_ms`.
+  virtual std::size_t members_expected(WallMs wall_ms, WallMs grace_ms) const = 0;
   // Members are commonly away for long, and come back: a copy that was of use will be again.
   virtual bool keeps_spares() const = 0;
   // Alone, and asking for members: there are others, who may know more.

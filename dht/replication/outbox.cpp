@@ -57,19 +57,32 @@ void append_records(const Rows& rows, std::vector<crypto::Bytes>& records) {
 
 void Outbox::start(Instant now) { next_round_ = now + round_interval; }
 
-void Outbox::on_member_back(Turn& turn, const NodeId& node) {
-  if (!turn.neighbours.is_held_back()) begin(turn, node, Scope::own);
-}
+void Outbox::on_member_back(Turn& turn, const NodeId& node) { begin(turn, node, Scope::own); }
 
 void Outbox::on_deadline(Turn& turn) {
   if (!next_round_ || *next_round_ > turn.now.instant) return;
   next_round_ = turn.now.instant + round_interval;
-  if (turn.store.totals().outbox == 0 || turn.neighbours.is_held_back()) return;
+  if (turn.store.totals().outbox == 0) return;
+  address_untold(turn);
   for (const NodeId& node : turn.neighbours.usable_members()) begin(turn, node, Scope::all);
+}
+
+// Who was alone did not know who would hold what it wrote. Nobody else is told where nobody else is to hold it.
+void Outbox::address_untold(Turn& turn) {
+  const NodeId& self = turn.neighbours.self();
+  const bool is_alone = turn.neighbours.usable_members().size() == 1;
+  for (const KeyHash& key : turn.store.outbox_for(self, is_alone ? 0 : batch_keys)) {
+    const auto& replicas = turn.neighbours.replica_set(partition_of(key)).replicas;
+    if (replicas == std::vector{self}) turn.store.outbox_remove(key, self);
+    for (const NodeId& node : replicas) {
+      if (node != self && turn.neighbours.is_usable(node)) turn.store.outbox_add(key, node);
+    }
+  }
 }
 
 void Outbox::begin(Turn& turn, const NodeId& node, Scope scope) {
   if (node == turn.neighbours.self() || deliveries_.contains(node)) return;
+  if (turn.neighbours.is_held_back() || turn.neighbours.is_held_back_from(node)) return;
   deliveries_[node].scope = scope;
   deliver(turn, node);
 }
@@ -100,7 +113,7 @@ void Outbox::take_batch(Turn& turn, const NodeId& node, Delivery& delivery) {
     }
     Waiting waiting = waiting_of(keys[i], held.rows);
     if (waiting.records.empty()) {
-      turn.store.outbox_remove(keys[i], node);
+      note_delivered(turn, keys[i], node);
       continue;
     }
     if (delivery.scope == Scope::own && !waiting.is_own) {
@@ -137,7 +150,6 @@ void Outbox::send(Turn& turn, const NodeId& node, Delivery& delivery) {
   delivery.missing -= std::min(delivery.missing, delivery.batch.size());
   Store store{.purpose = StorePurpose::repair, .records = {}};
   for (const Waiting& each : delivery.batch) {
-    if (each.is_own) turn.store.outbox_remove(each.key, turn.neighbours.self());  // it is told to somebody now
     store.records.insert(store.records.end(), each.records.begin(), each.records.end());
   }
   turn.requests.ask(turn.now, terms_for(turn, node),
@@ -155,13 +167,18 @@ void Outbox::on_digests(Turn& turn, const NodeId& node, const FetchReply& reply)
     const FetchAnswer& answer = reply.answers[i];
     const bool is_there = answer.digest == each.digest && answer.digest != RowsDigest{};
     if (is_there && answer.status != FetchStatus::damaged && !may_have_more(turn, each)) {
-      turn.store.outbox_remove(each.key, node);
-      if (each.is_own) turn.store.outbox_remove(each.key, turn.neighbours.self());
+      note_delivered(turn, each.key, node);
     } else {
       delivery.missing += 1;
     }
   }
   deliver(turn, node);
+}
+
+// The node has all that is here of the key, so this one has told somebody.
+void Outbox::note_delivered(Turn& turn, const KeyHash& key, const NodeId& node) {
+  turn.store.outbox_remove(key, node);
+  turn.store.outbox_remove(key, turn.neighbours.self());
 }
 
 // Written again since the batch left, or who knows: the answer says nothing of that.
@@ -184,7 +201,7 @@ void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) 
     if (is_kept) {
       found->second.passed_over += 1;
     } else if (!may_have_more(turn, each)) {
-      turn.store.outbox_remove(each.key, node);
+      note_delivered(turn, each.key, node);
     }
   }
   deliver(turn, node);

@@ -5,8 +5,8 @@
 // stand-in and an author that was away itself ask first what is still missing: most often somebody was there before
 // them.
 //
-// A row whose target is this node itself says that what it wrote was told to nobody yet (write.h): a node that was away
-// for long must not take it for a copy of what others have deleted since.
+// A row whose target is this node itself says that what it wrote is with nobody else yet (write.h): a node that was
+// away for long must not take it for a copy of what others have deleted since.
 #pragma once
 
 #include <deque>
@@ -53,6 +53,8 @@ class Outbox {
     std::size_t passed_over = 0;  // keys that stay for the next round: refused for now, unread, or not of this scope
   };
 
+  static void address_untold(Turn& turn);
+  static void note_delivered(Turn& turn, const KeyHash& key, const NodeId& node);
   void begin(Turn& turn, const NodeId& node, Scope scope);
   void deliver(Turn& turn, const NodeId& node);
   void ask(Turn& turn, const NodeId& node, const Delivery& delivery);

@@ -317,7 +317,7 @@ void Read::repair(Turn& turn) {
   for (const Target& target : targets_) {
     const bool is_self = target.node == turn.neighbours.self();
     const bool was_damaged = target.state == State::failed && target.status == FetchStatus::damaged;
-    if (target.is_stand_in) continue;
+    if (target.is_stand_in || turn.neighbours.is_held_back_from(target.node)) continue;
     if (is_self && target.state != State::idle) repair_own_rows(turn, merged_);
     if (is_self || (target.state != State::replied && !was_damaged)) continue;
     if (target.status == FetchStatus::catching_up) continue;  // it fetches all of it

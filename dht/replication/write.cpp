@@ -42,17 +42,22 @@ void Write::start(Turn& turn, const ReplicaSet& set) {
       give_up_on(turn, slot, State::away);
     }
   }
-  note_if_untold(turn, set);
+  note_if_untold(turn);
 }
 
-// Replicas there are, and none of them hears of the write now, nor does anybody in their place.
-void Write::note_if_untold(Turn& turn, const ReplicaSet& set) {
+// Others were to have the write, or would if they were here, and none of them has it or is being asked to take it.
+void Write::note_if_untold(Turn& turn) {
   const NodeId& self = turn.neighbours.self();
-  const auto is_told = [&](const Target& target) { return target.state == State::waiting && target.node != self; };
-  is_untold_ = set.replicas.size() > 1 && std::ranges::none_of(targets_, is_told);
-  const KeyHash& key = terms_.record.key_hash();
-  if (is_untold_) return turn.store.outbox_add(key, self);
-  if (turn.store.totals().outbox > 0) turn.store.outbox_remove(key, self);  // an earlier one of this key was
+  const auto may_have_it = [&](const Target& target) {
+    return target.node != self && (target.state == State::waiting || target.state == State::stored);
+  };
+  const auto is_other = [&](const Target& target) { return target.node != self; };
+  if (std::ranges::any_of(targets_, may_have_it)) return;
+  const auto is_alone = [&] {
+    return turn.neighbours.members_known() > 1 && turn.neighbours.usable_members().size() == 1;
+  };
+  if (!std::ranges::any_of(targets_, is_other) && !is_alone()) return;
+  turn.store.outbox_add(terms_.record.key_hash(), self);
 }
 
 // The own commit is one of the copies: its answer comes from this node itself, after the commit.
@@ -69,7 +74,6 @@ void Write::expect_own_commit(Turn& turn, std::size_t slot) {
 // Leaves after the author's own commit: what the author says it wrote, it must never forget.
 void Write::ask(Turn& turn, std::size_t slot) {
   const NodeId& node = targets_[slot].node;
-  if (std::exchange(is_untold_, false)) turn.store.outbox_remove(terms_.record.key_hash(), turn.neighbours.self());
   const RequestTerms terms{.to = node,
                            .owner = {RequestOwner::Kind::write, terms_.ticket, slot},
                            .round_trip = turn.neighbours.round_trip(node),
@@ -86,15 +90,26 @@ void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
     patience_ = std::min(turn.now.instant + patience, terms_.deadline);  // the others hear of it from now on
   }
   if (answer.status == StoreStatus::refused) {
-    return on_refusal(turn, slot, answer.reason);
+    on_refusal(turn, slot, answer.reason);
+    return note_if_untold(turn);
   }
   // Stale means that what the replica holds has our entry in its past: as durable as a copy. A list of what it has seen
   // that leaves our entry out says otherwise; one too long to send is left out whole.
   const bool contradicts_itself = answer.status == StoreStatus::stale && !answer.seen.is_empty() &&
                                   !answer.seen.covers(terms_.record.tag(), terms_.record.seq());
-  if (contradicts_itself) return give_up_on(turn, slot, State::silent);
+  if (contradicts_itself) {
+    give_up_on(turn, slot, State::silent);
+    return note_if_untold(turn);
+  }
   target.state = State::stored;
-  if (target.is_in_outbox && is_all_there_is(turn)) turn.store.outbox_remove(terms_.record.key_hash(), target.node);
+  if (target.node != turn.neighbours.self()) settle_outbox(turn, target);
+}
+
+// Somebody has it now: it is told, and this replica lacks it no more.
+void Write::settle_outbox(Turn& turn, const Target& target) const {
+  if (turn.store.totals().outbox == 0 || !is_all_there_is(turn)) return;
+  turn.store.outbox_remove(terms_.record.key_hash(), turn.neighbours.self());
+  if (target.is_in_outbox) turn.store.outbox_remove(terms_.record.key_hash(), target.node);
 }
 
 // The row in the outbox stands for all that is held here of the key: a copy that was taken for the same replica may be
@@ -116,11 +131,15 @@ void Write::on_refusal(Turn& turn, std::size_t slot, ErrorCode reason) {
 }
 
 void Write::on_silence(Turn& turn, std::size_t slot) {
-  if (targets_[slot].state == State::waiting) give_up_on(turn, slot, State::silent);
+  if (targets_[slot].state != State::waiting) return;
+  give_up_on(turn, slot, State::silent);
+  note_if_untold(turn);
 }
 
 void Write::on_away(Turn& turn, std::size_t slot) {
-  if (targets_[slot].state == State::waiting) give_up_on(turn, slot, State::away);
+  if (targets_[slot].state != State::waiting) return;
+  give_up_on(turn, slot, State::away);
+  note_if_untold(turn);
 }
 
 void Write::give_up_on(Turn& turn, std::size_t slot, State state) {

@@ -64,7 +64,8 @@ class Write {
 
   void ask(Turn& turn, std::size_t slot);
   void expect_own_commit(Turn& turn, std::size_t slot);
-  void note_if_untold(Turn& turn, const ReplicaSet& set);
+  void note_if_untold(Turn& turn);
+  void settle_outbox(Turn& turn, const Target& target) const;
   void note_in_outbox(Turn& turn, Target& target) const;
   bool is_all_there_is(Turn& turn) const;
   void add_stand_in(Turn& turn, NodeId replica);
@@ -85,7 +86,6 @@ class Write {
   Instant patience_;  // after this, silent replicas are stood in for
   bool patience_spent_ = false;
   bool deadline_passed_ = false;
-  bool is_untold_ = false;
   bool own_committed_ = false;
   bool answered_ = false;
 };

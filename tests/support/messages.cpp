@@ -77,8 +77,8 @@ std::vector<Sample> data_samples() {
       {"reap ask", request(Reap{ReapStep::ask, {{0x1234, 7, {{0x1234567890abcdef, RowsDigest{1, 2}}}}}, {}})},
       {"reap retire", request(Reap{ReapStep::retire, {}, {Bytes{0xde, 0xad}}})},
       {"reap reply", request(ReapReply{{ReapVerdict::clear, ReapVerdict::blocked}, {0x1234567890abcdef}})},
-      {"reaped", request(Reaped{})},
-      {"reaped reply", request(ReapedReply{{{0x1234, 5, 6}}})},
+      {"reaped", request(Reaped{id_of(8), 9})},
+      {"reaped reply", request(ReapedReply{{{id_of(7), 5, 6}}, id_of(7)})},
       {"unsupported", request(Unsupported{})},
   };
 }
@@ -124,7 +124,7 @@ rc::Gen<ReapPartition> arbitrary_reap_partition() {
 }
 
 rc::Gen<ReapedMark> arbitrary_mark() {
-  return rc::gen::exec([] { return ReapedMark{any<std::uint16_t>(), any<std::uint64_t>(), any<std::uint64_t>()}; });
+  return rc::gen::exec([] { return ReapedMark{*arbitrary_id(), any<std::uint64_t>(), any<std::uint64_t>()}; });
 }
 
 rc::Gen<FetchAnswer> arbitrary_fetch_answer() {
@@ -250,9 +250,9 @@ Body arbitrary_body() {
       return ReapReply{few(rc::gen::element(ReapVerdict::blocked, ReapVerdict::clear)),
                        few(rc::gen::arbitrary<std::uint64_t>())};
     case 22:
-      return Reaped{};
+      return Reaped{maybe_id(), any<std::uint64_t>()};
     case 23:
-      return ReapedReply{few(arbitrary_mark())};
+      return ReapedReply{few(arbitrary_mark()), maybe_id()};
     default:
       return Unsupported{};
   }

@@ -43,14 +43,18 @@ class FakeNeighbours : public dht::Neighbours {
   bool is_everywhere() override { return everywhere; }
   bool is_joining() const override { return joining; }
   bool is_held_back() const override { return held_back; }
+  bool is_held_back_from(const dht::NodeId& id) const override { return held_back || held_back_from.contains(id); }
   bool is_anybody_missed(dht::WallMs, dht::WallMs) const override { return !away.empty(); }
-  std::size_t members_known() const override { return set.replicas.size() + set.next.size(); }
+  std::optional<dht::WallMs> longest_absence() const override { return std::nullopt; }
+  std::size_t members_expected(dht::WallMs, dht::WallMs) const override { return members_known(); }
+  std::size_t members_known() const override { return set.replicas.size() + set.next.size() + others_known; }
   bool is_caught_up(dht::Partition) override { return caught_up; }
   bool keeps_spares() const override { return absences_long; }
 
   dht::NodeId self_id = node(1);
   dht::ReplicaSet set{{node(1), node(2), node(3)}, {node(4), node(5)}};
   std::unordered_set<dht::NodeId> away;
+  std::unordered_set<dht::NodeId> held_back_from;
   std::vector<dht::NodeId> leaving;
   bool settled = true;
   bool everywhere = false;
@@ -58,6 +62,7 @@ class FakeNeighbours : public dht::Neighbours {
   bool caught_up = true;
   bool held_back = false;
   bool absences_long = false;
+  std::size_t others_known = 0;
   std::uint64_t view = 1;
 };
 

@@ -269,6 +269,21 @@ TEST_CASE("a spare copy goes in the end, when all replicas have confirmed it onc
   CHECK_FALSE(holder.holds_copy());
 }
 
+TEST_CASE("the first sweep after a start asks about no spare copy, however long the host has been up", "[handoff]") {
+  Holder holder;
+  holder.bench.neighbours.absences_long = true;
+  holder.confirm(2);
+  holder.confirm(3);
+  holder.handoff = Handoff(holder.bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{}));
+  holder.bench.now.instant += 24h * 365;
+  holder.handoff.on_owners_changed(holder.bench.now.instant);
+  for (int i = 0; i < 3; ++i) {
+    holder.wait();
+    CHECK(holder.bench.out.sends.empty());
+  }
+  CHECK(holder.holds_copy());
+}
+
 TEST_CASE("no spare copy is asked about while a replica is away", "[handoff]") {
   Holder holder;
   holder.bench.neighbours.absences_long = true;

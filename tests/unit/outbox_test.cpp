@@ -181,4 +181,35 @@ TEST_CASE("while the disk gives nothing, what a replica missed is neither sent n
   CHECK(bench.store.outbox_for(node(2), 10).size() == 1);
 }
 
+TEST_CASE("what was told to nobody goes to the replicas of today, and is told when one has it", "[outbox]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  bench.store.outbox_add(hash_key(key), node(1));
+  Outbox outbox{bench.data_key};
+  outbox.start(bench.now.instant);
+  bench.now.instant += std::chrono::seconds(15);
+  Turn turn = bench.turn();
+  outbox.on_deadline(turn);
+  CHECK_FALSE(bench.sent_to(node(2)).empty());
+  outbox.on_member_back(turn, node(2));
+  CHECK_FALSE(bench.store.outbox_for(node(1), 10).empty());
+  outbox.on_digests(turn, node(2), {{{.status = FetchStatus::absent, .digest = {}, .records = {}}}});
+  CHECK_FALSE(bench.store.outbox_for(node(1), 10).empty());  // it has left, no more
+  outbox.on_answer(turn, node(2), {.answers = {stored}});
+  CHECK(bench.store.outbox_for(node(1), 10).empty());
+}
+
+TEST_CASE("nothing is delivered to a member before it has said what it reaped", "[outbox]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  for (const NodeId& each : {node(2), node(3)}) bench.store.outbox_add(hash_key(key), each);
+  bench.neighbours.held_back_from = {node(2)};
+  Outbox outbox{bench.data_key};
+  Turn turn = bench.turn();
+  outbox.on_member_back(turn, node(2));
+  outbox.on_member_back(turn, node(3));
+  CHECK(bench.sent_to(node(2)).empty());
+  CHECK(bench.sent_to(node(3)).size() == 1);
+}
+
 }  // namespace kith::dht

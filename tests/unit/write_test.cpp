@@ -228,4 +228,40 @@ TEST_CASE("a record that a replica calls invalid does not wait in the outbox", "
   CHECK(bench.store.outbox_for(node(3), 10).empty());
 }
 
+TEST_CASE("a write that nobody else has in the end is noted as told to nobody; one that somebody has is not",
+          "[write]") {
+  Bench bench;
+  const auto is_untold = [&] { return !bench.store.outbox_for(node(1), 10).empty(); };
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  bench.neighbours.set = {{node(1), node(2), node(3)}, {}};
+  SECTION("those that were asked say nothing: nobody had noticed yet that they are away") {
+    write.start(turn, bench.neighbours.set);
+    write.on_answer(turn, 0, stored);
+    CHECK_FALSE(is_untold());
+    write.on_away(turn, 1);
+    CHECK_FALSE(is_untold());
+    write.on_silence(turn, 2);
+    CHECK(is_untold());
+  }
+  SECTION("the others have departed") {
+    bench.neighbours.set = {{node(1)}, {}};
+    bench.neighbours.others_known = 2;
+    write.start(turn, bench.neighbours.set);
+    CHECK(is_untold());
+  }
+  SECTION("there never was anybody else") {
+    bench.neighbours.set = {{node(1)}, {}};
+    write.start(turn, bench.neighbours.set);
+    CHECK_FALSE(is_untold());
+  }
+  SECTION("an earlier write of the key was told to nobody, and this one is") {
+    bench.store.outbox_add(hash_key(key), node(1));
+    write.start(turn, bench.neighbours.set);
+    CHECK(is_untold());
+    write.on_answer(turn, 1, stored);
+    CHECK_FALSE(is_untold());
+  }
+}
+
 }  // namespace kith::dht
