@@ -198,11 +198,37 @@ std::vector<MemberRange> few_ranges() {
 std::optional<Id> maybe_id() { return any<bool>() ? std::optional(*arbitrary_id()) : std::nullopt; }
 std::optional<std::uint32_t> maybe_u32() { return any<bool>() ? std::optional(any<std::uint32_t>()) : std::nullopt; }
 
+Body arbitrary_repair_body(std::size_t number) {
+  switch (number) {
+    case 16:
+      return Compare{any<std::uint32_t>(), few(arbitrary_node(), limits::compare_nodes_max)};
+    case 17:
+      return CompareReply{few(arbitrary_node()), few(arbitrary_difference()), any<bool>(), few(arbitrary_bytes())};
+    case 18:
+      return Items{few(rc::gen::arbitrary<std::uint64_t>(), limits::items_keys_max)};
+    case 19:
+      return ItemsReply{few(arbitrary_bytes())};
+    case 20:
+      return Reap{*rc::gen::element(ReapStep::ask, ReapStep::retire, ReapStep::commit), few(arbitrary_reap_partition()),
+                  few(arbitrary_bytes())};
+    case 21:
+      return ReapReply{few(rc::gen::element(ReapVerdict::blocked, ReapVerdict::clear)),
+                       few(rc::gen::arbitrary<std::uint64_t>())};
+    case 22:
+      return Reaped{maybe_id(), any<std::uint64_t>()};
+    case 23:
+      return ReapedReply{few(arbitrary_mark()), maybe_id()};
+    default:
+      return Unsupported{};
+  }
+}
+
 Body arbitrary_body() {
   using U = std::uint64_t;
   const auto form = *rc::gen::element(FetchForm::records, FetchForm::digest, FetchForm::range);
   const auto purpose = *rc::gen::element(StorePurpose::write, StorePurpose::repair);
-  switch (*rc::gen::inRange<std::size_t>(0, std::variant_size_v<Body>)) {
+  const auto number = *rc::gen::inRange<std::size_t>(0, std::variant_size_v<Body>);
+  switch (number) {
     case 0:
       return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), any<bool>()};
     case 1:
@@ -235,26 +261,8 @@ Body arbitrary_body() {
       return Scan{any<std::string>(), maybe_id(), *rc::gen::inRange<std::uint16_t>(0, 1001)};
     case 15:
       return ScanReply{few(rc::gen::arbitrary<std::string>()), maybe_id()};
-    case 16:
-      return Compare{any<std::uint32_t>(), few(arbitrary_node(), limits::compare_nodes_max)};
-    case 17:
-      return CompareReply{few(arbitrary_node()), few(arbitrary_difference()), any<bool>(), few(arbitrary_bytes())};
-    case 18:
-      return Items{few(rc::gen::arbitrary<std::uint64_t>(), limits::items_keys_max)};
-    case 19:
-      return ItemsReply{few(arbitrary_bytes())};
-    case 20:
-      return Reap{*rc::gen::element(ReapStep::ask, ReapStep::retire, ReapStep::commit), few(arbitrary_reap_partition()),
-                  few(arbitrary_bytes())};
-    case 21:
-      return ReapReply{few(rc::gen::element(ReapVerdict::blocked, ReapVerdict::clear)),
-                       few(rc::gen::arbitrary<std::uint64_t>())};
-    case 22:
-      return Reaped{maybe_id(), any<std::uint64_t>()};
-    case 23:
-      return ReapedReply{few(arbitrary_mark()), maybe_id()};
     default:
-      return Unsupported{};
+      return arbitrary_repair_body(number);
   }
 }
 
