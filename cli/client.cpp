@@ -47,7 +47,7 @@ std::string find_socket(const SocketChoice& choice) {
   environment.erase("KITH_SOCKET");
   const auto paths = daemon::find_paths({.home = choice.home, .is_root = ::geteuid() == 0}, environment);
   const bool is_named = !choice.home.empty() || !environment["KITH_HOME"].empty();
-  const std::string of_system = "/run/kith/kith.sock";
+  std::string of_system = "/run/kith/kith.sock";
   if (!is_named && exists(of_system) && !(paths && exists(paths->socket))) return of_system;
   if (!paths) die(Exit::usage, paths.error().message);
   return paths->socket;

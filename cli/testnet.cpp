@@ -53,7 +53,9 @@ pid_t spawn(const std::vector<std::string>& words, const std::string& log_file) 
   if (child != 0) return child;
   if (!log_file.empty()) {
     // They are another testnet's, where this one runs inside.
-    for (const char* name : {"KITH_SOCKET", "KITH_HOME", "KITH_CONFIG"}) ::unsetenv(name);
+    for (const char* name : {"KITH_SOCKET", "KITH_HOME", "KITH_CONFIG"}) {
+      ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe): one thread
+    }
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // however this program ends
     if (::getppid() != parent) ::_exit(0);
     const int log = ::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

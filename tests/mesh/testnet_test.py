@@ -28,10 +28,15 @@ def a_testnet_ends_with_the_exit_code_of_its_command():
     check(testnet("1", "--run", "sh", "-c", "exit 9").returncode == 9, "not the command's exit code")
 
 
+def hear_a_hangup():
+    """A shell may have started this test under nohup, and what is ignored stays so in a child."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def a_testnet_that_is_ended_leaves_nothing_running():
     for how in (signal.SIGTERM, signal.SIGHUP):
         with subprocess.Popen([KITH, "testnet", "2", "--run", "sh", "-c", 'echo "$KITH_TESTNET"; exec sleep 60'],
-                              stdout=subprocess.PIPE, text=True) as process:
+                              stdout=subprocess.PIPE, text=True, preexec_fn=hear_a_hangup) as process:
             path = pathlib.Path(process.stdout.readline().strip())
             sockets = list(path.glob("node*/kith.sock"))
             check(len(sockets) == 2, f"{path} holds {sockets}")

@@ -18,7 +18,7 @@ constexpr dht::Duration tcp_gives_up_after = seconds(15);
 
 void Roads::carry(std::size_t from, dht::HostOutputs& out) {
   const std::uint64_t boot = devices_[from]->boots();
-  for (dht::Datagram& datagram : out.datagrams) carry(from, std::move(datagram));
+  for (const dht::Datagram& datagram : out.datagrams) carry(from, datagram);
   for (const dht::StreamOpen& request : out.opens) open({from, boot, request.stream}, request.to);
   for (dht::StreamBytes& each : out.writes) {
     append({from, boot, each.stream}, {.arrives = {}, .bytes = std::move(each.bytes), .is_last = false});

@@ -75,7 +75,7 @@ class Mesh {
     std::erase_if(queue_, [&](const Letter& letter) {
       const auto* reap = std::get_if<Reap>(&letter.message.body);
       if (reap == nullptr || reap->step != step) return false;
-      withheld.push_back([this, letter] { queue_.push_back(letter); });
+      withheld.emplace_back([this, letter] { queue_.push_back(letter); });
       return true;
     });
     return withheld;
@@ -124,7 +124,7 @@ class Mesh {
   // Another key of the same partition.
   static std::string neighbour_of(const std::string& key) {
     for (int i = 0;; ++i) {
-      const std::string other = "default/" + std::to_string(i);
+      std::string other = "default/" + std::to_string(i);
       if (partition_of(hash_key(other)) == partition_of(hash_key(key))) return other;
     }
   }

@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr WallMs hour_ms = 3600 * 1000;
+constexpr WallMs hour_ms = WallMs{3600} * 1000;
 
 }  // namespace
 

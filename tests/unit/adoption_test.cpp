@@ -101,7 +101,7 @@ TEST_CASE("an adoption that breaks off between two commits is finished by the ne
 
   CHECK(node.adopt() == static_cast<std::uint64_t>(keys - brought));
   const dht::NodeId self = dht::node_id_of(node.keys.signing_public());
-  CHECK(node.store.outbox_for(self, 2 * keys).size() == keys);
+  CHECK(node.store.outbox_for(self, std::size_t{2} * keys).size() == keys);
   for (int i = 0; i < keys; ++i) CHECK(is_brought(i));
 }
 

@@ -42,7 +42,9 @@ struct Returner {
   }
   ReapedMark mark() const { return {.key = hash_key(key), .seq = held->seq(), .at_ms = bench.now.wall_ms - 1000}; }
   std::size_t rows() { return bench.store.read(hash_key(key)).rows.size(); }
-  bool is_held_back_from(std::uint8_t number) { return returning.is_held_back_from(node(number), bench.neighbours); }
+  bool is_held_back_from(std::uint8_t number) const {
+    return returning.is_held_back_from(node(number), bench.neighbours);
+  }
   void fall_silent() {
     bench.requests.abandon(node(2));
     returning.on_silence(bench.now.instant, node(2));
