@@ -186,7 +186,8 @@ Exit export_keys(const Common& common, const ExportCommand& command) {
   std::uint64_t exported = 0;
   crypto::Bytes after;
   std::uint64_t unknown = 0;
-  std::string cause;  // of the first
+  std::string cause = "too few of their replicas answered; see `kith members`";  // of the first
+  Exit exit = Exit::quorum;
   bool is_partial = false;
   do {
     const RpcValue page = client.call("scan", [&](RpcWriter& params) {
@@ -203,16 +204,16 @@ Exit export_keys(const Common& common, const ExportCommand& command) {
     after = next ? crypto::Bytes(next->begin(), next->end()) : crypto::Bytes{};
     read_keys(client, keys, {}, [&](std::size_t, const RpcValue& answer) {
       const RpcValue error = answer["error"];
-      if (!error.is_nil() && cause.empty()) cause = error["message"].text().value_or("");
+      if (!error.is_nil() && unknown == 0) {
+        cause = error["message"].text().value_or("");
+        exit = exit_of(error["code"].text().value_or("internal"));
+      }
       (error.is_nil() && print_export_line(answer) ? exported : unknown) += 1;
       progress.show(exported);
     });
   } while (!after.empty());
   if (is_partial) die(Exit::quorum, "some members did not answer; keys that only they hold are missing");
-  if (unknown > 0) {
-    if (cause.empty()) cause = "too few of their replicas answered; see `kith members`";
-    die(Exit::quorum, fmt::format("{} keys are missing: {}", grouped(unknown), cause));
-  }
+  if (unknown > 0) die(exit, fmt::format("{} keys are missing: {}", grouped(unknown), cause));
   return Exit::done;
 }
 

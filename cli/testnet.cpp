@@ -175,10 +175,13 @@ int run_inside(const Testnet& testnet, const TestnetCommand& command) {
   }
   const pid_t child = spawn(words, "");
   int result = 0;
-  // A signal to end is the command's too; a Ctrl-C reaches it by itself.
-  while (::waitpid(child, &result, WNOHANG) == 0) {
-    if (was_ended != 0) ::kill(child, SIGHUP);
-    pause_ms(20);
+  // A signal to end is the command's too; a Ctrl-C reaches it by itself. A shell ends of the one, others of the other.
+  for (int waited = 0; ::waitpid(child, &result, WNOHANG) == 0; pause_ms(20)) {
+    if (was_ended == 0) continue;
+    if (waited == 0) ::kill(child, SIGHUP);
+    if (waited == 0) ::kill(child, SIGTERM);
+    if (waited >= stop_patience_ms) ::kill(child, SIGKILL);
+    waited += 20;
   }
   return WIFEXITED(result) ? WEXITSTATUS(result) : 128 + WTERMSIG(result);
 }

@@ -10,7 +10,6 @@
 namespace kith::daemon {
 namespace {
 
-constexpr std::size_t keys_per_spread = 64;
 constexpr std::size_t bytes_per_commit = 8U << 20;  // what changes stays in memory until then
 constexpr std::size_t bytes_of_key = 512;           // beside its records, roughly
 
@@ -118,21 +117,6 @@ dht::Result<std::uint64_t> adopt_records(dht::RecordStore& store, const dht::Sig
     adoption.on_commit();
   }
   return count;
-}
-
-void Spreading::on_event(const dht::Event& event) { has_work_ |= event.kind == dht::EventKind::joined_mesh; }
-
-bool Spreading::step(dht::RecordStore& store, const dht::NodeId& self, const ReplicasOf& replicas_of) {
-  if (!has_work_) return false;
-  const auto keys = store.outbox_for(self, keys_per_spread);
-  for (const dht::KeyHash& key : keys) {
-    for (const dht::NodeId& replica : replicas_of(dht::partition_of(key))) {
-      if (replica != self) store.outbox_add(key, replica);
-    }
-    store.outbox_remove(key, self);
-  }
-  has_work_ = !keys.empty();
-  return has_work_;
 }
 
 }  // namespace kith::daemon

@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 
 #include <toml++/toml.h>
 
@@ -76,9 +76,10 @@ dht::Result<std::vector<Given>> read_toml_file(const std::string& path) {
     const std::string cause = std::generic_category().message(errno);
     return dht::Error{dht::ErrorCode::not_found, "cannot open the configuration " + path + ": " + cause};
   }
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (file.bad()) return dht::Error{dht::ErrorCode::storage, "cannot read the configuration " + path};
-  return read_toml(text, path);
+  std::ostringstream text;
+  if (file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
+  if (file.bad() || text.fail()) return dht::Error{dht::ErrorCode::storage, "cannot read the configuration " + path};
+  return read_toml(text.str(), path);
 }
 
 }  // namespace kith::daemon

@@ -234,7 +234,6 @@ void Driver::turn() {
   service_->on_deadline(now, out_);
   host_->committed(now, committed_, out_);
   service_->settle(now, out_);
-  spread();
 
   hand_over();
   // A turn that wrote nothing may have asked for what is durable already.
@@ -264,13 +263,6 @@ void Driver::carry_out() {
   leaving_.opens.clear();
   leaving_.writes.clear();
   leaving_.closes.clear();
-}
-
-// What a mesh of one brought along is handed to its replicas.
-void Driver::spread() {
-  dht::Node& node = host_->node();
-  const auto replicas_of = [&](dht::Partition partition) { return node.replicas_of(partition); };
-  is_dirty_ = spreading_.step(home_->database(), node.id(), replicas_of) || is_dirty_;
 }
 
 void Driver::arm_timer() {

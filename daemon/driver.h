@@ -19,7 +19,6 @@
 #include <uv.h>
 
 #include "crypto/rng.h"
-#include "daemon/adoption.h"
 #include "daemon/commit_pace.h"
 #include "daemon/config.h"
 #include "daemon/discovery.h"
@@ -110,7 +109,6 @@ class Driver : private SocketServer::Handler,
   void turn();
   void hand_over();
   void carry_out();
-  void spread();
   void collect();
   void fail(const dht::Error& error);
   bool may_stop(dht::Instant now);
@@ -155,7 +153,6 @@ class Driver : private SocketServer::Handler,
   CommitPace pace_;
   std::optional<dht::Instant> armed_for_;
   std::optional<dht::Instant> stop_by_;
-  Spreading spreading_;
   bool has_left_ = false;
   int exit_code_ = 0;
 };

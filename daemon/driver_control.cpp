@@ -68,7 +68,6 @@ void Driver::drop_host() {
 void Driver::start_host() {
   own_endpoints_ = reachable_endpoints(network_.listening(), interface_addresses());
   host_->start(turn_now(), own_endpoints_, out_);
-  spreading_ = {};
   log_info("listening", {{"node", dht::to_short_text(host_->node().id())},
                          {"name", options_.config.node.name},
                          {"mesh", mesh_text(home_->mesh().id).substr(0, 8)},
@@ -229,7 +228,6 @@ void Driver::refresh_endpoints() {
 void Driver::on_event(const dht::Event& event) {
   using Kind = dht::EventKind;
   const std::string node = dht::to_short_text(event.node);
-  spreading_.on_event(event);
   switch (event.kind) {
     case Kind::member_alive:
       return log_info("member is back", {{"node", node}});

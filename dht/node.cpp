@@ -90,11 +90,13 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
     s.liveness.add(now, *contact, MemberState::alive);
     remembered.push_back(contact->id);
   }
+  s.finish(now, out, first_send);  // they are members before anybody counts as one that is new
+  const std::size_t next_send = out.sends.size();
   s.take_up_absences(now, remembered);
   if (s.is_store_new && !remembered.empty()) s.repair.catch_up().begin_with_all(now.instant);
   s.joining.start(now, remembered, s.table.self().bytes, out);
   if (s.options.is_leaving) s.leaving.begin(now.instant);
-  s.finish(now, out, first_send);
+  s.finish(now, out, next_send);
 }
 
 void Node::set_endpoints(Now now, std::span<const Endpoint> own_endpoints, Outputs& out) {
@@ -122,12 +124,13 @@ void Node::join(Now now, std::span<const NodeId> seeds, Outputs& out) {
 
 void Node::receive(Now now, const NodeId& from, const Message& message, Outputs& out) {
   const std::size_t first_send = out.sends.size();
-  state_->notice_gap(now);
+  state_->notice_gap(now, out);
   if (state_->is_unasked_page(from, message)) {
     state_->replies_unasked += 1;
     return;
   }
   if (from != state_->self()) {
+    state_->end_absence(now.instant, from);
     state_->liveness.receive(now, from, message, out);
     state_->take_root(now, from, message.body, out);
   }
@@ -152,7 +155,7 @@ void Node::unreachable(Now now, const NodeId& node, Outputs& out) {
 void Node::on_deadline(Now now, Outputs& out) {
   State& s = *state_;
   const std::size_t first_send = out.sends.size();
-  s.notice_gap(now);
+  s.notice_gap(now, out);
   if (const auto due = s.liveness.next_deadline(); due && *due <= now.instant) s.liveness.on_deadline(now, out);
   if (const auto due = s.joining.next_deadline(); due && *due <= now.instant) s.joining.on_deadline(now, out);
   if (const auto due = s.missing_seeds.next_deadline(); due && *due <= now.instant) s.ask_missing_seeds(now, out);
@@ -320,7 +323,7 @@ std::vector<NodeId> Node::State::usable_members() const {
 template <typename Request>
 Ticket Node::State::begin(Now now, Outputs& out, Request request) {
   const std::size_t first_send = out.sends.size();
-  notice_gap(now);
+  notice_gap(now, out);
   Turn turn_now = turn(now, out);
   const Ticket ticket = request(turn_now);
   finish(now, out, first_send);

@@ -158,6 +158,10 @@ void Node::State::take_silence(Turn& turn_now, const RequestTable::Silence& sile
 // Whatever waits for an answer of this node gets none. A write is told why: it need not wait for its deadline.
 void Node::State::go_without(Turn& turn_now, const NodeId& node) {
   repair.on_away(node);
+  abandon_requests(turn_now, node);
+}
+
+void Node::State::abandon_requests(Turn& turn_now, const NodeId& node) {
   for (const RequestOwner& owner : requests.abandon(node)) {
     if (owner.kind == RequestOwner::Kind::write) {
       coordinator.on_away(turn_now, node, owner);
@@ -185,6 +189,7 @@ void Node::State::take_members(Now now, const NodeId& from, const Message& messa
   liveness.learn(now, from, page, out);
   learn_absences(now, page);
   joining.on_reply(now, from, message.request_id, page, out);
+  if (!joining.next_deadline()) coordinator.on_joined(now.instant);
 }
 
 void Node::State::learn_absences(Now now, const MembersReply& page) {

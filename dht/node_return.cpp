@@ -19,7 +19,7 @@ void Node::State::take_up_absences(Now now, const std::vector<NodeId>& remembere
 }
 
 // A device that slept has missed as much as one that was off. Only the wall clock tells.
-void Node::State::notice_gap(Now now) {
+void Node::State::notice_gap(Now now, Outputs& out) {
   const auto since = absences.take_gap(now.wall_ms, reap_witness.grace_ms());
   if (!since) return;
   std::vector<NodeId> nodes;
@@ -27,6 +27,13 @@ void Node::State::notice_gap(Now now) {
     if (!member->contact.has_left) nodes.push_back(member->contact.id);
   }
   meet_all(now, nodes, *since, {});
+  Turn turn_now = turn(now, out);
+  for (const NodeId& node : nodes) abandon_requests(turn_now, node);  // of before: what they carry on is held back now
+}
+
+// Who was back before this node was does not come alive here: it is remembered as such.
+void Node::State::end_absence(Instant now, const NodeId& from) {
+  if (liveness.is_usable(from) && absences.on_alive(from, store)) departures.on_alive(now, from);
 }
 
 void Node::State::meet_all(Now now, const std::vector<NodeId>& nodes, WallMs lived_ms, Duration uncertainty) {
@@ -52,6 +59,7 @@ void Node::State::begin_returning(Now now) {
 
 void Node::State::take_reaped(Turn& turn_now, const NodeId& from, const Body& reply) {
   returning.on_reply(turn_now, from, reply);
+  if (const auto dropped = returning.take_keys_dropped(); !dropped.empty()) coordinator.forget_reads(dropped);
   if (returning.take_forgot_own()) coordinator.begin_run(turn_now);
 }
 

@@ -60,7 +60,8 @@ struct Node::State final : Neighbours {
   void rejoin_when_alone(Now now, Outputs& out);
   void remove_departed(Instant now);
   void take_up_absences(Now now, const std::vector<NodeId>& remembered);
-  void notice_gap(Now now);
+  void notice_gap(Now now, Outputs& out);
+  void end_absence(Instant now, const NodeId& from);
   void meet_all(Now now, const std::vector<NodeId>& nodes, WallMs lived_ms, Duration uncertainty);
   void meet_again(Now now, const NodeId& node, WallMs since_ms, Duration uncertainty);
   void meet_stranger(Now now, const NodeId& node);
@@ -91,6 +92,7 @@ struct Node::State final : Neighbours {
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_silence(Turn& turn_now, const RequestTable::Silence& silent);
   void go_without(Turn& turn_now, const NodeId& node);
+  void abandon_requests(Turn& turn_now, const NodeId& node);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
   bool is_unasked_page(const NodeId& from, const Message& message) const;
   void take_members(Now now, const NodeId& from, const Message& message, Outputs& out);

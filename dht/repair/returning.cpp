@@ -42,11 +42,7 @@ bool Returning::meet(Now now, const NodeId& node, WallMs since_ms, Duration unce
   if (now.wall_ms < since_ms + ms_of(grace_)) return false;
   const WallMs slack_ms = std::min(limits::skew_shared_ms, ms_of(grace_ / 4)) + ms_of(uncertainty);
   add(now.instant, node, {.from_ms = since_ms + ms_of(grace_ / 2), .seen = seq_at(since_ms + slack_ms)});
-  const Away& away = met_[node].away;
-  store.keep_note({.kind = NoteKind::returning,
-                   .name = {node.bytes.begin(), node.bytes.end()},
-                   .first = away.from_ms,
-                   .second = away.seen});
+  note(node, store);
   return true;
 }
 
@@ -62,13 +58,17 @@ void Returning::add(Instant now, const NodeId& node, const Away& away) {
 
 bool Returning::meet_stranger(Now now, const NodeId& node, RecordStore& store) {
   if (!strangers_ || met_.contains(node)) return false;
-  const Away away = *strangers_;
-  add(now.instant, node, away);
+  add(now.instant, node, Away(*strangers_));
+  note(node, store);
+  return true;
+}
+
+void Returning::note(const NodeId& node, RecordStore& store) const {
+  const Away& away = met_.at(node).away;
   store.keep_note({.kind = NoteKind::returning,
                    .name = {node.bytes.begin(), node.bytes.end()},
                    .first = away.from_ms,
                    .second = away.seen});
-  return true;
 }
 
 void Returning::on_back(Instant now, const NodeId& node) {
@@ -156,9 +156,11 @@ void Returning::on_reply(Turn& turn, const NodeId& from, const Body& reply) {
   if (found == met_.end() || found->second.has_answered) return;
   if (told == nullptr) return on_silence(turn.now.instant, from);
   Met& met = found->second;
+  bool is_carried_out = true;
+  for (const ReapedMark& mark : told->marks) is_carried_out &= let_go(turn, met.away, mark);
+  if (!is_carried_out) return on_silence(turn.now.instant, from);  // the page is asked for again
   met.is_waiting = false;
   met.silences = 0;
-  for (const ReapedMark& mark : told->marks) let_go(turn, met.away, mark);
   const bool goes_on = told->next && (!met.after || *met.after < *told->next) && ++met.pages < pages_max;
   if (goes_on) {
     met.after = told->next;
@@ -171,12 +173,13 @@ void Returning::on_reply(Turn& turn, const NodeId& from, const Body& reply) {
 
 // ---- letting go
 
-// Who names an instant that has not come yet has a clock, or a purpose, that cannot be relied on.
-void Returning::let_go(Turn& turn, const Away& away, const ReapedMark& mark) {
-  if (mark.at_ms < away.from_ms || mark.at_ms > turn.now.wall_ms + limits::skew_shared_ms) return;
+// False where the key cannot be read at the moment. Who names an instant that has not come yet has a clock, or a
+// purpose, that cannot be relied on.
+bool Returning::let_go(Turn& turn, const Away& away, const ReapedMark& mark) {
+  if (mark.at_ms < away.from_ms || mark.at_ms > turn.now.wall_ms + limits::skew_shared_ms) return true;
   const Seq up_to = std::min(mark.seq, away.seen);
   const KeyRows& held = turn.store.read(mark.key);
-  if (held.is_damaged || held.is_unread) return;
+  if (held.is_damaged || held.is_unread) return !held.is_unread;
   Rows kept = held.rows;
   Seq latest_own = 0;
   for (const Row& row : kept) latest_own = std::max(latest_own, row.is_own ? row.record.seq() : 0);
@@ -186,10 +189,12 @@ void Returning::let_go(Turn& turn, const Away& away, const ReapedMark& mark) {
   };
   const bool forgets_own = std::ranges::any_of(kept, [&](const Row& row) { return row.is_own && is_outlived(row); });
   const std::size_t dropped = std::erase_if(kept, is_outlived);
-  if (dropped == 0) return;
+  if (dropped == 0) return true;
   forgot_own_ = forgot_own_ || forgets_own;
   records_dropped_ += dropped;
+  keys_dropped_.insert(crypto::load_be64(mark.key.bytes.data()));
   turn.store.replace(mark.key, std::move(kept));
+  return true;
 }
 
 bool Returning::was_never_told(Turn& turn, const KeyHash& key) {

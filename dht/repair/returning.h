@@ -50,6 +50,8 @@ class Returning {
 
   // A row that this node wrote was let go since the last call: what its author knows of its past is incomplete.
   bool take_forgot_own() { return std::exchange(forgot_own_, false); }
+  // The keys, by the first eight bytes of their hash, of which rows were let go since the last call.
+  std::set<std::uint64_t> take_keys_dropped() { return std::exchange(keys_dropped_, {}); }
   std::uint64_t records_dropped() const { return records_dropped_; }
 
  private:
@@ -71,8 +73,10 @@ class Returning {
   static bool may_be_asked(const NodeId& node, const Met& met, const Neighbours& neighbours);
   bool is_open(const Neighbours& neighbours) const;
   void add(Instant now, const NodeId& node, const Away& away);
+  void note(const NodeId& node, RecordStore& store) const;
   void ask(Turn& turn, const NodeId& node, Met& met) const;
-  void let_go(Turn& turn, const Away& away, const ReapedMark& mark);
+  // False: what is held cannot be read for now.
+  bool let_go(Turn& turn, const Away& away, const ReapedMark& mark);
   bool was_never_told(Turn& turn, const KeyHash& key);
   void end(const Turn& turn);
 
@@ -82,6 +86,7 @@ class Returning {
   std::optional<std::set<KeyHash>> untold_;  // the same, and it was needed
   std::optional<Instant> next_;
   bool forgot_own_ = false;
+  std::set<std::uint64_t> keys_dropped_;
   std::uint64_t records_dropped_ = 0;
 };
 

@@ -441,11 +441,25 @@ void Coordinator::settle(Turn& turn, Ticket ticket, Listing& listing) {
   if (const auto when = listing.next_deadline()) wakeups_.add(*when, ticket);
 }
 
+// What is under way may have been read before.
+void Coordinator::forget_reads(const std::set<std::uint64_t>& keys) {
+  recent_.forget(keys);
+  for (auto& [ticket, read] : reads_) {
+    if (keys.contains(crypto::load_be64(read.key_hash().bytes.data()))) read.forget();
+  }
+}
+
+void Coordinator::forget_all_reads() {
+  recent_.forget_all();
+  for (auto& [ticket, read] : reads_) read.forget();
+}
+
 // Where this node is the only replica, its own rows say it all.
 void Coordinator::remember(Turn& turn, const Read& read) {
   const auto& replicas = turn.neighbours.replica_set(partition_of(read.key_hash())).replicas;
   const bool is_only_replica = replicas.size() == 1 && replicas.front() == turn.neighbours.self();
-  if (!is_only_replica && !read.merged().empty()) recent_.remember(read.key_hash(), read.merged());
+  if (is_only_replica || read.is_forgotten() || read.merged().empty()) return;
+  recent_.remember(read.key_hash(), read.merged());
 }
 
 void Coordinator::emit(Turn& turn, Completion completion) {

@@ -59,8 +59,9 @@ class Coordinator {
   void begin_run(Turn& turn);
 
   // What was answered of these keys, by the first eight bytes of their hash, is not to be merged into later reads.
-  void forget_reads(const std::set<std::uint64_t>& keys) { recent_.forget(keys); }
-  void forget_all_reads() { recent_.forget_all(); }
+  void forget_reads(const std::set<std::uint64_t>& keys);
+  void forget_all_reads();
+  void on_joined(Instant now) { outbox_.on_joined(now); }
 
   std::size_t tickets_open() const { return writes_.size() + reads_.size() + listings_.size(); }
   std::uint64_t read_repairs() const { return read_repairs_; }

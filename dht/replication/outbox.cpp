@@ -17,14 +17,18 @@ constexpr std::size_t passed_over_max = 1024;
 constexpr std::size_t own_keys_looked_at = 256;  // for one batch; what stands behind them waits for the round
 constexpr std::size_t batch_records = limits::batch_items_max;
 constexpr std::size_t batch_bytes = 256U << 10U;
+constexpr std::size_t untold_looked_at = 65'536;  // what stands behind them waits until they are told
+constexpr std::size_t untold_keys = 1024;         // at a time
+constexpr Duration untold_interval = std::chrono::seconds(1);
 constexpr Duration round_interval = std::chrono::seconds(15);
 constexpr Duration delivery_deadline = std::chrono::seconds(10);
 
+bool is_refused(const StoreAnswer& answer) { return answer.status == StoreStatus::refused; }
+
 // Room may be found, and a clock that is behind catches up; a record that breaks a rule breaks it for ever.
 bool may_be_taken_later(const StoreAnswer& answer) {
-  return answer.status == StoreStatus::refused &&
-         (answer.reason == ErrorCode::quota || answer.reason == ErrorCode::storage ||
-          answer.reason == ErrorCode::clock_skew);
+  return is_refused(answer) && (answer.reason == ErrorCode::quota || answer.reason == ErrorCode::storage ||
+                                answer.reason == ErrorCode::clock_skew);
 }
 
 std::size_t bytes_of(const std::vector<crypto::Bytes>& records) {
@@ -59,11 +63,17 @@ void Outbox::start(Instant now) { next_round_ = now + round_interval; }
 
 void Outbox::on_member_back(Turn& turn, const NodeId& node) { begin(turn, node, Scope::own); }
 
+void Outbox::on_joined(Instant now) {
+  untold_.clear();
+  next_round_ = now;
+}
+
 void Outbox::on_deadline(Turn& turn) {
   if (!next_round_ || *next_round_ > turn.now.instant) return;
-  next_round_ = turn.now.instant + round_interval;
-  if (turn.store.totals().outbox == 0) return;
-  address_untold(turn);
+  const bool is_empty = turn.store.totals().outbox == 0;
+  if (!is_empty) address_untold(turn);
+  next_round_ = turn.now.instant + (untold_.empty() ? round_interval : untold_interval);
+  if (is_empty) return;
   for (const NodeId& node : turn.neighbours.usable_members()) begin(turn, node, Scope::all);
 }
 
@@ -71,7 +81,11 @@ void Outbox::on_deadline(Turn& turn) {
 void Outbox::address_untold(Turn& turn) {
   const NodeId& self = turn.neighbours.self();
   const bool is_alone = turn.neighbours.usable_members().size() == 1;
-  for (const KeyHash& key : turn.store.outbox_for(self, is_alone ? 0 : batch_keys)) {
+  if (is_alone) return untold_.clear();
+  if (untold_.empty()) untold_ = turn.store.outbox_for(self, untold_looked_at);
+  for (std::size_t count = std::min(untold_keys, untold_.size()); count > 0; --count) {
+    const KeyHash key = untold_.back();
+    untold_.pop_back();
     const auto& replicas = turn.neighbours.replica_set(partition_of(key)).replicas;
     if (replicas == std::vector{self}) turn.store.outbox_remove(key, self);
     for (const NodeId& node : replicas) {
@@ -196,10 +210,12 @@ void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) 
   if (reply.answers.size() != records) return on_silence(node);  // no answer at all: the next round asks again
   auto answers = std::span(reply.answers);
   for (const Waiting& each : delivered) {
-    const bool is_kept = std::ranges::any_of(answers.first(each.records.size()), may_be_taken_later);
+    const auto own = answers.first(each.records.size());
     answers = answers.subspan(each.records.size());
-    if (is_kept) {
+    if (std::ranges::any_of(own, may_be_taken_later)) {
       found->second.passed_over += 1;
+    } else if (std::ranges::any_of(own, is_refused)) {
+      turn.store.outbox_remove(each.key, node);
     } else if (!may_have_more(turn, each)) {
       note_delivered(turn, each.key, node);
     }

@@ -34,6 +34,8 @@ class Outbox {
   void on_deadline(Turn& turn);
   std::optional<Instant> next_deadline() const { return next_round_; }
   void start(Instant now);
+  // The members are known to the last: what was told to nobody, or was brought along, has its replicas now.
+  void on_joined(Instant now);
 
  private:
   enum class Scope : std::uint8_t { own, all };
@@ -53,7 +55,7 @@ class Outbox {
     std::size_t passed_over = 0;  // keys that stay for the next round: refused for now, unread, or not of this scope
   };
 
-  static void address_untold(Turn& turn);
+  void address_untold(Turn& turn);
   static void note_delivered(Turn& turn, const KeyHash& key, const NodeId& node);
   void begin(Turn& turn, const NodeId& node, Scope scope);
   void deliver(Turn& turn, const NodeId& node);
@@ -65,6 +67,7 @@ class Outbox {
 
   DataKey data_key_;
   std::unordered_map<NodeId, Delivery> deliveries_;
+  std::vector<KeyHash> untold_;  // of which the replicas are still to be found
   std::optional<Instant> next_round_;
 };
 

@@ -313,6 +313,7 @@ Completion Read::answer(Turn& turn) {
 
 // Read repair: a replica whose rows differ from the merge is sent all of it, at most once per read.
 void Read::repair(Turn& turn) {
+  if (is_forgotten_) return;
   const RowsDigest merged_digest = digest_of(merged_, data_key_);
   for (const Target& target : targets_) {
     const bool is_self = target.node == turn.neighbours.self();

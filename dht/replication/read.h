@@ -54,6 +54,9 @@ class Read {
   std::optional<Completion> take_completion(Turn& turn);
   bool is_finished() const { return answered_; }
   const KeyHash& key_hash() const { return terms_.hash; }
+  // The key was forgotten meanwhile: what was read of it is answered, but neither repaired nor remembered.
+  void forget() { is_forgotten_ = true; }
+  bool is_forgotten() const { return is_forgotten_; }
   const Rows& merged() const { return merged_; }
   std::size_t repairs() const { return repairs_; }
   // The repair replaced damaged rows of this node; one may have been what it wrote: a new run must begin.
@@ -106,6 +109,7 @@ class Read {
   bool deadline_passed_ = false;
   bool answered_ = false;
   bool has_replaced_damage_ = false;
+  bool is_forgotten_ = false;
   bool is_clock_behind_ = false;
   bool disk_failed_ = false;  // this node's own, at its own rows
 };

@@ -243,6 +243,23 @@ def a_client_that_stops_reading_is_closed_and_harms_nobody():
             wait_for(lambda: daemon.ok("status")["requests"]["clients"] == 1, "it to be closed", 60)
 
 
+def answers_to_come_wait_for_a_client_that_reads_slowly():
+    keys = [f"large{i}" for i in range(100)]
+    with mesh(1) as (daemon,), contextlib.closing(daemon.client()) as client:
+        for key in keys:
+            client.ok("put", key=key, value=b"x" * 60000)
+        asked = {client.send("mget", keys=keys) for _ in range(4)}
+        check(daemon.ok("status")["requests"]["clients"] == 2, "it is served on")
+        items = 0
+        while asked:  # four times what may wait for a client, and it reads some at a time
+            kind, *rest = client.receive()
+            items += kind == 2 and rest[0] == "item"
+            if kind == 1:
+                check(rest[1] is None, f"{rest}")
+                asked.discard(rest[0])
+        check(items == 4 * len(keys), f"{items} values")
+
+
 def sigterm_ends_a_daemon_within_five_seconds():
     with mesh(2) as (first, second):
         began = time.monotonic()
@@ -270,6 +287,7 @@ run_tests(
     garbage_on_the_port_is_met_with_silence,
     what_was_exported_is_imported_whole_through_a_pipe,
     a_home_whose_path_cannot_be_looked_up_is_refused_with_the_cause,
+    answers_to_come_wait_for_a_client_that_reads_slowly,
     a_client_that_stops_reading_is_closed_and_harms_nobody,
     sigterm_ends_a_daemon_within_five_seconds,
 )

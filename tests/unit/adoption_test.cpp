@@ -175,34 +175,3 @@ TEST_CASE("what was brought waits for its replicas in the same commit", "[adopti
   CHECK(node.store.outbox_for(self, 10).empty());
   CHECK(node.rows("default/a").front().record.has_valid_signature(node.before));
 }
-
-TEST_CASE("brought keys are handed on to the replicas that the new mesh has for them", "[adoption]") {
-  Moving node;
-  for (int i = 0; i < 100; ++i) node.write("default/" + std::to_string(i), "1", {}, wall);
-  node.adopt();
-  const dht::NodeId self = dht::node_id_of(node.keys.signing_public());
-  dht::NodeId other;
-  other.bytes[0] = 1;
-  const auto replicas_of = [&](dht::Partition) { return std::vector{self, other}; };
-  Spreading spreading;
-  spreading.on_event({dht::EventKind::joined_mesh, other, {}});
-  while (spreading.step(node.store, self, replicas_of)) {
-  }
-  CHECK(node.store.outbox_for(self, 1000).empty());
-  CHECK(node.store.outbox_for(other, 1000).size() == 100);
-}
-
-TEST_CASE("brought keys wait until the members are listed to the last page", "[adoption]") {
-  Moving node;
-  node.write("default/a", "1", {}, wall);
-  node.adopt();
-  const dht::NodeId self = dht::node_id_of(node.keys.signing_public());
-  dht::NodeId other;
-  other.bytes[0] = 1;
-  const auto replicas_of = [&](dht::Partition) { return std::vector{self, other}; };
-  Spreading spreading;
-  spreading.on_event({dht::EventKind::member_joined, other, {}});
-  CHECK_FALSE(spreading.step(node.store, self, replicas_of));
-  CHECK(node.store.outbox_for(other, 10).empty());
-  CHECK(node.store.outbox_for(self, 10).size() == 1);
-}

@@ -107,6 +107,12 @@ TEST_CASE("a configuration whose path cannot be looked up is asked for all the s
   CHECK_FALSE(may_exist("/nowhere/kith.toml"));
 }
 
+TEST_CASE("a configuration that is a folder cannot be read", "[config]") {
+  const auto read = read_toml_file("/");
+  REQUIRE_FALSE(read);
+  CHECK(read.error().code == dht::ErrorCode::storage);
+}
+
 TEST_CASE("a configuration file that is empty gives nothing", "[config]") {
   const auto read = read_toml_file("/dev/null");
   REQUIRE(read);

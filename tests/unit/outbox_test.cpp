@@ -212,4 +212,51 @@ TEST_CASE("nothing is delivered to a member before it has said what it reaped", 
   CHECK(bench.sent_to(node(3)).size() == 1);
 }
 
+TEST_CASE("all that was told to nobody has its replicas found, some at a time, and keeps its note", "[outbox]") {
+  Bench bench;
+  bench.neighbours.held_back = true;  // so that nothing is delivered meanwhile
+  const std::size_t count = 2500;
+  for (std::size_t i = 0; i < count; ++i) bench.store.outbox_add(hash_key("default/" + std::to_string(i)), node(1));
+  Outbox outbox{bench.data_key};
+  outbox.start(bench.now.instant);
+  outbox.on_joined(bench.now.instant);
+  Turn turn = bench.turn();
+  outbox.on_deadline(turn);
+  const std::size_t at_first = bench.store.outbox_for(node(2), count).size();
+  CHECK(at_first > 0);
+  CHECK(at_first < count);
+  for (int i = 0; i < 4; ++i) {
+    turn.now.instant = *outbox.next_deadline();
+    outbox.on_deadline(turn);
+  }
+  CHECK(turn.now.instant - bench.now.instant < std::chrono::seconds(30));
+  CHECK(bench.store.outbox_for(node(2), count).size() == count);
+  CHECK(bench.store.outbox_for(node(1), count).size() == count);
+}
+
+TEST_CASE("nobody is told where nobody is, and the note stays", "[outbox]") {
+  Bench bench;
+  bench.neighbours.away = {node(2), node(3)};
+  bench.store.outbox_add(hash_key(key), node(1));
+  Outbox outbox{bench.data_key};
+  outbox.on_joined(bench.now.instant);
+  Turn turn = bench.turn();
+  outbox.on_deadline(turn);
+  CHECK(bench.store.outbox_for(node(2), 10).empty());
+  CHECK(bench.store.outbox_for(node(1), 10).size() == 1);
+}
+
+TEST_CASE("who refuses a record for ever has not been told", "[outbox]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  for (const NodeId& each : {node(1), node(2)}) bench.store.outbox_add(hash_key(key), each);
+  Outbox outbox{bench.data_key};
+  Turn turn = bench.turn();
+  outbox.on_member_back(turn, node(2));
+  const StoreAnswer refused{.status = StoreStatus::refused, .reason = ErrorCode::denied, .seen = {}};
+  outbox.on_answer(turn, node(2), {.answers = {refused}});
+  CHECK(bench.store.outbox_for(node(2), 10).empty());
+  CHECK(bench.store.outbox_for(node(1), 10).size() == 1);
+}
+
 }  // namespace kith::dht

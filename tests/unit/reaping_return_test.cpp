@@ -126,4 +126,42 @@ TEST_CASE("what a device wrote while nobody heard it survives an absence of long
   CHECK(mesh.values_read(mesh.replicas_of(name).front(), name) == 1);
 }
 
+TEST_CASE("an absence ends where the other was back first, so that the next one is counted from its own day",
+          "[reaping]") {
+  Mesh mesh;
+  const auto note_of = [&](std::size_t of, std::size_t about) -> std::optional<WallMs> {
+    for (const Note& note : mesh.disk(of).notes(NoteKind::absence)) {
+      if (std::ranges::equal(note.name, mesh.id(about).bytes)) return note.first;
+    }
+    return std::nullopt;
+  };
+  mesh.crash(1);
+  mesh.run(40s);
+  const auto first = note_of(0, 1);
+  REQUIRE(first);
+  mesh.crash(0);
+  mesh.boot(1);
+  mesh.run(10s);
+  mesh.boot(0);
+  mesh.run(20s);
+  CHECK_FALSE(note_of(0, 1));
+  mesh.crash(1);
+  mesh.run(40s);
+  const auto second = note_of(0, 1);
+  REQUIRE(second);
+  CHECK(*second > *first + 60'000);
+}
+
+TEST_CASE("who starts again while a device is lost asks that one, and nobody it knows", "[reaping]") {
+  Mesh mesh;
+  mesh.crash(1);
+  mesh.run(grace + 60s);
+  mesh.crash(0);
+  mesh.boot(0);
+  mesh.run(5s);
+  const auto asked = mesh.disk(0).notes(NoteKind::returning);
+  REQUIRE(asked.size() == 1);
+  CHECK(std::ranges::equal(asked.front().name, mesh.id(1).bytes));
+}
+
 }  // namespace kith::dht

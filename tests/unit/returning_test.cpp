@@ -174,4 +174,13 @@ TEST_CASE("members that are new are asked, too, until all have answered and no m
   CHECK_FALSE(returner.returning.meet_stranger(returner.bench.now, node(5), returner.bench.store));
 }
 
+TEST_CASE("what was let go is told once, for whoever remembers it", "[reaping]") {
+  Returner returner;
+  returner.wake();
+  returner.answer({.marks = {returner.mark()}, .next = {}});
+  const std::set beginnings{crypto::load_be64(hash_key(key).bytes.data())};
+  CHECK(returner.returning.take_keys_dropped() == beginnings);
+  CHECK(returner.returning.take_keys_dropped().empty());
+}
+
 }  // namespace kith::dht
