@@ -105,6 +105,21 @@ TEST_CASE("a differing digest is resolved by fetching the records and repairing 
   CHECK(bench.store.read(hash_key(key)).rows.size() == 2);
 }
 
+TEST_CASE("a read of a key that was forgotten meanwhile gives nobody back what it found", "[read]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  bench.store.commit();
+  Read read(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  read.start(turn, bench.neighbours.set, bench.data_key);
+  bench.store.replace(hash_key(key), {});
+  read.forget();
+  read.on_answer(turn, 1, answer_with(bench, {}), {});
+  REQUIRE(read.take_completion(turn));
+  CHECK(read.repairs() == 0);
+  CHECK(bench.store.read(hash_key(key)).rows.empty());
+}
+
 TEST_CASE("a replica that is catching up does not count towards R, and what it holds is merged", "[read]") {
   Bench bench;
   Bench other(2);

@@ -128,6 +128,25 @@ TEST_CASE("what was agreed upon without somebody who is back by now is not carri
   CHECK(mesh.rows_at(replica, name) == rows);
 }
 
+TEST_CASE("a round that began without somebody who is back by now agrees on nothing", "[reaping]") {
+  Mesh mesh;
+  mesh.put(0, name, EntryKind::tombstone);
+  const std::size_t absent = mesh.no_replica_of(name);
+  const std::size_t replica = mesh.replicas_of(name).back();
+  mesh.crash(absent);
+  mesh.run_until_asked(replica, ReapStep::ask, 3 * grace);
+  mesh.run(1s);
+  mesh.run_until_asked(replica, ReapStep::ask, grace);  // after the round that was the first to be clean
+  const auto withheld = mesh.withhold(ReapStep::ask);
+  mesh.boot(absent);
+  mesh.run(100ms);
+  const std::size_t rows = mesh.rows_at(replica, name);
+  REQUIRE(rows > 0);
+  for (const auto& deliver : withheld) deliver();
+  mesh.run(1s);
+  CHECK(mesh.rows_at(replica, name) == rows);
+}
+
 TEST_CASE("a key is forgotten when it was asked about twice, whatever else of its partition was", "[reaping]") {
   Mesh mesh;
   const std::string later = Mesh::neighbour_of(name);
@@ -140,6 +159,20 @@ TEST_CASE("a key is forgotten when it was asked about twice, whatever else of it
   CHECK(mesh.rows(later) >= 3);
   mesh.run(30s);
   CHECK(mesh.rows(later) == 0);
+}
+
+TEST_CASE("a copy of another key of the partition, at a member that is no replica, is not in the way", "[reaping]") {
+  Mesh mesh;
+  const std::string other = Mesh::neighbour_of(name);
+  mesh.put(0, other, EntryKind::value);
+  mesh.put(0, name, EntryKind::tombstone);
+  mesh.run(5s);
+  const std::size_t outsider = mesh.no_replica_of(name);
+  const Record copy = mesh.disk(mesh.replicas_of(name).front()).read(hash_key(other)).rows.front().record;
+  mesh.disk(outsider).replace(hash_key(other), {{.record = copy, .is_own = false, .is_replica = true}});
+  mesh.disk(outsider).commit();
+  mesh.run(grace + 60s);
+  CHECK(mesh.rows(name) == 0);
 }
 
 TEST_CASE("whoever did not ask before cannot have a tombstone reaped", "[reaping][hostile]") {
