@@ -196,9 +196,9 @@ void Reaping::finish(Turn& turn) {
   std::vector<ReapPartition> agreed;
   for (ReapPartition& partition : batch_->partitions) {
     if (batch_->blocked.contains(partition.partition)) continue;
-    std::vector<ReapKey> keys = named_twice(turn.now.instant, partition);
+    std::vector<ReapKey> keys = named_twice(partition);
     is_soon_ = is_soon_ || keys.size() < partition.keys.size();
-    clean_[partition.partition] = {.round = round_, .since = turn.now.instant, .keys = std::move(partition.keys)};
+    clean_[partition.partition] = {.round = round_, .keys = std::move(partition.keys)};
     partition.keys = std::move(keys);
     if (!partition.keys.empty()) agreed.push_back(std::move(partition));
   }
@@ -207,9 +207,10 @@ void Reaping::finish(Turn& turn) {
   batch_.reset();
 }
 
-std::vector<ReapKey> Reaping::named_twice(Instant now, const ReapPartition& partition) {
+// Rounds are at least as far apart as a message lives (end_round): none of before the first time is under way.
+std::vector<ReapKey> Reaping::named_twice(const ReapPartition& partition) {
   const auto found = clean_.find(partition.partition);
-  if (found == clean_.end() || now < found->second.since + message_life(grace_)) return {};
+  if (found == clean_.end()) return {};
   std::vector<ReapKey> twice;
   std::ranges::copy_if(partition.keys, std::back_inserter(twice), [&](const ReapKey& key) {
     return std::ranges::find(found->second.keys, key) != found->second.keys.end();

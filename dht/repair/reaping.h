@@ -60,7 +60,6 @@ class Reaping {
   // Everybody was clear about these keys of a partition, in the round before or this one.
   struct Clean {
     std::uint64_t round = 0;
-    Instant since{};
     std::vector<ReapKey> keys;
   };
 
@@ -76,7 +75,7 @@ class Reaping {
   bool append_records(RecordStore& store, std::uint64_t key, std::vector<crypto::Bytes>& records);
   void finish(Turn& turn);
   void commit(Turn& turn, std::vector<ReapPartition> partitions);
-  std::vector<ReapKey> named_twice(Instant now, const ReapPartition& partition);
+  std::vector<ReapKey> named_twice(const ReapPartition& partition);
   void end_round(const Turn& turn);
 
   ReapWitness& witness_;

@@ -158,7 +158,6 @@ TEST_CASE("who starts again while a device is lost asks that one, and nobody it 
   mesh.run(grace + 60s);
   mesh.crash(0);
   mesh.boot(0);
-  mesh.run(5s);
   const auto asked = mesh.disk(0).notes(NoteKind::returning);
   REQUIRE(asked.size() == 1);
   CHECK(std::ranges::equal(asked.front().name, mesh.id(1).bytes));

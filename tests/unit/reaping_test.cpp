@@ -10,6 +10,21 @@ using test::reaping::name;
 using test::reaping::size;
 using namespace std::chrono_literals;
 
+namespace {
+
+// That the device forget what it holds of the name.
+Reap commit_of(Mesh& mesh, std::size_t device) {
+  const KeyHash hash = hash_key(name);
+  const Rows& rows = mesh.disk(device).read(hash).rows;
+  return {.step = ReapStep::commit,
+          .partitions = {{.partition = static_cast<std::uint16_t>(partition_of(hash)),
+                          .tally = 0,
+                          .keys = {{.key = crypto::load_be64(hash.bytes.data()), .rows = digest_of(rows, DataKey{})}}}},
+          .records = {}};
+}
+
+}  // namespace
+
 TEST_CASE("a tombstone is forgotten by all when its grace is over", "[reaping]") {
   Mesh mesh;
   mesh.put(0, name, EntryKind::value);
@@ -195,14 +210,23 @@ TEST_CASE("whoever did not ask before cannot have a tombstone reaped", "[reaping
   mesh.crash(mesh.no_replica_of(name));  // so that nobody asks when the grace is over
   mesh.run(30s);
   const std::size_t replica = mesh.replicas_of(name).front();
-  const Rows& rows = mesh.disk(replica).read(hash_key(name)).rows;
-  const KeyHash hash = hash_key(name);
-  const ReapPartition all{.partition = static_cast<std::uint16_t>(partition_of(hash)),
-                          .tally = 0,
-                          .keys = {{.key = crypto::load_be64(hash.bytes.data()), .rows = digest_of(rows, DataKey{})}}};
-  mesh.say(mesh.replicas_of(name).back(), replica, Reap{.step = ReapStep::commit, .partitions = {all}, .records = {}});
+  mesh.say(mesh.replicas_of(name).back(), replica, commit_of(mesh, replica));
   mesh.run(1s);
   CHECK(mesh.rows_at(replica, name) == 1);
+}
+
+TEST_CASE("what one member was promised another cannot carry out", "[reaping][hostile]") {
+  Mesh mesh;
+  mesh.put(0, name, EntryKind::tombstone);
+  const auto replicas = mesh.replicas_of(name);
+  mesh.run_until_asked(replicas[1], ReapStep::ask, grace + 60s);
+  mesh.run(100ms);
+  mesh.say(replicas[2], replicas[1], commit_of(mesh, replicas[1]));
+  mesh.run(100ms);
+  CHECK(mesh.rows_at(replicas[1], name) == 1);
+  mesh.say(replicas[0], replicas[1], commit_of(mesh, replicas[1]));
+  mesh.run(100ms);
+  CHECK(mesh.rows_at(replicas[1], name) == 0);
 }
 
 TEST_CASE("a tombstone whose grace is over by the leader's clock alone is not reaped", "[reaping]") {
