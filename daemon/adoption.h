@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// When a mesh of one joins another mesh it brings its values along (docs/protocol.md, "Joining with values"). A
+// When a mesh of one joins another mesh it brings its values along (docs/protocol.md, "Joining"). A
 // signature binds the mesh, so each value is written anew: by a new run of this author, at the time of the old
 // write, so that the newest still wins. Deletes are not brought: nothing in the new mesh is what they were about.
 //
