@@ -158,10 +158,6 @@ void Node::State::take_silence(Turn& turn_now, const RequestTable::Silence& sile
 // Whatever waits for an answer of this node gets none. A write is told why: it need not wait for its deadline.
 void Node::State::go_without(Turn& turn_now, const NodeId& node) {
   repair.on_away(node);
-  abandon_requests(turn_now, node);
-}
-
-void Node::State::abandon_requests(Turn& turn_now, const NodeId& node) {
   for (const RequestOwner& owner : requests.abandon(node)) {
     if (owner.kind == RequestOwner::Kind::write) {
       coordinator.on_away(turn_now, node, owner);

@@ -74,10 +74,10 @@ void Node::State::go_on_leaving(Now now, Outputs& out) {
   out.events.push_back({EventKind::left_mesh, self(), {}});
 }
 
-// What waits for somebody who departed without a word waits for nobody.
+// What waits for somebody who departed without a word waits for nobody; what was told to nobody waits for somebody.
 std::uint64_t Node::State::outbox_of_holders() const {
   if (store.totals().outbox == 0) return 0;
-  std::uint64_t keys = 0;
+  std::uint64_t keys = store.outbox_for(self(), outbox_keys_looked_at).size();
   for (const Member* member : liveness.members()) {
     const NodeId& node = member->contact.id;
     if (table.view().contains(node)) keys += store.outbox_for(node, outbox_keys_looked_at).size();

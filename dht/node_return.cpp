@@ -28,7 +28,9 @@ void Node::State::notice_gap(Now now, Outputs& out) {
   }
   meet_all(now, nodes, *since, {});
   Turn turn_now = turn(now, out);
-  for (const NodeId& node : nodes) abandon_requests(turn_now, node);  // of before: what they carry on is held back now
+  for (const NodeId& node : nodes) {  // what was asked before is held back now, and nobody has said that it is away
+    for (const RequestOwner& owner : requests.abandon(node)) take_silence(turn_now, {node, owner});
+  }
 }
 
 // Who was back before this node was does not come alive here: it is remembered as such.

@@ -92,7 +92,6 @@ struct Node::State final : Neighbours {
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_silence(Turn& turn_now, const RequestTable::Silence& silent);
   void go_without(Turn& turn_now, const NodeId& node);
-  void abandon_requests(Turn& turn_now, const NodeId& node);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
   bool is_unasked_page(const NodeId& from, const Message& message) const;
   void take_members(Now now, const NodeId& from, const Message& message, Outputs& out);

@@ -35,7 +35,8 @@ dht::Result<Reader> Reader::open(const Connection::Options& options, const Seale
       {&reader.names_, "select key_hash, rowid from records where key_hash > ? order by key_hash, actor_tag, variant"},
       {&reader.keys_,
        "select distinct key_hash from records where key_hash >= ? and key_hash <= ? order by key_hash limit ?"},
-      {&reader.outbox_for_, "select key_hash, seal from outbox where target = ? order by key_hash"},
+      {&reader.outbox_after_,
+       "select key_hash, seal from outbox where target = ?1 and (?2 is null or key_hash > ?2) order by key_hash"},
       {&reader.outbox_, "select seal from outbox where target = ? and key_hash = ?"},
       {&reader.operation_, "select key_hash, seq, expires_ms, seal from operations where op_id = ?"},
       {&reader.contact_, "select contact, seal from contacts where node_id = ?"},
@@ -94,15 +95,17 @@ std::vector<dht::KeyHash> Reader::keys_between(const dht::KeyHash& first, const 
   return result;
 }
 
-std::vector<dht::KeyHash> Reader::outbox_for(const dht::NodeId& target, std::size_t count_max) {
+std::vector<dht::KeyHash> Reader::outbox_after(const dht::NodeId& target, const std::optional<dht::KeyHash>& after,
+                                               std::size_t count_max) {
   std::vector<dht::KeyHash> result;
-  begin(outbox_for_).bind(1, target.bytes);
-  while (result.size() < count_max && next(outbox_for_)) {
+  Statement& statement = begin(outbox_after_).bind(1, target.bytes);
+  if (after) statement.bind(2, after->bytes);
+  while (result.size() < count_max && next(outbox_after_)) {
     dht::KeyHash key;
-    if (!copy_exactly(outbox_for_.blob(0), key.bytes)) continue;
-    if (believes(sealer_.outbox(target, key), outbox_for_.blob(1))) result.push_back(key);
+    if (!copy_exactly(outbox_after_.blob(0), key.bytes)) continue;
+    if (believes(sealer_.outbox(target, key), outbox_after_.blob(1))) result.push_back(key);
   }
-  outbox_for_.reset();
+  outbox_after_.reset();
   return result;
 }
 

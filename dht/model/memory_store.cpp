@@ -118,9 +118,12 @@ void MemoryStore::outbox_remove(const KeyHash& key, const NodeId& target) {
   });
 }
 
-std::vector<KeyHash> MemoryStore::outbox_for(const NodeId& target, std::size_t count_max) {
+std::vector<KeyHash> MemoryStore::outbox_after(const NodeId& target, const std::optional<KeyHash>& after,
+                                               std::size_t count_max) {
   std::vector<KeyHash> keys;
-  for (auto at = tables_.outbox.lower_bound({target, KeyHash{}}); at != tables_.outbox.end(); ++at) {
+  const auto& outbox = tables_.outbox;
+  auto at = after ? outbox.upper_bound({target, *after}) : outbox.lower_bound({target, KeyHash{}});
+  for (; at != outbox.end(); ++at) {
     if (at->first != target || keys.size() == count_max) break;
     keys.push_back(at->second);
   }

@@ -87,7 +87,12 @@ class RecordStore {
   // The durable outbox: keys whose own row some of these nodes have not confirmed yet.
   virtual void outbox_add(const KeyHash& key, const NodeId& target) = 0;
   virtual void outbox_remove(const KeyHash& key, const NodeId& target) = 0;
-  virtual std::vector<KeyHash> outbox_for(const NodeId& target, std::size_t count_max) = 0;
+  // Up to count_max of them that wait for `target`, in hash order: the first, or those greater than `after`.
+  std::vector<KeyHash> outbox_for(const NodeId& target, std::size_t count_max) {
+    return outbox_after(target, std::nullopt, count_max);
+  }
+  virtual std::vector<KeyHash> outbox_after(const NodeId& target, const std::optional<KeyHash>& after,
+                                            std::size_t count_max) = 0;
 
   // Up to count_max key names with `prefix` whose hash is greater than `after`, in hash order. Keys with no live
   // replica or own row are left out.

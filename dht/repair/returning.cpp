@@ -52,6 +52,7 @@ void Returning::add(Instant now, const NodeId& node, const Away& away) {
   const auto found = met_.find(node);
   const bool is_asked = found != met_.end() && !found->second.has_answered;
   met_[node] = {.away = is_asked ? earlier_of(found->second.away, away) : away, .ask_at = now};
+  if (!strangers_) untold_.reset();
   strangers_ = strangers_ ? earlier_of(*strangers_, away) : away;
   next_ = now;
 }

@@ -17,8 +17,7 @@ constexpr std::size_t passed_over_max = 1024;
 constexpr std::size_t own_keys_looked_at = 256;  // for one batch; what stands behind them waits for the round
 constexpr std::size_t batch_records = limits::batch_items_max;
 constexpr std::size_t batch_bytes = 256U << 10U;
-constexpr std::size_t untold_looked_at = 65'536;  // what stands behind them waits until they are told
-constexpr std::size_t untold_keys = 1024;         // at a time
+constexpr std::size_t untold_keys = 1024;  // at a time
 constexpr Duration untold_interval = std::chrono::seconds(1);
 constexpr Duration round_interval = std::chrono::seconds(15);
 constexpr Duration delivery_deadline = std::chrono::seconds(10);
@@ -64,34 +63,40 @@ void Outbox::start(Instant now) { next_round_ = now + round_interval; }
 void Outbox::on_member_back(Turn& turn, const NodeId& node) { begin(turn, node, Scope::own); }
 
 void Outbox::on_joined(Instant now) {
-  untold_.clear();
+  untold_after_.reset();
+  next_untold_.reset();
   next_round_ = now;
 }
 
 void Outbox::on_deadline(Turn& turn) {
-  if (!next_round_ || *next_round_ > turn.now.instant) return;
-  const bool is_empty = turn.store.totals().outbox == 0;
-  if (!is_empty) address_untold(turn);
-  next_round_ = turn.now.instant + (untold_.empty() ? round_interval : untold_interval);
-  if (is_empty) return;
-  for (const NodeId& node : turn.neighbours.usable_members()) begin(turn, node, Scope::all);
+  const Instant now = turn.now.instant;
+  const bool is_round = next_round_ && *next_round_ <= now;
+  const bool goes_on = next_untold_ && *next_untold_ <= now;
+  if (!is_round && !goes_on) return;
+  if (is_round) next_round_ = now + round_interval;
+  if (is_round) refusing_.clear();
+  if (goes_on || !next_untold_) address_untold(turn);
+  if (turn.store.totals().outbox == 0) return;
+  for (const NodeId& node : turn.neighbours.usable_members()) {
+    if (!refusing_.contains(node)) begin(turn, node, Scope::all);
+  }
 }
 
 // Who was alone did not know who would hold what it wrote. Nobody else is told where nobody else is to hold it.
 void Outbox::address_untold(Turn& turn) {
   const NodeId& self = turn.neighbours.self();
   const bool is_alone = turn.neighbours.usable_members().size() == 1;
-  if (is_alone) return untold_.clear();
-  if (untold_.empty()) untold_ = turn.store.outbox_for(self, untold_looked_at);
-  for (std::size_t count = std::min(untold_keys, untold_.size()); count > 0; --count) {
-    const KeyHash key = untold_.back();
-    untold_.pop_back();
+  const auto keys = turn.store.outbox_after(self, untold_after_, is_alone ? 0 : untold_keys);
+  for (const KeyHash& key : keys) {
     const auto& replicas = turn.neighbours.replica_set(partition_of(key)).replicas;
     if (replicas == std::vector{self}) turn.store.outbox_remove(key, self);
     for (const NodeId& node : replicas) {
       if (node != self && turn.neighbours.is_usable(node)) turn.store.outbox_add(key, node);
     }
   }
+  const bool is_last = keys.size() < untold_keys;
+  untold_after_ = is_last ? std::nullopt : std::optional(keys.back());
+  next_untold_ = is_last ? std::nullopt : std::optional(turn.now.instant + untold_interval);
 }
 
 void Outbox::begin(Turn& turn, const NodeId& node, Scope scope) {
@@ -105,6 +110,7 @@ void Outbox::deliver(Turn& turn, const NodeId& node) {
   Delivery& delivery = deliveries_[node];
   take_batch(turn, node, delivery);
   if (delivery.batch.empty()) {
+    if (delivery.passed_over > 0) refusing_.insert(node);
     deliveries_.erase(node);
     return;
   }

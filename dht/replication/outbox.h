@@ -10,9 +10,12 @@
 #pragma once
 
 #include <deque>
+#include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
+#include "dht/model/deadlines.h"
 #include "dht/model/outputs.h"
 #include "dht/model/token.h"
 #include "dht/replication/neighbours.h"
@@ -32,7 +35,7 @@ class Outbox {
 
   // From time to time: whoever is usable and has something waiting is served.
   void on_deadline(Turn& turn);
-  std::optional<Instant> next_deadline() const { return next_round_; }
+  std::optional<Instant> next_deadline() const { return earlier(next_round_, next_untold_); }
   void start(Instant now);
   // The members are known to the last: what was told to nobody, or was brought along, has its replicas now.
   void on_joined(Instant now);
@@ -67,7 +70,9 @@ class Outbox {
 
   DataKey data_key_;
   std::unordered_map<NodeId, Delivery> deliveries_;
-  std::vector<KeyHash> untold_;  // of which the replicas are still to be found
+  std::set<NodeId> refusing_;            // something, in this round
+  std::optional<KeyHash> untold_after_;  // up to which replicas were looked up
+  std::optional<Instant> next_untold_;   // while some are left
   std::optional<Instant> next_round_;
 };
 

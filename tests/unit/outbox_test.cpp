@@ -248,6 +248,59 @@ TEST_CASE("a replica that is away does not have what was told to nobody wait for
   CHECK(bench.store.outbox_for(node(1), 10).size() == 1);
 }
 
+TEST_CASE("what was told to somebody meanwhile has no replicas looked up, and no more is waited for", "[outbox]") {
+  Bench bench;
+  bench.neighbours.held_back = true;  // so that nothing is delivered meanwhile
+  const std::size_t count = 2500;
+  for (std::size_t i = 0; i < count; ++i) bench.store.outbox_add(hash_key("default/" + std::to_string(i)), node(1));
+  Outbox outbox{bench.data_key};
+  outbox.on_joined(bench.now.instant);
+  Turn turn = bench.turn();
+  outbox.on_deadline(turn);
+  for (const NodeId& each : {node(1), node(2), node(3)}) {
+    for (const KeyHash& key : bench.store.outbox_for(each, count)) bench.store.outbox_remove(key, each);
+  }
+  turn.now.instant = *outbox.next_deadline();
+  outbox.on_deadline(turn);
+  CHECK(bench.store.totals().outbox == 0);
+  CHECK(*outbox.next_deadline() > turn.now.instant + std::chrono::seconds(10));
+}
+
+TEST_CASE("who refuses something for now is not offered it again before the next round", "[outbox]") {
+  Bench bench;
+  bench.neighbours.set.replicas = {node(1), node(2)};
+  for (int i = 0; i < 1100; ++i) {
+    const std::string name = "default/" + std::to_string(i);
+    bench.write_own(name, "teal");
+    bench.store.outbox_add(hash_key(name), node(1));
+  }
+  Outbox outbox{bench.data_key};
+  outbox.on_joined(bench.now.instant);
+  const auto refuse_all = [&](Turn& turn) {
+    while (!bench.out.sends.empty()) {
+      const Send sent = std::exchange(bench.out.sends, {}).back();
+      if (const auto* asked = std::get_if<Fetch>(&sent.message.body)) {
+        const FetchAnswer absent{.status = FetchStatus::absent, .digest = {}, .records = {}};
+        outbox.on_digests(turn, node(2), {std::vector(asked->keys.size(), absent)});
+      } else {
+        const StoreAnswer refused{.status = StoreStatus::refused, .reason = ErrorCode::quota, .seen = {}};
+        const std::size_t count = std::get<Store>(sent.message.body).records.size();
+        outbox.on_answer(turn, node(2), {.answers = std::vector(count, refused)});
+      }
+    }
+  };
+  Turn turn = bench.turn();
+  outbox.on_deadline(turn);
+  REQUIRE_FALSE(bench.out.sends.empty());
+  refuse_all(turn);
+  const Instant began = turn.now.instant;
+  while (bench.out.sends.empty()) {
+    turn.now.instant = *outbox.next_deadline();
+    outbox.on_deadline(turn);
+  }
+  CHECK(turn.now.instant - began == std::chrono::seconds(15));
+}
+
 TEST_CASE("who refuses a record for ever has not been told", "[outbox]") {
   Bench bench;
   bench.write_own(key, "teal");

@@ -23,6 +23,30 @@ Reap commit_of(Mesh& mesh, std::size_t device) {
           .records = {}};
 }
 
+// A tombstone, and a device away that is none of its replicas.
+struct OneAway {
+  OneAway() {
+    mesh.put(0, name, EntryKind::tombstone);
+    absent = mesh.no_replica_of(name);
+    replica = mesh.replicas_of(name).back();
+    mesh.crash(absent);
+  }
+  // It is back before what is under way arrives.
+  void is_overtaken(ReapStep step) {
+    const auto withheld = mesh.withhold(step);
+    mesh.boot(absent);
+    mesh.run(100ms);
+    rows = mesh.rows_at(replica, name);
+    REQUIRE(rows > 0);
+    for (const auto& deliver : withheld) deliver();
+  }
+
+  Mesh mesh;
+  std::size_t absent = 0;
+  std::size_t replica = 0;
+  std::size_t rows = 0;
+};
+
 }  // namespace
 
 TEST_CASE("a tombstone is forgotten by all when its grace is over", "[reaping]") {
@@ -127,39 +151,21 @@ TEST_CASE("a mesh that lost devices for good without a word reaps again", "[reap
 }
 
 TEST_CASE("what was agreed upon without somebody who is back by now is not carried out", "[reaping]") {
-  Mesh mesh;
-  mesh.put(0, name, EntryKind::tombstone);
-  const std::size_t absent = mesh.no_replica_of(name);
-  const std::size_t replica = mesh.replicas_of(name).back();
-  mesh.crash(absent);
-  mesh.run_until_asked(replica, ReapStep::commit, 3 * grace);
-  const auto withheld = mesh.withhold(ReapStep::commit);
-  mesh.boot(absent);
-  mesh.run(2s);
-  const std::size_t rows = mesh.rows_at(replica, name);
-  REQUIRE(rows > 0);
-  for (const auto& deliver : withheld) deliver();
-  mesh.run(100ms);
-  CHECK(mesh.rows_at(replica, name) == rows);
+  OneAway round;
+  round.mesh.run_until_asked(round.replica, ReapStep::commit, 3 * grace);
+  round.is_overtaken(ReapStep::commit);
+  round.mesh.run(100ms);
+  CHECK(round.mesh.rows_at(round.replica, name) == round.rows);
 }
 
 TEST_CASE("a round that began without somebody who is back by now agrees on nothing", "[reaping]") {
-  Mesh mesh;
-  mesh.put(0, name, EntryKind::tombstone);
-  const std::size_t absent = mesh.no_replica_of(name);
-  const std::size_t replica = mesh.replicas_of(name).back();
-  mesh.crash(absent);
-  mesh.run_until_asked(replica, ReapStep::ask, 3 * grace);
-  mesh.run(1s);
-  mesh.run_until_asked(replica, ReapStep::ask, grace);  // after the round that was the first to be clean
-  const auto withheld = mesh.withhold(ReapStep::ask);
-  mesh.boot(absent);
-  mesh.run(100ms);
-  const std::size_t rows = mesh.rows_at(replica, name);
-  REQUIRE(rows > 0);
-  for (const auto& deliver : withheld) deliver();
-  mesh.run(1s);
-  CHECK(mesh.rows_at(replica, name) == rows);
+  OneAway round;
+  round.mesh.run_until_asked(round.replica, ReapStep::ask, 3 * grace);
+  round.mesh.run(1s);
+  round.mesh.run_until_asked(round.replica, ReapStep::ask, grace);  // after the round that was the first to be clean
+  round.is_overtaken(ReapStep::ask);
+  round.mesh.run(1s);
+  CHECK(round.mesh.rows_at(round.replica, name) == round.rows);
 }
 
 TEST_CASE("a key is forgotten when it was asked about twice, whatever else of its partition was", "[reaping]") {
