@@ -62,6 +62,7 @@ class Mesh {
     with(i, [&](Node& node, Outputs& out) { node.stay(now(), out); });
   }
 
+  MemoryStore& disk(std::size_t i) { return devices_[i]->disk; }
   Node& node(std::size_t i) { return *devices_[i]->node; }
   bool has_left(std::size_t i) { return node(i).leave_progress().stage == Leaving::Stage::left; }
 
@@ -210,6 +211,13 @@ TEST_CASE("while a member that is to take over is away the leaving waits for it,
   mesh.run(60s);
   CHECK(mesh.has_left(2));
   CHECK(mesh.keys_lacking(0) == 0);
+}
+
+TEST_CASE("a leaving device waits for what it has told to nobody", "[leave]") {
+  Mesh mesh(3);
+  REQUIRE(mesh.node(2).leave_progress().outbox == 0);
+  mesh.disk(2).outbox_add(hash_key("default/untold"), mesh.node(2).id());
+  CHECK(mesh.node(2).leave_progress().outbox == 1);
 }
 
 TEST_CASE("who takes the leaving back is filled again", "[leave]") {
