@@ -36,7 +36,7 @@ dht::Result<Reader> Reader::open(const Connection::Options& options, const Seale
       {&reader.keys_,
        "select distinct key_hash from records where key_hash >= ? and key_hash <= ? order by key_hash limit ?"},
       {&reader.outbox_after_,
-       "select key_hash, seal from outbox where target = ?1 and (?2 is null or key_hash > ?2) order by key_hash"},
+       "select key_hash, seal from outbox where target = ?1 and (?2 or key_hash > ?3) order by key_hash"},
       {&reader.outbox_, "select seal from outbox where target = ? and key_hash = ?"},
       {&reader.operation_, "select key_hash, seq, expires_ms, seal from operations where op_id = ?"},
       {&reader.contact_, "select contact, seal from contacts where node_id = ?"},
@@ -98,8 +98,9 @@ std::vector<dht::KeyHash> Reader::keys_between(const dht::KeyHash& first, const 
 std::vector<dht::KeyHash> Reader::outbox_after(const dht::NodeId& target, const std::optional<dht::KeyHash>& after,
                                                std::size_t count_max) {
   std::vector<dht::KeyHash> result;
-  Statement& statement = begin(outbox_after_).bind(1, target.bytes);
-  if (after) statement.bind(2, after->bytes);
+  const std::int64_t is_from_the_first = after ? 0 : 1;
+  const dht::KeyHash bound = after.value_or(dht::KeyHash{});  // read until the statement is reset
+  begin(outbox_after_).bind(1, target.bytes).bind(2, is_from_the_first).bind(3, bound.bytes);
   while (result.size() < count_max && next(outbox_after_)) {
     dht::KeyHash key;
     if (!copy_exactly(outbox_after_.blob(0), key.bytes)) continue;
