@@ -258,7 +258,7 @@ TEST_CASE("what was told to somebody meanwhile has no replicas looked up, and no
   Turn turn = bench.turn();
   outbox.on_deadline(turn);
   for (const NodeId& each : {node(1), node(2), node(3)}) {
-    for (const KeyHash& key : bench.store.outbox_for(each, count)) bench.store.outbox_remove(key, each);
+    for (const KeyHash& hash : bench.store.outbox_for(each, count)) bench.store.outbox_remove(hash, each);
   }
   turn.now.instant = *outbox.next_deadline();
   outbox.on_deadline(turn);
