@@ -12,6 +12,9 @@ namespace {
 // After a change among the members, how long reads ask more nodes than R (docs/protocol.md, "Reading").
 constexpr Duration settle_time = std::chrono::seconds(60);
 
+// In which who is remembered and does not answer is found dead.
+constexpr int periods_to_find_out = 8;
+
 Contact make_contact(const NodeOptions& options, const Signatures& signatures) {
   Contact contact;
   contact.signing_key = signatures.signing_key();
@@ -95,6 +98,7 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   s.take_up_absences(now, remembered);
   if (s.is_store_new && !remembered.empty()) s.repair.catch_up().begin_with_all(now.instant);
   s.joining.start(now, remembered, s.table.self().bytes, out);
+  if (!remembered.empty()) s.finding_out_until = now.instant + s.options.liveness.period * periods_to_find_out;
   if (s.options.is_leaving) s.leaving.begin(now.instant);
   s.finish(now, out, next_send);
 }
@@ -159,6 +163,7 @@ void Node::on_deadline(Now now, Outputs& out) {
   if (const auto due = s.liveness.next_deadline(); due && *due <= now.instant) s.liveness.on_deadline(now, out);
   if (const auto due = s.joining.next_deadline(); due && *due <= now.instant) s.joining.on_deadline(now, out);
   if (const auto due = s.missing_seeds.next_deadline(); due && *due <= now.instant) s.ask_missing_seeds(now, out);
+  s.find_out(now.instant);
   s.remove_departed(now.instant);
   Turn turn = s.turn(now, out);
   s.absences.on_deadline(now, s.store);
@@ -288,6 +293,15 @@ void Node::State::rejoin_when_alone(Now now, Outputs& out) {
     if (!member->contact.has_left) lost.push_back(member->contact.id);
   }
   joining.start(now, lost, table.self().bytes, out);
+}
+
+// In a mesh of a few all are heard at once; in one of many, most are nobody's neighbours, and others tell of them.
+void Node::State::find_out(Instant now) {
+  if (!finding_out_until) return;
+  const auto is_decided = [](const Member* member) {
+    return member->state == MemberState::dead || member->last_heard != Instant{};
+  };
+  if (*finding_out_until <= now || std::ranges::all_of(liveness.members(), is_decided)) finding_out_until.reset();
 }
 
 void Node::State::remove_departed(Instant now) {

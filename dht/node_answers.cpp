@@ -42,17 +42,22 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
 // of a spare copy, which is as old as it is.
 Replica::Answer Node::State::fetch_here(const NodeId& from, const Fetch& request) {
   if (is_held_back() || is_held_back_from(from)) {
-    const std::size_t count = request.form == FetchForm::range ? 1 : request.keys.size();
+    const std::size_t count = request.form == FetchForm::ranges ? 1 : request.keys.size();
     return {.body = FetchReply{std::vector(count, FetchAnswer{.status = FetchStatus::catching_up, .records = {}})}};
   }
   Replica::Answer answer = replica.fetch(request);
   auto& answers = std::get<FetchReply>(answer.body).answers;
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    if (answers[i].status != FetchStatus::damaged && may_lack(request.keys[i])) {
+    if (answers[i].status != FetchStatus::damaged && may_lack(request, i)) {
       answers[i].status = FetchStatus::catching_up;
     }
   }
   return answer;
+}
+
+bool Node::State::may_lack(const Fetch& request, std::size_t answer) {
+  if (request.form != FetchForm::ranges) return may_lack(request.keys[answer]);
+  return std::ranges::any_of(request.ranges, [&](const KeyRange& range) { return may_lack(range.first_key()); });
 }
 
 bool Node::State::may_lack(const KeyHash& key) {

@@ -34,6 +34,7 @@ struct Node::State final : Neighbours {
     const Member* member = liveness.find(node);
     return member == nullptr ? Duration::zero() : member->rtt;
   }
+  bool is_finding_out() const override { return finding_out_until.has_value(); }
   bool is_joining() const override { return liveness.member_count() == 0 && joining.next_deadline(); }
   bool is_settled(Instant now) const override;
   std::uint64_t view_version() const override { return table.view().version(); }
@@ -58,6 +59,7 @@ struct Node::State final : Neighbours {
   void tell_of_damage(Outputs& out);
   void apply(Now now, const MemberChange& change, Outputs& out);
   void rejoin_when_alone(Now now, Outputs& out);
+  void find_out(Instant now);
   void remove_departed(Instant now);
   void take_up_absences(Now now, const std::vector<NodeId>& remembered);
   void notice_gap(Now now, Outputs& out);
@@ -87,6 +89,7 @@ struct Node::State final : Neighbours {
   void carry_roots(Turn& turn_now, std::size_t first_send);
   void take_root(Now now, const NodeId& from, const Body& body, Outputs& out);
   Replica::Answer fetch_here(const NodeId& from, const Fetch& request);
+  bool may_lack(const Fetch& request, std::size_t answer);
   bool may_lack(const KeyHash& key);
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
@@ -121,6 +124,7 @@ struct Node::State final : Neighbours {
   Returning returning;
   bool is_store_new = false;  // at the start
   std::optional<Instant> settled_since;
+  std::optional<Instant> finding_out_until;
   std::uint64_t replies_unasked = 0;
   Replica::Counters told;  // what events have told of
 };

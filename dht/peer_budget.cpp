@@ -19,8 +19,8 @@ constexpr std::size_t answered_bytes_per_us = 100;
 
 struct WorkOfRequest {
   std::size_t operator()(const Fetch& fetch) const {
-    const bool is_range = fetch.form == FetchForm::range;
-    return any_request + stored_key * (is_range ? limits::range_keys_max : fetch.keys.size());
+    const bool is_of_ranges = fetch.form == FetchForm::ranges;
+    return any_request + stored_key * (is_of_ranges ? limits::range_keys_max : fetch.keys.size());
   }
   std::size_t operator()(const Store& store) const { return any_request + checked_record * store.records.size(); }
   std::size_t operator()(const Scan&) const { return page_of_keys; }

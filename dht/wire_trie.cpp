@@ -13,10 +13,11 @@ using crypto::Bytes;
 using crypto::ByteSpan;
 
 // After the prefix: so many keys, or one of these.
+constexpr std::uint8_t form_none = 253;
 constexpr std::uint8_t form_few = 254;
 constexpr std::uint8_t form_children = 255;
 constexpr std::size_t children = 16;
-static_assert(limits::compare_digests_max < form_few);
+static_assert(limits::compare_digests_max < form_none);
 
 std::size_t bytes_of_depth(std::uint8_t depth) { return (std::size_t{depth} + 1) / 2; }
 
@@ -38,6 +39,7 @@ bool read_node(Input& in, TrieNode& out) {
   if (!read_prefix(in, out.prefix)) return false;
   const std::uint8_t form = in.byte();
   if (form == form_few) return true;
+  if (form == form_none) return out.form = TrieForm::none, true;
   out.form = form == form_children ? TrieForm::children : TrieForm::keys;
   const std::size_t count = form == form_children ? children : form;
   const bool has_children = out.prefix.depth < Prefix::depth_max;
@@ -78,6 +80,7 @@ Bytes nodes_to_bytes(const std::vector<TrieNode>& nodes) {
   for (const TrieNode& node : nodes) {
     append_prefix(out, node.prefix);
     if (node.form == TrieForm::few) out.push_back(form_few);
+    if (node.form == TrieForm::none) out.push_back(form_none);
     if (node.form == TrieForm::children) out.push_back(form_children);
     if (node.form == TrieForm::keys) out.push_back(static_cast<std::uint8_t>(node.digests.size()));
     for (const std::uint16_t digest : node.digests) append(out, digest, 2);
@@ -115,6 +118,23 @@ bool read_differences(ByteSpan bytes, std::vector<KeysDifference>& out) {
     if (out.size() == limits::compare_nodes_max || !read_difference(in, out.emplace_back())) return false;
   }
   return !in.is_broken();
+}
+
+Bytes key_ranges_to_bytes(const std::vector<KeyRange>& ranges) {
+  Bytes out;
+  for (const KeyRange& range : ranges) append(out, range.first, 8), append(out, range.last, 8);
+  return out;
+}
+
+bool read_key_ranges(ByteSpan bytes, std::vector<KeyRange>& out) {
+  Input in(bytes);
+  while (in.has_more()) {
+    const KeyRange range{.first = in.number(8), .last = in.number(8)};
+    const bool rises = out.empty() || out.back().last < range.first;
+    if (!rises || range.last < range.first || out.size() == limits::range_keys_max) return false;
+    out.push_back(range);
+  }
+  return !in.is_broken() && !out.empty();
 }
 
 Bytes key_beginnings_to_bytes(const std::vector<std::uint64_t>& keys) {

@@ -16,6 +16,10 @@ bool read_nodes(crypto::ByteSpan bytes, std::size_t count_max, std::vector<TrieN
 crypto::Bytes differences_to_bytes(const std::vector<KeysDifference>& differences);
 bool read_differences(crypto::ByteSpan bytes, std::vector<KeysDifference>& out);
 
+// 16 bytes a range. False where they are none or too many, or do not rise.
+crypto::Bytes key_ranges_to_bytes(const std::vector<KeyRange>& ranges);
+bool read_key_ranges(crypto::ByteSpan bytes, std::vector<KeyRange>& out);
+
 crypto::Bytes key_beginnings_to_bytes(const std::vector<std::uint64_t>& keys);
 bool read_key_beginnings(crypto::ByteSpan bytes, std::size_t count_max, std::vector<std::uint64_t>& out);
 

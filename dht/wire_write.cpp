@@ -142,7 +142,11 @@ void write_body(const MembersReply& reply, Map& map) {
 
 void write_body(const Find& find, Map& map) { map.field("t", find.target).field("c", std::uint64_t{find.count}); }
 void write_body(const FindReply& reply, Map& map) { map.field("c", reply.contacts); }
-void write_body(const Fetch& fetch, Map& map) { map.field("f", code(fetch.form)).field("k", fetch.keys); }
+void write_body(const Fetch& fetch, Map& map) {
+  map.field("f", code(fetch.form));
+  if (fetch.form != FetchForm::ranges) map.field("k", fetch.keys);
+  if (fetch.form == FetchForm::ranges) map.field("r", wire::key_ranges_to_bytes(fetch.ranges));
+}
 void write_body(const FetchReply& reply, Map& map) { map.field("a", reply.answers); }
 void write_body(const Store& store, Map& map) {
   map.field("p", code(store.purpose)).field("r", store.records).field("h", store.hint);

@@ -100,11 +100,12 @@ struct FindReply {
 enum class FetchForm : std::uint8_t {
   records = 0,
   digest = 1,  // of each key
-  range = 2,   // one digest of all that is held between two keys; absent where that is nothing, or much
+  ranges = 2,  // one digest of all that is held in some ranges; absent where that is nothing, or much
 };
 struct Fetch {
   FetchForm form = FetchForm::records;
-  std::vector<KeyHash> keys;  // of a range the first and the last
+  std::vector<KeyHash> keys;       // of the first two forms
+  std::vector<KeyRange> ranges{};  // of the third: one after the other, rising
 };
 enum class FetchStatus : std::uint8_t {
   found = 0,
@@ -153,6 +154,7 @@ enum class TrieForm : std::uint8_t {
   children,  // `digests` of the 16 nodes below
   keys,      // `digests` of the keys below, in order of their hash
   few,       // the sender has few keys below, or none: the asker is to send its own
+  none,      // the asker holds nothing below, whoever it belongs to: it is to be sent what is there
 };
 struct TrieNode {
   Prefix prefix;

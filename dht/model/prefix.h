@@ -51,4 +51,18 @@ struct Prefix {
   }
 };
 
+// The first eight bytes of a key's hash, as a number: nearly always no other key has the same.
+inline std::uint64_t beginning_of(const KeyHash& key) { return crypto::load_be64(key.bytes.data()); }
+
+// Keys by the beginnings of their hashes, both ends included.
+struct KeyRange {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+
+  KeyHash first_key() const { return Prefix{Prefix::depth_max, first}.first_key(); }
+  KeyHash last_key() const { return Prefix{Prefix::depth_max, last}.last_key(); }
+
+  friend bool operator==(const KeyRange&, const KeyRange&) = default;
+};
+
 }  // namespace kith::dht

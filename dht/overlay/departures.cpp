@@ -54,7 +54,12 @@ void Departures::remember(Duration absence) {
   }
 }
 
-Duration Departures::patience() const { return std::clamp(usual_, least_, std::max(least_, most)); }
+// Each step of the scale is half as long again as the one before.
+Duration Departures::patience() const {
+  Duration step = least_;
+  while (step < usual_ && step < most) step += step / 2;
+  return std::min(step, std::max(least_, most));
+}
 
 Duration Departures::away(Instant now, const NodeId& node) const {
   const auto found = since_.find(node);

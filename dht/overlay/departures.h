@@ -5,7 +5,8 @@
 //
 // How long that is follows from the absences that ended in a return. The longest of the first 32; after that each one
 // that is longer moves it a quarter of the way there, each shorter one 3 thousandths (an expectile: Newey, Powell
-// 1987). So it settles where 97 in 100 are shorter, if they are memoryless; a mesh whose devices never go waits for ten
+// 1987). So it settles where 97 in 100 are shorter, if they are memoryless, and the next step of a scale is what is
+// waited: members whose absences taught them nearly the same place alike. A mesh whose devices never go waits for ten
 // minutes, one whose devices sleep at night until the morning. To wait longer would leave a partition for longer with
 // fewer devices to lose; and those that come later cost little, for who held their place keeps the copies for the next
 // time (handoff.h).

@@ -91,6 +91,7 @@ TrieNode Descent::describe(const Prefix& prefix, TrieReader& reader) {
     listed.push_back(key.hash);
     node.digests.push_back(key.digest);
   }
+  if (listed.empty() && reader.has_none(prefix)) node.form = TrieForm::none;
   return node;
 }
 
@@ -111,7 +112,7 @@ void Descent::on_answer(const CompareReply& reply, TrieReader& reader) {
 
 // A child of a node whose children were compared; or a node that was listed here and holds too much there.
 bool Descent::was_asked(const TrieNode& node) const {
-  if (node.form == TrieForm::keys) return false;
+  if (node.form == TrieForm::keys || node.form == TrieForm::none) return false;
   if (node.form == TrieForm::children && listed_.contains(node.prefix)) return true;
   return std::ranges::any_of(compared_, [&](const Prefix& parent) {
     return node.prefix.depth == parent.depth + 1 &&

@@ -106,6 +106,13 @@ const Tally& DigestTrie::tally(Partition partition) const {
   return page ? (*page)[partition % page_size] : nothing;
 }
 
+bool DigestTrie::is_empty_between(Partition first, Partition last) const {
+  for (std::size_t partition = first; partition <= last; ++partition) {
+    if (tally(static_cast<Partition>(partition)).count > 0) return false;
+  }
+  return true;
+}
+
 void DigestTrie::set(Partition partition, const Tally& tally) {
   if (tally == this->tally(partition)) return;
   auto& page = pages_[partition / page_size];

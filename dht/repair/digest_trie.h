@@ -47,6 +47,8 @@ class DigestTrie {
   std::uint64_t corrections() const { return corrections_; }
 
   const Tally& tally(Partition partition) const;
+  // Nothing was counted in these partitions, both ends included.
+  bool is_empty_between(Partition first, Partition last) const;
 
   // Rises with every change of a tally.
   std::uint64_t version() const { return version_; }

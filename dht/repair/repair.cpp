@@ -183,16 +183,13 @@ bool Repair::stands(const Turn& turn, const NodeId& peer, const Pair& pair) cons
 }
 
 void Repair::begin_descents(Turn& turn) {
-  if (turn.neighbours.is_held_back()) return;
+  if (!is_ready(turn.neighbours)) return;
   for (auto& [peer, pair] : pairs_) {
     if (led_.size() >= (catch_up_.is_new() ? 1 : limits::repairs_at_once_max)) return;
     if (!stands(turn, peer, pair)) continue;
-    pair.rests_until = Instant::max();  // until it has ended
-    led_[++last_number_] = {.peer = peer,
-                            .descent = {},
-                            .began = turn.now.instant,
-                            .is_of_view = cover_.is_current(turn.neighbours),
-                            .roots = {pair.root, pair.theirs}};
+    if (root(turn.neighbours, peer) == pair.theirs) continue;  // it differed before members came or went
+    pair.rests_until = Instant::max();                         // until it has ended
+    led_[++last_number_] = {.peer = peer, .descent = {}, .began = turn.now.instant, .roots = {pair.root, pair.theirs}};
     counters_.descents += 1;
     go_on(turn, last_number_);
   }
@@ -291,7 +288,7 @@ void Repair::finish(Instant now, std::uint64_t number) {
   const Led& led = found->second;
   pair.rest = led.records > 0 ? rest_least : std::clamp(2 * pair.rest, rest_least, rest_most);
   pair.rests_until = with_jitter(now, pair.rest);
-  if (led.records == 0 && led.is_of_view) {
+  if (led.records == 0) {
     pair.explained = led.roots;
     pair.explained_until = with_jitter(now, explained_holds);
   }
@@ -299,7 +296,7 @@ void Repair::finish(Instant now, std::uint64_t number) {
   pair.rounds = 0;
   counters_.records_repaired += led.records;
   counters_.partitions_differing += led.descent.partitions_differing();
-  if (led.is_of_view) catch_up_.on_compared(led.peer, led.began);
+  catch_up_.on_compared(led.peer, led.began);
   led_.erase(found);
 }
 
@@ -372,10 +369,7 @@ std::vector<NodeId> Repair::partners(const Neighbours& neighbours) const {
 }
 
 bool Repair::holds_nothing() const {
-  for (std::uint32_t partition = 0; partition < 1U << static_cast<unsigned>(partition_bits); ++partition) {
-    if (trie_.tally(static_cast<Partition>(partition)).count > 0) return false;
-  }
-  return true;
+  return trie_.is_empty_between(Prefix{}.first_partition(), Prefix{}.last_partition());
 }
 
 Repair::Progress Repair::progress(const Neighbours& neighbours) const {

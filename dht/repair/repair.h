@@ -82,7 +82,8 @@ class Repair {
   std::size_t replicas() const { return settings_.replicas; }
   // All is counted, it is known who shares it, and it may be told.
   bool is_ready(const Neighbours& neighbours) const {
-    return trie_.is_counted() && cover_.is_current(neighbours) && !neighbours.is_held_back();
+    return trie_.is_counted() && cover_.is_current(neighbours) && !neighbours.is_held_back() &&
+           !neighbours.is_finding_out();
   }
 
   // Requires: all was counted.
@@ -142,7 +143,6 @@ class Repair {
     bool is_waiting = false;  // for an answer
     std::uint64_t records = 0;
     Instant began{};
-    bool is_of_view = false;  // this node knew what the two share
     Roots roots{};
   };
 

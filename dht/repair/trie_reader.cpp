@@ -41,9 +41,10 @@ KeysDifference difference_of(const TrieNode& node, const std::vector<TrieReader:
   return difference;
 }
 
-// Within a partition an asker shows all it has. Above, it may hold what it does not take for shared, unless it has
-// nothing there.
-bool shows_all(const TrieNode& node) { return node.prefix.depth >= Prefix::partition_depth || node.digests.empty(); }
+// Within a partition an asker shows all it has. Above, it may hold what it does not take for shared.
+bool shows_all(const TrieNode& node) {
+  return node.prefix.depth >= Prefix::partition_depth || node.form == TrieForm::none;
+}
 
 // Where the asker lacks keys, and shows none that is not here, it holds no other version of them either: it is sent the
 // records at once, until the answer is large.
@@ -144,7 +145,7 @@ CompareReply answer(const Compare& question, TrieReader& reader) {
   CompareReply reply;
   for (const TrieNode& node : question.nodes) {
     if (node.form == TrieForm::children) compare_children(node, reader, reply);
-    if (node.form == TrieForm::keys) compare_keys(node, reader, reply);
+    if (node.form == TrieForm::keys || node.form == TrieForm::none) compare_keys(node, reader, reply);
   }
   return reply;
 }
@@ -175,8 +176,6 @@ std::vector<VersionEntry> versions_of(std::span<const Row> rows) {
   }
   return versions;
 }
-
-std::uint64_t beginning_of(const KeyHash& key) { return crypto::load_be64(key.bytes.data()); }
 
 std::vector<KeyHash> keys_beginning(RecordStore& store, std::uint64_t beginning) {
   const Prefix prefix{.depth = Prefix::depth_max, .bits = beginning};

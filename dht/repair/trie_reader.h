@@ -34,6 +34,11 @@ class TrieReader {
   // Requires: depth < Prefix::depth_max.
   std::vector<std::uint16_t> children(const Prefix& prefix);
 
+  // Nothing is held below, shared or not.
+  bool has_none(const Prefix& prefix) const {
+    return source_.trie.is_empty_between(prefix.first_partition(), prefix.last_partition());
+  }
+
   // The keys below that have replica rows, in order of their hash, and the digest of each.
   struct Key {
     KeyHash hash;
@@ -66,7 +71,6 @@ ItemsReply answer(const Items& question, RecordStore& store);
 // A version of each replica row, at most limits::compare_versions_max.
 std::vector<VersionEntry> versions_of(std::span<const Row> rows);
 
-std::uint64_t beginning_of(const KeyHash& key);
 // Nearly always one key, or none.
 std::vector<KeyHash> keys_beginning(RecordStore& store, std::uint64_t beginning);
 

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "dht/model/limits.h"
+#include "dht/model/prefix.h"
 
 namespace kith::dht {
 
@@ -18,7 +19,9 @@ constexpr Duration sweep_interval = 10min;
 constexpr Duration retry_interval = 30s;
 constexpr Duration answer_deadline = 10s;
 constexpr Duration step_pause = 20ms;
-constexpr std::size_t batch_keys = limits::range_keys_max;
+constexpr Duration key_pause = 250us;
+constexpr std::size_t batch_keys = 256;  // for all replicas; of one no more than limits::range_keys_max
+constexpr std::size_t targets_max = 64;  // from then on no further key is taken
 constexpr std::size_t batch_bytes = 256U << 10U;
 constexpr std::size_t keys_looked_at = 2048;  // in one step
 constexpr std::size_t rows_read = 256;        // in one step, of keys that then need nothing
@@ -56,11 +59,17 @@ void Handoff::on_copy_taken(Instant now) {
 void Handoff::on_deadline(Turn& turn) {
   if (!next_step_ || *next_step_ > turn.now.instant || !items_.empty()) return;
   next_step_.reset();
-  if (turn.neighbours.is_held_back()) {
+  if (turn.neighbours.is_held_back() || turn.neighbours.is_finding_out()) {
     next_step_ = turn.now.instant + retry_interval;
     return;
   }
   if (turn.neighbours.is_everywhere()) return finish_sweep(turn.now.instant);
+  // Where members come and go all the time, what one sweep finds is handed over together.
+  const bool is_in_no_haste = turn.neighbours.keeps_spares() && !after_ && swept_at_;
+  if (is_in_no_haste && turn.now.instant < *swept_at_ + sweep_interval) {
+    next_step_ = *swept_at_ + sweep_interval;
+    return;
+  }
   take_batch(turn);
 }
 
@@ -83,33 +92,35 @@ Handoff::Task Handoff::task_for(Turn& turn, Partition partition) const {
   return task;
 }
 
-// Each share is looked at once in the life of a spare copy, at a time of its own. The first sweep after a start looks
-// at none: how long this node was down says nothing.
+// One sweep looks at all spare copies, once in the life of one on average: many in a question cost less than one by
+// one. The first after a start looks at none: how long this node was down says nothing.
 void Handoff::begin_sweep(Instant now) {
   const double share = std::chrono::duration<double>(now - swept_at_.value_or(now)) / spare_life;
   swept_at_ = now;
-  for (std::size_t i = 0; i < due_.size(); ++i) due_[i] = rng_.chance(std::min(share, 1.0));
+  looks_at_spares_ = rng_.chance(std::min(share, 1.0));
 }
 
-// The next keys, one after the other, that have the same task. Those before them that have none are passed over.
+// The next keys that have a task. The others between them are passed over.
 void Handoff::take_batch(Turn& turn) {
   bytes_held_ = 0;
   if (!after_) begin_sweep(turn.now.instant);
   std::size_t passed_over = 0;
+  bool follows = false;
   const std::vector<KeyHash> keys = turn.store.keys_after(after_);
   if (keys.empty()) return finish_sweep(turn.now.instant);
   for (std::size_t i = 0; i < std::min(keys.size(), keys_looked_at); ++i) {
-    const KeyHash& key = keys[i];
-    Task task = task_for(turn, partition_of(key));
-    const bool is_next = !items_.empty() && !task.is_same_as(task_);
-    if (is_next || items_.size() == batch_keys || bytes_held_ >= batch_bytes) break;
-    after_ = key;
-    if (task.targets.empty()) continue;
-    task_ = std::move(task);
-    const std::size_t taken = items_.size();
-    take_key(turn, key);
-    passed_over += items_.size() == taken ? 1 : 0;
-    if (passed_over == rows_read) break;
+    if (items_.size() == batch_keys || bytes_held_ >= batch_bytes || passed_over == rows_read) break;
+    if (is_full()) break;
+    after_ = keys[i];
+    Task task = task_for(turn, partition_of(keys[i]));
+    if (task.targets.empty()) {
+      follows = false;
+      continue;
+    }
+    const bool is_taken = take_key(turn, keys[i], std::move(task));
+    if (is_taken) items_.back().follows = follows;
+    passed_over += is_taken ? 0 : 1;
+    follows = is_taken;
   }
   if (items_.empty()) {
     next_step_ = turn.now.instant + step_pause;
@@ -118,21 +129,28 @@ void Handoff::take_batch(Turn& turn) {
   }
 }
 
-void Handoff::take_key(Turn& turn, const KeyHash& key) {
+bool Handoff::take_key(Turn& turn, const KeyHash& key, Task task) {
   const KeyRows& held = turn.store.read(key);
-  if (held.is_damaged || held.is_unread) return;
+  if (held.is_damaged || held.is_unread) return false;
   const auto records = replica_records(held.rows);
-  if (records.empty() || may_stay(turn, key, held.rows)) return;
-  items_.push_back(
-      {.key = key, .digest = digest_of(held.rows, data_key_), .confirmations = 0, .was_spare = are_spare(held.rows)});
+  const auto is_away = [&](const NodeId& node) {
+    return !turn.neighbours.is_usable(node) || turn.neighbours.is_held_back_from(node);
+  };
+  const bool is_anybody_away = std::ranges::any_of(task.targets, is_away);
+  const bool keeps_spares = turn.neighbours.keeps_spares() && !task.absent;
+  const bool may_stay = keeps_spares && are_spare(held.rows) && (!looks_at_spares_ || is_anybody_away);
+  if (records.empty() || may_stay) return false;
+  if (is_anybody_away) {
+    is_complete_ = false;  // another sweep finds it
+    return false;
+  }
   for (const Record* record : records) bytes_held_ += record->bytes().size();
-}
-
-// A spare copy whose time has not come, or which could not be handed over now.
-bool Handoff::may_stay(const Turn& turn, const KeyHash& key, const Rows& rows) const {
-  if (task_.absent || !are_spare(rows) || !turn.neighbours.keeps_spares()) return false;
-  const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
-  return !due_[key.bytes[0]] || std::ranges::any_of(task_.targets, is_away);
+  items_.push_back({.key = key,
+                    .digest = digest_of(held.rows, data_key_),
+                    .task = std::move(task),
+                    .was_spare = are_spare(held.rows)});
+  assign(items_.size() - 1);
+  return true;
 }
 
 RequestTerms Handoff::terms_for(const Turn& turn, std::size_t slot) const {
@@ -145,39 +163,60 @@ RequestTerms Handoff::terms_for(const Turn& turn, std::size_t slot) const {
 void Handoff::begin_batch(Turn& turn) {
   batch_number_ += 1;
   bytes_sent_ = 0;
-  const auto is_away = [&](const NodeId& node) {
-    return !turn.neighbours.is_usable(node) || turn.neighbours.is_held_back_from(node);
-  };
-  if (std::ranges::any_of(task_.targets, is_away)) return put_off(turn.now.instant);
-  for (const NodeId& node : task_.targets) targets_.push_back({.node = node, .sent = {}, .records = {}});
-  const FetchForm form = items_.size() > 1 ? FetchForm::range : FetchForm::digest;
-  for (std::size_t slot = 0; slot < targets_.size(); ++slot) ask_for(turn, slot, form);
+  for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
+    ask_for(turn, slot, targets_[slot].items.size() > 1 ? FetchForm::ranges : FetchForm::digest);
+  }
+}
+
+void Handoff::assign(std::size_t item) {
+  const Task& task = items_[item].task;
+  for (const NodeId& node : task.targets) {
+    const auto is_for = [&](const Target& target) { return target.node == node && target.absent == task.absent; };
+    auto target = std::ranges::find_if(targets_, is_for);
+    if (target == targets_.end()) {
+      target = targets_.insert(targets_.end(),
+                               {.node = node, .absent = task.absent, .items = {}, .sent = {}, .records = {}});
+    }
+    target->items.push_back(item);
+  }
+}
+
+bool Handoff::is_full() const {
+  const auto has_enough = [](const Target& target) { return target.items.size() == limits::range_keys_max; };
+  return targets_.size() >= targets_max || std::ranges::any_of(targets_, has_enough);
 }
 
 void Handoff::ask_for(Turn& turn, std::size_t slot, FetchForm form) {
+  Target& target = targets_[slot];
   Fetch fetch{.form = form, .keys = {}};
-  if (form == FetchForm::range) {
-    fetch.keys = {items_.front().key, items_.back().key};
+  if (form == FetchForm::ranges) {
+    fetch.ranges = ranges_of(target);
   } else {
-    for (const Item& item : items_) fetch.keys.push_back(item.key);
+    for (const std::size_t i : target.items) fetch.keys.push_back(items_[i].key);
   }
-  targets_[slot].asked = form;
-  turn.requests.ask(turn.now, terms_for(turn, slot), {.to = targets_[slot].node, .message = {.body = std::move(fetch)}},
+  target.asked = form;
+  turn.requests.ask(turn.now, terms_for(turn, slot), {.to = target.node, .message = {.body = std::move(fetch)}},
                     turn.out);
 }
 
-// Leaves the batch for another sweep.
-void Handoff::put_off(Instant now) {
-  is_complete_ = false;
-  items_.clear();
-  next_step_ = now + step_pause;
+// Keys that follow one another are one range.
+std::vector<KeyRange> Handoff::ranges_of(const Target& target) const {
+  std::vector<KeyRange> ranges;
+  for (std::size_t at = 0; at < target.items.size(); ++at) {
+    const std::size_t i = target.items[at];
+    const std::uint64_t key = beginning_of(items_[i].key);
+    const bool goes_on = at > 0 && items_[i].follows && target.items[at - 1] + 1 == i;
+    if (!goes_on) ranges.push_back({.first = key, .last = key});
+    ranges.back().last = key;
+  }
+  return ranges;
 }
 
 void Handoff::on_reply(Turn& turn, const RequestOwner& owner, const Body& reply) {
   if (owner.ticket != batch_number_ || owner.slot >= targets_.size()) return;
   if (const auto* digests = std::get_if<FetchReply>(&reply)) {
-    const bool is_range = targets_[owner.slot].asked == FetchForm::range;
-    return is_range ? take_range(turn, owner.slot, *digests) : take_digests(turn, owner.slot, *digests);
+    const bool is_of_ranges = targets_[owner.slot].asked == FetchForm::ranges;
+    return is_of_ranges ? take_range(turn, owner.slot, *digests) : take_digests(turn, owner.slot, *digests);
   }
   if (const auto* verdicts = std::get_if<StoreReply>(&reply)) return take_verdicts(turn, owner.slot, *verdicts);
   finish_target(turn, owner.slot);
@@ -190,26 +229,28 @@ void Handoff::on_silence(Turn& turn, const RequestOwner& owner) {
 // Equal: each of the keys is, and the replica has none between them that is not here.
 void Handoff::take_range(Turn& turn, std::size_t slot, const FetchReply& reply) {
   if (reply.answers.size() != 1) return finish_target(turn, slot);
+  const Target& target = targets_[slot];
   std::vector<KeyDigest> ours;
-  for (const Item& item : items_) ours.push_back({.key = item.key, .rows = item.digest});
+  for (const std::size_t i : target.items) ours.push_back({.key = items_[i].key, .rows = items_[i].digest});
   const FetchAnswer& answer = reply.answers.front();
   const bool is_equal = answer.digest == digest_of_keys(ours, data_key_);
-  if (!is_equal && answer.status != FetchStatus::catching_up) return ask_for(turn, slot, FetchForm::digest);
-  if (!is_equal) return finish_target(turn, slot);
-  for (Item& item : items_) item.confirmations += 1;
+  // Who catches up with some ranges may hold all of the others.
+  const bool may_hold_some = answer.status != FetchStatus::catching_up || ranges_of(target).size() > 1;
+  if (!is_equal && may_hold_some) return ask_for(turn, slot, FetchForm::digest);
+  for (const std::size_t i : target.items) items_[i].confirmations += is_equal ? 1 : 0;
   finish_target(turn, slot);
 }
 
 void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply) {
-  if (reply.answers.size() != items_.size()) return finish_target(turn, slot);
+  const std::vector<std::size_t>& items = targets_[slot].items;
+  if (reply.answers.size() != items.size()) return finish_target(turn, slot);
   std::vector<std::size_t> differing;
-  for (std::size_t i = 0; i < items_.size(); ++i) {
-    const FetchAnswer& answer = reply.answers[i];
-    if (answer.digest == items_[i].digest && answer.status != FetchStatus::damaged) {
-      items_[i].confirmations += 1;
-    } else if (answer.status !=
-               FetchStatus::catching_up) {  // else it fetches what the others have; then it is asked again
-      differing.push_back(i);
+  for (std::size_t at = 0; at < items.size(); ++at) {
+    const FetchAnswer& answer = reply.answers[at];
+    if (answer.digest == items_[items[at]].digest && answer.status != FetchStatus::damaged) {
+      items_[items[at]].confirmations += 1;
+    } else if (answer.status != FetchStatus::catching_up) {
+      differing.push_back(items[at]);  // else it fetches what the others have; then it is asked again
     }
   }
   send_records(turn, slot, differing);
@@ -218,7 +259,7 @@ void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply
 // What changed since the digests were asked for, or is too large for a message, is left for another sweep.
 void Handoff::send_records(Turn& turn, std::size_t slot, const std::vector<std::size_t>& differing) {
   Target& target = targets_[slot];
-  Store store{.purpose = StorePurpose::repair, .records = {}, .hint = task_.absent};
+  Store store{.purpose = StorePurpose::repair, .records = {}, .hint = target.absent};
   std::size_t bytes = 0;
   for (const std::size_t i : differing) {
     const KeyRows& held = turn.store.read(items_[i].key);
@@ -257,23 +298,24 @@ void Handoff::finish_target(Turn& turn, std::size_t slot) {
   targets_[slot].is_done = true;
   if (!std::all_of(targets_.begin(), targets_.end(), [](const Target& target) { return target.is_done; })) return;
   settle_confirmed(turn);
+  const auto pause = std::chrono::duration<double>(static_cast<double>(bytes_sent_) / bytes_per_second);
+  const Duration least = std::max(step_pause, key_pause * static_cast<Duration::rep>(items_.size()));
+  const Instant next = turn.now.instant + std::max(least, std::chrono::duration_cast<Duration>(pause));
+  next_step_ = std::max(next_step_.value_or(next), next);
   items_.clear();
   targets_.clear();
-  const auto pause = std::chrono::duration<double>(static_cast<double>(bytes_sent_) / bytes_per_second);
-  const Instant next = turn.now.instant + std::max(step_pause, std::chrono::duration_cast<Duration>(pause));
-  next_step_ = std::max(next_step_.value_or(next), next);
 }
 
 void Handoff::settle_confirmed(Turn& turn) {
   for (const Item& item : items_) {
     const KeyRows& held = turn.store.read(item.key);
     const bool is_as_it_was = !held.is_unread && !held.is_damaged && digest_of(held.rows, data_key_) == item.digest;
-    const bool is_confirmed = item.confirmations == targets_.size() && is_as_it_was;
+    const bool is_confirmed = item.confirmations == item.task.targets.size() && is_as_it_was;
     is_complete_ = is_complete_ && is_confirmed;
     if (!is_confirmed) continue;
-    if (task_.absent) {
+    if (item.task.absent) {
       counters_.keys_spared += 1;
-    } else if (task_for(turn, partition_of(item.key)).is_same_as(task_)) {
+    } else if (task_for(turn, partition_of(item.key)).is_same_as(item.task)) {
       settle(turn, item);
     }
   }

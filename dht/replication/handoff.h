@@ -12,16 +12,15 @@
 // left, and the first that is left has the next closest nodes hold copies until they are back (replication design,
 // "Dead").
 //
-//   idle ──members changed, or 10 min──► sweeping: the next keys held that are others', all of the same others
+//   idle ──members changed, or 10 min──► sweeping: the next keys held that are others'
 //                                            │                                      ▲
-//        each of the N replicas is asked:    ▼                                      │
-//          one digest of all ──differs──► a digest of each ──some differ──► those are sent
-//                  └── equal ──────────────────┴── equal ─────────────── stored ──┴──► confirmed
-//                                                                                   │
-//             by all N: dropped here, or kept as spare; else left for the next sweep ──┘
+//   each of the replicas of some is asked:   ▼                                      │
+//      one digest of all its keys ──differs──► a digest of each ──some differ──► those are sent
+//                  └── equal ──────────────────────┴── equal ──────────────── stored ──┴──► confirmed
+//                                                                                        │
+//        by all N of a key: dropped here, or kept as spare; else left for the next sweep ──┘
 #pragma once
 
-#include <bitset>
 #include <optional>
 #include <vector>
 
@@ -60,23 +59,6 @@ class Handoff {
   const Counters& counters() const { return counters_; }
 
  private:
-  static constexpr std::size_t spare_shares = 256;
-
-  struct Item {
-    KeyHash key;
-    RowsDigest digest{};  // of the rows that the confirmations are about
-    std::size_t confirmations = 0;
-    bool was_spare = false;
-  };
-  // One replica's part of the batch.
-  struct Target {
-    NodeId node;
-    FetchForm asked = FetchForm::range;
-    std::vector<std::size_t> sent;     // items whose records are on the way
-    std::vector<std::size_t> records;  // how many for each
-    bool is_done = false;
-  };
-
   // Who is to confirm the keys of a partition; nobody where all is as it should be.
   struct Task {
     std::vector<NodeId> targets;
@@ -84,19 +66,38 @@ class Handoff {
 
     bool is_same_as(const Task& other) const;  // in whatever order
   };
+  struct Item {
+    KeyHash key;
+    RowsDigest digest{};  // of the rows that the confirmations are about
+    Task task;
+    bool was_spare = false;
+    bool follows = false;  // no key that is held lies between the item before and this one
+    std::size_t confirmations = 0;
+  };
+  // One replica's part of the batch.
+  struct Target {
+    NodeId node;
+    std::optional<NodeId> absent;    // Task::absent of its items
+    std::vector<std::size_t> items;  // that it is to confirm
+    FetchForm asked = FetchForm::ranges;
+    std::vector<std::size_t> sent;     // items whose records are on the way
+    std::vector<std::size_t> records;  // how many for each
+    bool is_done = false;
+  };
 
   Task task_for(Turn& turn, Partition partition) const;
   void take_batch(Turn& turn);
   void begin_sweep(Instant now);
-  void take_key(Turn& turn, const KeyHash& key);
-  bool may_stay(const Turn& turn, const KeyHash& key, const Rows& rows) const;
+  bool take_key(Turn& turn, const KeyHash& key, Task task);
   void begin_batch(Turn& turn);
+  void assign(std::size_t item);
+  bool is_full() const;
+  std::vector<KeyRange> ranges_of(const Target& target) const;
   void ask_for(Turn& turn, std::size_t slot, FetchForm form);
   void take_range(Turn& turn, std::size_t slot, const FetchReply& reply);
   void take_digests(Turn& turn, std::size_t slot, const FetchReply& reply);
   void send_records(Turn& turn, std::size_t slot, const std::vector<std::size_t>& differing);
   void take_verdicts(Turn& turn, std::size_t slot, const StoreReply& reply);
-  void put_off(Instant now);
   void finish_target(Turn& turn, std::size_t slot);
   void settle_confirmed(Turn& turn);
   void settle(Turn& turn, const Item& item);
@@ -109,12 +110,11 @@ class Handoff {
   std::size_t copies_least_;
   crypto::Rng rng_;
   std::optional<Instant> swept_at_;
-  std::bitset<spare_shares> due_;  // shares of the partitions whose spare copies this sweep looks at
+  bool looks_at_spares_ = false;
   std::optional<Instant> next_step_;
   std::optional<KeyHash> after_;  // how far the sweep is
   bool is_complete_ = true;       // nothing that this sweep met had to be left for the next
   std::uint64_t batch_number_ = 0;
-  Task task_;  // of the batch
   std::vector<Item> items_;
   std::vector<Target> targets_;
   std::size_t bytes_held_ = 0;  // in it

@@ -29,9 +29,7 @@ std::vector<const Record*> replica_records(const Rows& rows) {
 }  // namespace
 
 Replica::Answer Replica::fetch(const Fetch& request) {
-  if (request.form == FetchForm::range && request.keys.size() == 2) {
-    return fetch_range(request.keys.front(), request.keys.back());
-  }
+  if (request.form == FetchForm::ranges) return fetch_ranges(request.ranges);
   FetchReply reply;
   Release release = Release::at_once;
   std::size_t bytes = 0;
@@ -63,10 +61,16 @@ FetchAnswer Replica::fetch_one(std::size_t room, const KeyRows& held) const {
 }
 
 // A damaged key is left out, so that the digest is nobody else's.
-Replica::Answer Replica::fetch_range(const KeyHash& first, const KeyHash& last) {
+Replica::Answer Replica::fetch_ranges(std::span<const KeyRange> ranges) {
   FetchAnswer answer;
   Release release = Release::at_once;
-  const std::vector<KeyHash> keys = store_.keys_between(first, last, limits::range_keys_max + 1);
+  std::vector<KeyHash> keys;
+  for (const KeyRange& range : ranges) {
+    const std::vector<KeyHash> found =
+        store_.keys_between(range.first_key(), range.last_key(), limits::range_keys_max + 1);
+    keys.insert(keys.end(), found.begin(), found.end());
+    if (keys.size() > limits::range_keys_max) break;
+  }
   std::vector<KeyDigest> digests;
   for (const KeyHash& key : keys) {
     const KeyRows& held = store_.peek(key);

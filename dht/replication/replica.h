@@ -48,7 +48,7 @@ class Replica {
  private:
   // With as many records as `room` bytes hold.
   FetchAnswer fetch_one(std::size_t room, const KeyRows& held) const;
-  Answer fetch_range(const KeyHash& first, const KeyHash& last);
+  Answer fetch_ranges(std::span<const KeyRange> ranges);
   StoreAnswer store_one(WallMs wall_ms, const crypto::Bytes& bytes, StoreOutcome& outcome, Author& author);
 
   // Why the record is not kept, here or in a reply; counts what is forged.

@@ -55,6 +55,7 @@ std::vector<Sample> data_samples() {
   const StoreAnswer refused{StoreStatus::refused, ErrorCode::clock_skew, {}};
   return {
       {"fetch", request(Fetch{FetchForm::digest, {id_of(1), id_of(2)}})},
+      {"fetch of ranges", request(Fetch{FetchForm::ranges, {}, {{1, 2}, {3, 0x1234567890abcdef}}})},
       {"fetch reply", request(FetchReply{{found, FetchAnswer{}}})},
       {"store", request(Store{StorePurpose::repair, {Bytes{0xde, 0xad}}})},
       {"hint", request(Store{StorePurpose::write, {Bytes{0xde, 0xad}}, id_of(3)})},
@@ -64,7 +65,8 @@ std::vector<Sample> data_samples() {
       {"compare", request(Compare{0x01020304,
                                   {{Prefix{}, TrieForm::children, std::vector<std::uint16_t>(16, 0xabcd)},
                                    {Prefix{3, 0x1230000000000000}, TrieForm::keys, {1, 2}},
-                                   {Prefix{4, 0x1234000000000000}, TrieForm::keys, {}}}})},
+                                   {Prefix{4, 0x1234000000000000}, TrieForm::keys, {}},
+                                   {Prefix{1, 0x5000000000000000}, TrieForm::none, {}}}})},
       {"compare reply",
        request(CompareReply{{{Prefix{2, 0x1200000000000000}, TrieForm::few, {}}},
                             {{Prefix{4, 0x1234000000000000}, {0, 5}, {{0x1234567890abcdef, {{1, 2}, {3, 4}}}}}},
@@ -158,10 +160,10 @@ rc::Gen<Prefix> arbitrary_prefix(std::uint8_t depth_max) {
 rc::Gen<TrieNode> arbitrary_node() {
   return rc::gen::exec([] {
     TrieNode node;
-    node.form = *rc::gen::element(TrieForm::children, TrieForm::keys, TrieForm::few);
+    node.form = *rc::gen::element(TrieForm::children, TrieForm::keys, TrieForm::few, TrieForm::none);
     const bool has_children = node.form == TrieForm::children;
     node.prefix = *arbitrary_prefix(static_cast<std::uint8_t>(Prefix::depth_max - (has_children ? 1 : 0)));
-    if (node.form == TrieForm::few) return node;
+    if (node.form == TrieForm::few || node.form == TrieForm::none) return node;
     node.digests.resize(has_children ? 16 : *rc::gen::inRange<std::size_t>(0, limits::compare_digests_max + 1));
     for (auto& digest : node.digests) digest = any<std::uint16_t>();
     return node;
@@ -195,6 +197,19 @@ std::vector<MemberRange> few_ranges() {
   return {ranges.begin(), ranges.end()};
 }
 
+// One at least.
+std::vector<KeyRange> few_key_ranges() {
+  std::set<std::uint64_t> ends{any<std::uint64_t>()};
+  for (const auto end : few(rc::gen::arbitrary<std::uint64_t>(), limits::range_keys_max)) ends.insert(end);
+  std::vector<KeyRange> ranges;
+  for (const auto end : ends) {
+    const bool is_last = !ranges.empty() && ranges.back().first == ranges.back().last && any<bool>();
+    is_last ? void(ranges.back().last = end) : ranges.push_back({end, end});
+  }
+  if (ranges.size() > limits::range_keys_max) ranges.resize(limits::range_keys_max);
+  return ranges;
+}
+
 std::optional<Id> maybe_id() { return any<bool>() ? std::optional(*arbitrary_id()) : std::nullopt; }
 std::optional<std::uint32_t> maybe_u32() { return any<bool>() ? std::optional(any<std::uint32_t>()) : std::nullopt; }
 
@@ -225,7 +240,7 @@ Body arbitrary_repair_body(std::size_t number) {
 
 Body arbitrary_body() {
   using U = std::uint64_t;
-  const auto form = *rc::gen::element(FetchForm::records, FetchForm::digest, FetchForm::range);
+  const auto form = *rc::gen::element(FetchForm::records, FetchForm::digest);
   const auto purpose = *rc::gen::element(StorePurpose::write, StorePurpose::repair);
   const auto number = *rc::gen::inRange<std::size_t>(0, std::variant_size_v<Body>);
   switch (number) {
@@ -250,7 +265,7 @@ Body arbitrary_body() {
     case 9:
       return FindReply{few(arbitrary_bytes(), limits::contacts_per_reply)};
     case 10:
-      return Fetch{form, few(arbitrary_id())};
+      return any<bool>() ? Fetch{form, few(arbitrary_id())} : Fetch{FetchForm::ranges, {}, few_key_ranges()};
     case 11:
       return FetchReply{few(arbitrary_fetch_answer())};
     case 12:

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <unordered_set>
 
 #include "crypto/hash.h"
@@ -26,10 +27,13 @@ inline dht::NodeId node(std::uint8_t number) {
 class FakeNeighbours : public dht::Neighbours {
  public:
   const dht::NodeId& self() const override { return self_id; }
-  const dht::ReplicaSet& replica_set(dht::Partition) override { return set; }
+  const dht::ReplicaSet& replica_set(dht::Partition partition) override {
+    const auto own = sets.find(partition);
+    return own == sets.end() ? set : own->second;
+  }
   std::uint64_t view_version() const override { return view; }
   bool is_usable(const dht::NodeId& id) const override { return !away.contains(id); }
-  dht::Duration round_trip(const dht::NodeId&) const override { return 1ms; }
+  dht::Duration round_trip(const dht::NodeId& id) const override { return unheard.contains(id) ? 0ms : 1ms; }
   bool is_settled(dht::Instant) const override { return settled; }
   std::vector<dht::NodeId> usable_members() const override {
     std::vector<dht::NodeId> usable;
@@ -41,6 +45,7 @@ class FakeNeighbours : public dht::Neighbours {
 
   const std::vector<dht::NodeId>& leavers() const override { return leaving; }
   bool is_everywhere() override { return everywhere; }
+  bool is_finding_out() const override { return finding_out; }
   bool is_joining() const override { return joining; }
   bool is_held_back() const override { return held_back; }
   bool is_held_back_from(const dht::NodeId& id) const override { return held_back || held_back_from.contains(id); }
@@ -53,12 +58,15 @@ class FakeNeighbours : public dht::Neighbours {
 
   dht::NodeId self_id = node(1);
   dht::ReplicaSet set{{node(1), node(2), node(3)}, {node(4), node(5)}};
+  std::map<dht::Partition, dht::ReplicaSet> sets;  // of partitions that have another than `set`
   std::unordered_set<dht::NodeId> away;
+  std::unordered_set<dht::NodeId> unheard;
   std::unordered_set<dht::NodeId> held_back_from;
   std::vector<dht::NodeId> leaving;
   bool settled = true;
   bool everywhere = false;
   bool joining = false;
+  bool finding_out = false;
   bool caught_up = true;
   bool held_back = false;
   bool absences_long = false;

@@ -55,13 +55,25 @@ TEST_CASE("the dead are waited for as long as anybody was seen to stay away, whi
   CHECK_FALSE(departures.are_absences_long());
   see_absence(departures, now, 8h);
   see_absence(departures, now, 5h);
-  CHECK(departures.patience() == 8h);
+  CHECK(departures.patience() >= 8h);
+  CHECK(departures.patience() < 12h);
   CHECK(departures.are_absences_long());
   departures.on_dead(now, node);
-  CHECK(departures.next_deadline() == now + 8h);
+  CHECK(departures.next_deadline() == now + departures.patience());
 }
 
-TEST_CASE("where absences are memoryless, about three of a hundred last longer than is waited for", "[overlay]") {
+TEST_CASE("members who have seen nearly the same absences wait for exactly as long", "[overlay]") {
+  Departures departures(10min);
+  Departures of_another(10min);
+  Instant now = at(0s);
+  see_absence(departures, now, 7h);
+  see_absence(of_another, now, 7h + 40min);
+  CHECK(departures.patience() == of_another.patience());
+  see_absence(of_another, now, 15h);
+  CHECK(of_another.patience() > departures.patience());
+}
+
+TEST_CASE("where absences are memoryless, one to three of a hundred last longer than is waited for", "[overlay]") {
   Departures departures(10min);
   Instant now = at(0s);
   std::exponential_distribution<double> hours(1);
@@ -72,8 +84,8 @@ TEST_CASE("where absences are memoryless, about three of a hundred last longer t
     late += away > departures.patience() ? 1 : 0;
     see_absence(departures, now, away);
   }
-  CHECK(late > 200);
-  CHECK(late < 450);
+  CHECK(late > 80);
+  CHECK(late < 350);
 }
 
 TEST_CASE("one that stays away for very long does not make all others wait for as long", "[overlay]") {
@@ -81,7 +93,8 @@ TEST_CASE("one that stays away for very long does not make all others wait for a
   Instant now = at(0s);
   for (int i = 0; i < 100; ++i) see_absence(departures, now, 1h);
   see_absence(departures, now, 25h);
-  CHECK(departures.patience() == 7h);
+  CHECK(departures.patience() >= 7h);
+  CHECK(departures.patience() < 11h);
 }
 
 TEST_CASE("that somebody returned after departing is an absence like others", "[overlay]") {
@@ -89,7 +102,8 @@ TEST_CASE("that somebody returned after departing is an absence like others", "[
   departures.on_dead(at(0s), node);
   REQUIRE(departures.take_due(at(10min)) == node);
   departures.on_alive(at(2h), node);
-  CHECK(departures.patience() == 2h);
+  CHECK(departures.patience() >= 2h);
+  CHECK(departures.patience() < 3h);
 }
 
 TEST_CASE("a long absence is forgotten over many others, and none makes a node wait for ever", "[overlay]") {
@@ -107,19 +121,23 @@ TEST_CASE("what was told of patience yields to what is seen, so that no number g
   Instant now = at(0s);
   for (int i = 0; i < 2000; ++i) see_absence(departures, now, 1h);
   departures.learn_patience(6h);
-  CHECK(departures.patience() < 65min);
+  CHECK(departures.patience() < 90min);
 }
 
 TEST_CASE("a node that starts waits as others do, for whom they have waited already", "[overlay]") {
   Departures departures(10min);
-  departures.learn_patience(6h);
-  CHECK(departures.patience() == 6h);
-  departures.learn_patience(5h);
-  CHECK(departures.patience() == 6h);
+  Departures others(10min);
+  Instant now = at(0s);
+  see_absence(others, now, 6h);
+  const Duration patience = others.patience();
+  departures.learn_patience(patience);
+  CHECK(departures.patience() == patience);
+  departures.learn_patience(patience / 2);
+  CHECK(departures.patience() == patience);
   departures.learn_absence(at(24h), node, 4h);
   departures.on_dead(at(24h + 30s), node);
   CHECK(departures.away(at(25h), node) == 5h);
-  CHECK(departures.next_deadline() == at(26h));
+  CHECK(departures.next_deadline() == at(20h) + patience);
 }
 
 TEST_CASE("a node that starts is told how long others wait, even if it saw a short absence first", "[overlay]") {
@@ -127,7 +145,7 @@ TEST_CASE("a node that starts is told how long others wait, even if it saw a sho
   Instant now = at(0s);
   see_absence(departures, now, 1min);
   departures.learn_patience(6h);
-  CHECK(departures.patience() == 6h);
+  CHECK(departures.patience() >= 6h);
 }
 
 TEST_CASE("what was told of a member counts no more once it was heard, or died much later", "[overlay]") {

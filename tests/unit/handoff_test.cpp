@@ -319,8 +319,8 @@ TEST_CASE("where every node holds everything nobody is asked", "[handoff]") {
 TEST_CASE("keys that are equal at a replica are confirmed by one digest of them all", "[handoff]") {
   Holder holder;
   holder.hold_more();
-  REQUIRE(holder.asked(2).form == FetchForm::range);
-  REQUIRE(holder.asked(2).keys.size() == 2);
+  REQUIRE(holder.asked(2).form == FetchForm::ranges);
+  REQUIRE(holder.asked(2).ranges.size() == 1);
   const FetchReply equal{{{.status = FetchStatus::found, .digest = holder.digest_of_all(), .records = {}}}};
   holder.reply(2, equal);
   CHECK(holder.holds_copy());
@@ -328,6 +328,42 @@ TEST_CASE("keys that are equal at a replica are confirmed by one digest of them 
   CHECK_FALSE(holder.holds_copy());
   CHECK(holder.handoff.counters().keys_dropped == 3);
   CHECK(holder.handoff.counters().records_sent == 0);
+}
+
+TEST_CASE("each replica is asked one question about all keys of a batch that are its own", "[handoff]") {
+  Holder holder;
+  const Partition partition = partition_of(hash_key("default/shape"));
+  holder.bench.neighbours.sets[partition] = {{node(3), node(4)}, {}};
+  holder.hold_more();
+  REQUIRE(holder.asked(3).form == FetchForm::ranges);
+  holder.reply(3, FetchReply{{{.status = FetchStatus::found, .digest = holder.digest_of_all(), .records = {}}}});
+  CHECK(holder.asked(4).keys == std::vector{hash_key("default/shape")});
+  CHECK(holder.bench.sent_to(node(4)).size() == 1);
+  SECTION("who has none of a key's copies has no say about it") {
+    holder.reply(4, FetchReply{{{.status = FetchStatus::damaged, .digest = {}, .records = {}}}});
+    CHECK(holder.bench.sent_to(node(4)).size() == 2);  // its records
+  }
+  SECTION("a key goes when its own replicas have confirmed it, whatever those of others say") {
+    const auto rows = holder.bench.store.read(hash_key("default/shape")).rows;
+    const RowsDigest digest = digest_of(rows, holder.bench.data_key);
+    holder.reply(4, FetchReply{{{.status = FetchStatus::found, .digest = digest, .records = {}}}});
+    Turn turn = holder.bench.turn();
+    const auto sent = holder.bench.sent_to(node(2));
+    const auto owner = holder.bench.requests.answer(turn.now.instant, node(2), sent.back().message.request_id)->owner;
+    holder.handoff.on_silence(turn, owner);
+    CHECK(holder.bench.store.read(hash_key("default/shape")).rows.empty());
+    CHECK(holder.holds_copy());
+  }
+}
+
+TEST_CASE("a key of which one replica is away does not keep others back", "[handoff]") {
+  Holder holder;
+  holder.bench.neighbours.sets[partition_of(hash_key("default/shape"))] = {{node(3), node(4)}, {}};
+  holder.bench.neighbours.away = {node(4)};
+  holder.hold_more();
+  CHECK(holder.bench.sent_to(node(4)).empty());
+  CHECK(holder.asked(2).ranges.size() <= 2);
+  REQUIRE(holder.handoff.next_deadline() == std::nullopt);  // it waits for answers
 }
 
 TEST_CASE("a replica that holds something else in the range is asked for each key", "[handoff]") {
@@ -346,7 +382,7 @@ TEST_CASE("a replica that still catches up is not asked for each key", "[handoff
   holder.hold_more();
   holder.reply(3, FetchReply{{{.status = FetchStatus::catching_up, .digest = {}, .records = {}}}});
   holder.reply(2, FetchReply{{{.status = FetchStatus::found, .digest = holder.digest_of_all(), .records = {}}}});
-  CHECK(holder.asked(3).form == FetchForm::range);
+  CHECK(holder.asked(3).form == FetchForm::ranges);
   CHECK(holder.holds_copy());
 }
 

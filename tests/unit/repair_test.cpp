@@ -165,7 +165,7 @@ View view_of(std::uint8_t members) {
 }
 
 struct PlacedNeighbours final : test::FakeNeighbours {
-  explicit PlacedNeighbours(Placement& sets) : placement(sets) { self_id = node_id_of(crypto::PublicKey{}); }
+  explicit PlacedNeighbours(Placement& placed) : placement(placed) { self_id = node_id_of(crypto::PublicKey{}); }
   const ReplicaSet& replica_set(Partition partition) override { return placement.replica_set(partition, 3); }
   Placement& placement;
 };
@@ -269,11 +269,13 @@ TEST_CASE("what both hold does not travel because one of them does not take it f
   fill(disk, trie);
   std::vector<std::uint16_t> all;
   std::vector<std::uint16_t> half;
+  const bool half_is_mixed = GENERATE(true, false);
   for (const KeyHash& hash : disk.keys_after(std::nullopt)) {
     const auto partition = static_cast<std::uint16_t>(partition_of(hash));
     if (!all.empty() && all.back() == partition) continue;
     all.push_back(partition);
-    if (all.size() % 2 == 0) half.push_back(partition);
+    const bool is_in_half = half_is_mixed ? all.size() % 2 == 0 : partition < 0x8000;
+    if (is_in_half) half.push_back(partition);
   }
   const bool leader_sees_all = GENERATE(true, false);
   constexpr std::uint32_t salt = 7;
@@ -287,6 +289,23 @@ TEST_CASE("what both hold does not travel because one of them does not take it f
     CHECK(reply.records.empty());
     descent.on_answer(reply, mine);
   }
+}
+
+TEST_CASE("a node that does not know who is away says nothing of what it holds", "[repair]") {
+  MemoryStore disk;
+  View view = view_of(3);
+  Placement placement(view);
+  PlacedNeighbours neighbours(placement);
+  Repair repair(disk, DataKey{}, {.replicas = 3, .bytes_per_second = 1000}, crypto::Rng(crypto::Hash256{}));
+  repair.start(Instant(1s));
+  test::Bench bench;
+  Turn turn{{Instant(1s), epoch_ms}, bench.out, bench.requests, neighbours, repair.store()};
+  for (int i = 0; i < 600; ++i, turn.now.instant += 10ms) repair.on_deadline(turn);
+  crypto::PublicKey other{};
+  other.fill(1);
+  CHECK(repair.root(neighbours, node_id_of(other)) != 0);
+  neighbours.finding_out = true;
+  CHECK(repair.root(neighbours, node_id_of(other)) == 0);
 }
 
 TEST_CASE("a node that starts asks whether what waits for others has been delivered, and sends nothing unasked",

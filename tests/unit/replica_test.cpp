@@ -37,7 +37,7 @@ TEST_CASE("a replica refuses what it cannot compare with its rows, and writes ov
   CHECK(replica.store(bench.now.wall_ms, store, bench.author).reply.answers.at(0).status == StoreStatus::stale);
 }
 
-TEST_CASE("one digest tells of all rows between two keys, and of nothing beside them", "[replica]") {
+TEST_CASE("one digest tells of all rows in the ranges asked for, and of nothing beside them", "[replica]") {
   Bench bench;
   Bench author(9);
   std::vector<KeyDigest> held;
@@ -52,11 +52,18 @@ TEST_CASE("one digest tells of all rows between two keys, and of nothing beside 
   std::ranges::sort(held, {}, &KeyDigest::key);
   Replica replica(bench.signatures, bench.store, bench.data_key);
   const auto digest_of_range = [&](std::size_t first, std::size_t last) {
-    return std::get<FetchReply>(replica.fetch({FetchForm::range, {held[first].key, held[last].key}}).body)
+    return std::get<FetchReply>(
+               replica.fetch({FetchForm::ranges, {}, {{beginning_of(held[first].key), beginning_of(held[last].key)}}})
+                   .body)
         .answers.at(0);
   };
   CHECK(digest_of_range(1, 2).digest == digest_of_keys(std::span<const KeyDigest>(held).subspan(1, 2), bench.data_key));
   CHECK(digest_of_range(1, 2).digest != digest_of_range(0, 2).digest);
+  const std::uint64_t first = beginning_of(held[0].key);
+  const std::uint64_t last = beginning_of(held[3].key);
+  const Fetch of_two{FetchForm::ranges, {}, {{first, first}, {last, last}}};
+  CHECK(std::get<FetchReply>(replica.fetch(of_two).body).answers.at(0).digest ==
+        digest_of_keys(std::vector{held[0], held[3]}, bench.data_key));
   bench.store.damage(held[2].key);
   CHECK(digest_of_range(1, 2).digest == digest_of_range(1, 1).digest);
   bench.store.replace(held[1].key, {});
@@ -73,7 +80,7 @@ TEST_CASE("a range of more keys than one digest is made of is answered as if it 
   }
   Replica replica(bench.signatures, bench.store, bench.data_key);
   const auto keys = bench.store.keys_after(std::nullopt);
-  const Fetch all{FetchForm::range, {keys.front(), keys.back()}};
+  const Fetch all{FetchForm::ranges, {}, {{beginning_of(keys.front()), beginning_of(keys.back())}}};
   CHECK(std::get<FetchReply>(replica.fetch(all).body).answers.at(0).status == FetchStatus::absent);
 }
 
