@@ -64,7 +64,8 @@ LeaveProgress Node::State::leave_progress() const {
 void Node::State::go_on_leaving(Now now, Outputs& out) {
   const LeaveProgress progress = leave_progress();
   if (progress.records > 0) coordinator.on_copy_taken(now.instant);
-  const bool is_done = progress.is_counted && progress.outbox == 0 && progress.records == 0 && repair.holds_nothing();
+  const bool is_done = progress.is_counted && progress.outbox == 0 && progress.records == 0 && repair.holds_nothing() &&
+                       !coordinator.is_writing();
   if (!is_done || !leaving.is_known(now.instant) || table.view().size() == 0) return;
   Contact contact = table.self();
   contact.has_left = true;
@@ -75,12 +76,15 @@ void Node::State::go_on_leaving(Now now, Outputs& out) {
 }
 
 // What waits for somebody who departed without a word waits for nobody; what was told to nobody waits for somebody.
+// What the disk will not tell may be anything.
 std::uint64_t Node::State::outbox_of_holders() const {
-  if (store.totals().outbox == 0) return 0;
-  std::uint64_t keys = store.outbox_for(self(), outbox_keys_looked_at).size();
+  const auto keys_of = [&](const NodeId& node) -> std::uint64_t {
+    const OutboxPage page = store.outbox_after(node, std::nullopt, outbox_keys_looked_at);
+    return page.keys.size() + (page.is_unread ? 1 : 0);
+  };
+  std::uint64_t keys = keys_of(self());
   for (const Member* member : liveness.members()) {
-    const NodeId& node = member->contact.id;
-    if (table.view().contains(node)) keys += store.outbox_for(node, outbox_keys_looked_at).size();
+    if (table.view().contains(member->contact.id)) keys += keys_of(member->contact.id);
   }
   return keys;
 }

@@ -27,10 +27,17 @@ void Node::State::notice_gap(Now now, Outputs& out) {
     if (!member->contact.has_left) nodes.push_back(member->contact.id);
   }
   meet_all(now, nodes, *since, {});
-  Turn turn_now = turn(now, out);
-  for (const NodeId& node : nodes) {  // what was asked before is held back now, and nobody has said that it is away
-    for (const RequestOwner& owner : requests.abandon(node)) take_silence(turn_now, {node, owner});
+  // What was asked before is held back now, and nobody has said that it is away. All of it is abandoned first: who goes
+  // without one answer may ask another node.
+  std::vector<RequestTable::Silence> silences;
+  for (const NodeId& node : nodes) {
+    for (const RequestOwner& owner : requests.abandon(node)) {
+      const bool is_asked_anew = owner.kind == RequestOwner::Kind::reaped;
+      if (!is_asked_anew) silences.push_back({node, owner});
+    }
   }
+  Turn turn_now = turn(now, out);
+  for (const RequestTable::Silence& silence : silences) take_silence(turn_now, silence);
 }
 
 // Who was back before this node was does not come alive here: it is remembered as such.

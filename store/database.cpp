@@ -147,18 +147,20 @@ void Database::outbox_remove(const KeyHash& key, const NodeId& target) {
   writes_.emplace_back(EraseOutbox{.target = target, .key = key});
 }
 
-std::vector<KeyHash> Database::outbox_after(const NodeId& target, const std::optional<KeyHash>& after,
-                                            std::size_t count_max) {
+dht::OutboxPage Database::outbox_after(const NodeId& target, const std::optional<KeyHash>& after,
+                                       std::size_t count_max) {
   // As many more as could be on their way out.
-  std::vector<KeyHash> stored = reader_->outbox_after(target, after, count_max + outbox_.size());
+  dht::OutboxPage page = reader_->outbox_after(target, after, count_max + outbox_.size());
+  std::vector<KeyHash>& stored = page.keys;
   std::erase_if(stored, [&](const KeyHash& key) { return outbox_.find({target, key}) != nullptr; });
-  for (auto at = outbox_.lower_bound({target, KeyHash{}}); at != outbox_.end() && at->first.first == target; ++at) {
+  for (auto at = outbox_.lower_bound({target, after.value_or(KeyHash{})});
+       at != outbox_.end() && at->first.first == target; ++at) {
     const bool is_wanted = !after || at->first.second > *after;
     if (is_wanted && at->second.first) stored.push_back(at->first.second);
   }
   std::sort(stored.begin(), stored.end());
   stored.resize(std::min(stored.size(), count_max));
-  return stored;
+  return page;
 }
 
 dht::ScanPage Database::scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) {

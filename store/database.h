@@ -80,8 +80,8 @@ class Database : public dht::RecordStore {
 
   void outbox_add(const dht::KeyHash& key, const dht::NodeId& target) override;
   void outbox_remove(const dht::KeyHash& key, const dht::NodeId& target) override;
-  std::vector<dht::KeyHash> outbox_after(const dht::NodeId& target, const std::optional<dht::KeyHash>& after,
-                                         std::size_t count_max) override;
+  dht::OutboxPage outbox_after(const dht::NodeId& target, const std::optional<dht::KeyHash>& after,
+                               std::size_t count_max) override;
 
   // A page ends early when it has looked at much, whether it found much or not, so that no listing holds up the loop.
   dht::ScanPage scan(const std::optional<dht::KeyHash>& after, std::string_view prefix, std::size_t count_max) override;

@@ -27,7 +27,7 @@ dht::Result<Reader> Reader::open(const Connection::Options& options, const Seale
   dht::Result<Connection> connection = Connection::open(options);
   if (!connection) return connection.error();
   reader.connection_ = std::move(*connection);
-  const std::array<std::pair<Statement*, const char*>, 11> wanted{{
+  const std::array<std::pair<Statement*, const char*>, 10> wanted{{
       {&reader.begin_, "begin"},
       {&reader.commit_, "commit"},
       {&reader.rows_,
@@ -35,9 +35,7 @@ dht::Result<Reader> Reader::open(const Connection::Options& options, const Seale
       {&reader.names_, "select key_hash, rowid from records where key_hash > ? order by key_hash, actor_tag, variant"},
       {&reader.keys_,
        "select distinct key_hash from records where key_hash >= ? and key_hash <= ? order by key_hash limit ?"},
-      {&reader.outbox_after_,
-       "select key_hash, seal from outbox where target = ?1 and (?2 or key_hash > ?3) order by key_hash"},
-      {&reader.outbox_, "select seal from outbox where target = ? and key_hash = ?"},
+      {&reader.outbox_after_, "select key_hash, seal from outbox where target = ? and key_hash > ? order by key_hash"},
       {&reader.operation_, "select key_hash, seq, expires_ms, seal from operations where op_id = ?"},
       {&reader.contact_, "select contact, seal from contacts where node_id = ?"},
       {&reader.contacts_, "select node_id, contact, seal from contacts order by node_id"},
@@ -95,18 +93,20 @@ std::vector<dht::KeyHash> Reader::keys_between(const dht::KeyHash& first, const 
   return result;
 }
 
-std::vector<dht::KeyHash> Reader::outbox_after(const dht::NodeId& target, const std::optional<dht::KeyHash>& after,
-                                               std::size_t count_max) {
-  std::vector<dht::KeyHash> result;
-  const std::int64_t is_from_the_first = after ? 0 : 1;
-  const dht::KeyHash bound = after.value_or(dht::KeyHash{});  // read until the statement is reset
-  begin(outbox_after_).bind(1, target.bytes).bind(2, is_from_the_first).bind(3, bound.bytes);
-  while (result.size() < count_max && next(outbox_after_)) {
+dht::OutboxPage Reader::outbox_after(const dht::NodeId& target, const std::optional<dht::KeyHash>& after,
+                                     std::size_t count_max) {
+  dht::OutboxPage result;
+  const std::uint64_t failed_before = counters_.reads_failed;
+  // The zero hash is nobody's: nothing stands before the first key. Read until the statement is reset.
+  const dht::KeyHash bound = after.value_or(dht::KeyHash{});
+  begin(outbox_after_).bind(1, target.bytes).bind(2, bound.bytes);
+  while (result.keys.size() < count_max && next(outbox_after_)) {
     dht::KeyHash key;
     if (!copy_exactly(outbox_after_.blob(0), key.bytes)) continue;
-    if (believes(sealer_.outbox(target, key), outbox_after_.blob(1))) result.push_back(key);
+    if (believes(sealer_.outbox(target, key), outbox_after_.blob(1))) result.keys.push_back(key);
   }
   outbox_after_.reset();
+  result.is_unread = counters_.reads_failed != failed_before;
   return result;
 }
 

@@ -37,9 +37,8 @@ class Reader {
   // The first keys from `first` on, up to and with `last`; the index holds all that this needs.
   std::vector<dht::KeyHash> keys_between(const dht::KeyHash& first, const dht::KeyHash& last, std::size_t count_max);
 
-  std::vector<dht::KeyHash> outbox_after(const dht::NodeId& target, const std::optional<dht::KeyHash>& after,
-                                         std::size_t count_max);
-  bool has_outbox(const dht::NodeId& target, const dht::KeyHash& key);
+  dht::OutboxPage outbox_after(const dht::NodeId& target, const std::optional<dht::KeyHash>& after,
+                               std::size_t count_max);
   std::optional<dht::Operation> operation(const dht::OpId& id);
   std::optional<crypto::Bytes> contact(const dht::NodeId& id);
   struct StoredContact {
@@ -70,7 +69,6 @@ class Reader {
   Statement names_;
   Statement keys_;
   Statement outbox_after_;
-  Statement outbox_;
   Statement operation_;
   Statement contact_;
   Statement contacts_;

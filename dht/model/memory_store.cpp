@@ -118,16 +118,16 @@ void MemoryStore::outbox_remove(const KeyHash& key, const NodeId& target) {
   });
 }
 
-std::vector<KeyHash> MemoryStore::outbox_after(const NodeId& target, const std::optional<KeyHash>& after,
-                                               std::size_t count_max) {
-  std::vector<KeyHash> keys;
+OutboxPage MemoryStore::outbox_after(const NodeId& target, const std::optional<KeyHash>& after, std::size_t count_max) {
+  if (is_failing_) return {.keys = {}, .is_unread = true};
+  OutboxPage page;
   const auto& outbox = tables_.outbox;
   auto at = after ? outbox.upper_bound({target, *after}) : outbox.lower_bound({target, KeyHash{}});
   for (; at != outbox.end(); ++at) {
-    if (at->first != target || keys.size() == count_max) break;
-    keys.push_back(at->second);
+    if (at->first != target || page.keys.size() == count_max) break;
+    page.keys.push_back(at->second);
   }
-  return keys;
+  return page;
 }
 
 ScanPage MemoryStore::scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) {

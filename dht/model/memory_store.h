@@ -62,8 +62,7 @@ class MemoryStore : public RecordStore {
 
   void outbox_add(const KeyHash& key, const NodeId& target) override;
   void outbox_remove(const KeyHash& key, const NodeId& target) override;
-  std::vector<KeyHash> outbox_after(const NodeId& target, const std::optional<KeyHash>& after,
-                                    std::size_t count_max) override;
+  OutboxPage outbox_after(const NodeId& target, const std::optional<KeyHash>& after, std::size_t count_max) override;
 
   ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) override;
 

@@ -45,6 +45,12 @@ struct Operation {
   WallMs expires_ms = 0;  // when it may be forgotten
 };
 
+// Keys in order of their hash, that some node has not confirmed.
+struct OutboxPage {
+  std::vector<KeyHash> keys;
+  bool is_unread = false;  // the disk failed at this read: there may be others
+};
+
 // Keys in order of their hash, for listings.
 struct ScanPage {
   std::vector<std::string> keys;
@@ -89,10 +95,9 @@ class RecordStore {
   virtual void outbox_remove(const KeyHash& key, const NodeId& target) = 0;
   // Up to count_max of them that wait for `target`, in hash order: the first, or those greater than `after`.
   std::vector<KeyHash> outbox_for(const NodeId& target, std::size_t count_max) {
-    return outbox_after(target, std::nullopt, count_max);
+    return outbox_after(target, std::nullopt, count_max).keys;
   }
-  virtual std::vector<KeyHash> outbox_after(const NodeId& target, const std::optional<KeyHash>& after,
-                                            std::size_t count_max) = 0;
+  virtual OutboxPage outbox_after(const NodeId& target, const std::optional<KeyHash>& after, std::size_t count_max) = 0;
 
   // Up to count_max key names with `prefix` whose hash is greater than `after`, in hash order. Keys with no live
   // replica or own row are left out.

@@ -11,6 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration answer_deadline = 10s;
+constexpr Duration look_interval = 1s;  // whether it was heard
 constexpr Duration retry_interval = 5s;
 constexpr Duration retry_interval_late = 10min;  // of one that was given up on
 constexpr Duration rest = 15s;
@@ -52,7 +53,7 @@ void Returning::add(Instant now, const NodeId& node, const Away& away) {
   const auto found = met_.find(node);
   const bool is_asked = found != met_.end() && !found->second.has_answered;
   met_[node] = {.away = is_asked ? earlier_of(found->second.away, away) : away, .ask_at = now};
-  if (!strangers_) untold_.reset();
+  untold_.reset();
   strangers_ = strangers_ ? earlier_of(*strangers_, away) : away;
   next_ = now;
 }
@@ -111,7 +112,10 @@ void Returning::on_deadline(Turn& turn) {
   next_.reset();
   for (auto& [node, met] : met_) {
     if (met.is_waiting || !may_be_asked(node, met, turn.neighbours)) continue;
-    if (met.ask_at <= turn.now.instant) {
+    const bool may_be_away = turn.neighbours.is_finding_out() && turn.neighbours.round_trip(node) == Duration{};
+    if (may_be_away) {
+      next_ = earlier(next_, turn.now.instant + look_interval);
+    } else if (met.ask_at <= turn.now.instant) {
       ask(turn, node, met);
     } else {
       next_ = earlier(next_, met.ask_at);
@@ -184,7 +188,9 @@ bool Returning::let_go(Turn& turn, const Away& away, const ReapedMark& mark) {
   Rows kept = held.rows;
   Seq latest_own = 0;
   for (const Row& row : kept) latest_own = std::max(latest_own, row.is_own ? row.record.seq() : 0);
-  const bool is_untold = latest_own > 0 && latest_own <= up_to && was_never_told(turn, mark.key);
+  const bool may_be_untold = latest_own > 0 && latest_own <= up_to;
+  if (may_be_untold && !knows_untold(turn)) return false;
+  const bool is_untold = may_be_untold && untold_->contains(mark.key);
   const auto is_outlived = [&](const Row& row) {
     return row.record.seq() <= up_to && !(is_untold && row.is_own && row.record.seq() == latest_own);
   };
@@ -198,12 +204,11 @@ bool Returning::let_go(Turn& turn, const Away& away, const ReapedMark& mark) {
   return true;
 }
 
-bool Returning::was_never_told(Turn& turn, const KeyHash& key) {
-  if (!untold_) {
-    const auto keys = turn.store.outbox_for(turn.neighbours.self(), limits::outbox_entries_max);
-    untold_.emplace(keys.begin(), keys.end());
-  }
-  return untold_->contains(key);
+bool Returning::knows_untold(Turn& turn) {
+  if (untold_) return true;
+  const OutboxPage page = turn.store.outbox_after(turn.neighbours.self(), std::nullopt, limits::outbox_entries_max);
+  if (!page.is_unread) untold_.emplace(page.keys.begin(), page.keys.end());
+  return !page.is_unread;
 }
 
 }  // namespace kith::dht

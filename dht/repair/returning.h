@@ -77,7 +77,7 @@ class Returning {
   void ask(Turn& turn, const NodeId& node, Met& met) const;
   // False: what is held cannot be read for now.
   bool let_go(Turn& turn, const Away& away, const ReapedMark& mark);
-  bool was_never_told(Turn& turn, const KeyHash& key);
+  bool knows_untold(Turn& turn);
   void end(const Turn& turn);
 
   Duration grace_;

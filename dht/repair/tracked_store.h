@@ -29,8 +29,7 @@ class TrackedStore final : public RecordStore {
   Status accepts_writes() override { return store_.accepts_writes(); }
   void outbox_add(const KeyHash& key, const NodeId& target) override { store_.outbox_add(key, target); }
   void outbox_remove(const KeyHash& key, const NodeId& target) override { store_.outbox_remove(key, target); }
-  std::vector<KeyHash> outbox_after(const NodeId& target, const std::optional<KeyHash>& after,
-                                    std::size_t count_max) override {
+  OutboxPage outbox_after(const NodeId& target, const std::optional<KeyHash>& after, std::size_t count_max) override {
     return store_.outbox_after(target, after, count_max);
   }
   ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) override {

@@ -39,6 +39,9 @@ class Coordinator {
   Ticket scan(Turn& turn, const ScanRequest& request);
   void cancel(Ticket ticket);
 
+  // A write of this node is under way, answered or not.
+  bool is_writing() const { return !writes_.empty(); }
+
   // An answer of `from` to the request of `owner`.
   void on_reply(Turn& turn, const NodeId& from, const RequestOwner& owner, const Body& reply);
   void on_silence(Turn& turn, const NodeId& node, const RequestOwner& owner);

@@ -73,6 +73,11 @@ void Outbox::on_deadline(Turn& turn) {
   const bool is_round = next_round_ && *next_round_ <= now;
   const bool goes_on = next_untold_ && *next_untold_ <= now;
   if (!is_round && !goes_on) return;
+  if (turn.neighbours.is_finding_out()) {
+    next_round_ = now + untold_interval;
+    next_untold_.reset();
+    return;
+  }
   if (is_round) next_round_ = now + round_interval;
   if (is_round) refusing_.clear();
   if (goes_on || !next_untold_) address_untold(turn);
@@ -85,18 +90,20 @@ void Outbox::on_deadline(Turn& turn) {
 // Who was alone did not know who would hold what it wrote. Nobody else is told where nobody else is to hold it.
 void Outbox::address_untold(Turn& turn) {
   const NodeId& self = turn.neighbours.self();
-  const bool is_alone = turn.neighbours.usable_members().size() == 1;
-  const auto keys = turn.store.outbox_after(self, untold_after_, is_alone ? 0 : untold_keys);
-  for (const KeyHash& key : keys) {
+  next_untold_.reset();
+  if (turn.neighbours.usable_members().size() == 1) return;
+  const OutboxPage page = turn.store.outbox_after(self, untold_after_, untold_keys);
+  for (const KeyHash& key : page.keys) {
     const auto& replicas = turn.neighbours.replica_set(partition_of(key)).replicas;
     if (replicas == std::vector{self}) turn.store.outbox_remove(key, self);
     for (const NodeId& node : replicas) {
       if (node != self && turn.neighbours.is_usable(node)) turn.store.outbox_add(key, node);
     }
   }
-  const bool is_last = keys.size() < untold_keys;
-  untold_after_ = is_last ? std::nullopt : std::optional(keys.back());
-  next_untold_ = is_last ? std::nullopt : std::optional(turn.now.instant + untold_interval);
+  const bool is_last = page.keys.size() < untold_keys;
+  if (!page.keys.empty()) untold_after_ = page.keys.back();
+  if (is_last && !page.is_unread) untold_after_.reset();
+  if (!is_last) next_untold_ = turn.now.instant + untold_interval;
 }
 
 void Outbox::begin(Turn& turn, const NodeId& node, Scope scope) {
@@ -110,7 +117,6 @@ void Outbox::deliver(Turn& turn, const NodeId& node) {
   Delivery& delivery = deliveries_[node];
   take_batch(turn, node, delivery);
   if (delivery.batch.empty()) {
-    if (delivery.passed_over > 0) refusing_.insert(node);
     deliveries_.erase(node);
     return;
   }
@@ -220,6 +226,7 @@ void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) 
     answers = answers.subspan(each.records.size());
     if (std::ranges::any_of(own, may_be_taken_later)) {
       found->second.passed_over += 1;
+      refusing_.insert(node);
     } else if (std::ranges::any_of(own, is_refused)) {
       turn.store.outbox_remove(each.key, node);
     } else if (!may_have_more(turn, each)) {

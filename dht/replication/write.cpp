@@ -159,6 +159,8 @@ void Write::note_in_outbox(Turn& turn, Target& target) const {
 }
 
 void Write::add_stand_in(Turn& turn, NodeId replica) {
+  const auto is_held_back = [&](const NodeId& node) { return turn.neighbours.is_held_back_from(node); };
+  while (!candidates_.empty() && is_held_back(candidates_.back())) candidates_.pop_back();
   if (deadline_passed_ || candidates_.empty()) return;
   targets_.push_back({.node = candidates_.back(), .stands_in_for = replica});
   candidates_.pop_back();

@@ -77,7 +77,7 @@ class Replica final : public RecordStore {
   void replace(const KeyHash&, Rows) override {}
   void outbox_add(const KeyHash&, const NodeId&) override {}
   void outbox_remove(const KeyHash&, const NodeId&) override {}
-  std::vector<KeyHash> outbox_after(const NodeId&, const std::optional<KeyHash>&, std::size_t) override { return {}; }
+  OutboxPage outbox_after(const NodeId&, const std::optional<KeyHash>&, std::size_t) override { return {}; }
   ScanPage scan(const std::optional<KeyHash>&, std::string_view, std::size_t) override { return {}; }
   std::vector<KeyHash> keys_after(const std::optional<KeyHash>&) override { return {}; }
   std::optional<Operation> find_operation(const OpId&) override { return std::nullopt; }

@@ -220,6 +220,17 @@ TEST_CASE("a leaving device waits for what it has told to nobody", "[leave]") {
   CHECK(mesh.node(2).leave_progress().outbox == 1);
 }
 
+TEST_CASE("a leaving device waits while its disk does not tell what others are to be given", "[leave]") {
+  Mesh mesh(3);
+  mesh.disk(2).fail_reads();
+  REQUIRE(mesh.leave(2));
+  mesh.run(20s);
+  CHECK_FALSE(mesh.has_left(2));
+  mesh.disk(2).heal_reads();
+  mesh.run(20s);
+  CHECK(mesh.has_left(2));
+}
+
 TEST_CASE("who takes the leaving back is filled again", "[leave]") {
   Mesh mesh(5);
   mesh.run_under_load(5s);

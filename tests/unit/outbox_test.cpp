@@ -199,6 +199,26 @@ TEST_CASE("what was told to nobody goes to the replicas of today, and is told wh
   CHECK(bench.store.outbox_for(node(1), 10).empty());
 }
 
+TEST_CASE("a node that has just started delivers nothing before it knows who is away", "[outbox]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  bench.store.outbox_add(hash_key(key), node(2));
+  bench.neighbours.finding_out = true;
+  Outbox outbox{bench.data_key};
+  outbox.on_joined(bench.now.instant);
+  const auto pass = [&] {
+    REQUIRE(outbox.next_deadline());
+    bench.now.instant = std::max(bench.now.instant, *outbox.next_deadline());
+    Turn turn = bench.turn();
+    outbox.on_deadline(turn);
+  };
+  for (int i = 0; i < 3; ++i) pass();
+  CHECK(bench.out.sends.empty());
+  bench.neighbours.finding_out = false;
+  pass();
+  CHECK(bench.sent_to(node(2)).size() == 1);
+}
+
 TEST_CASE("nothing is delivered to a member before it has said what it reaped", "[outbox]") {
   Bench bench;
   bench.write_own(key, "teal");

@@ -151,6 +151,36 @@ TEST_CASE("a member that stays silent is not waited for, and is asked again late
   CHECK(returner.bench.sent_to(node(2)).size() == 1);
 }
 
+TEST_CASE("who was not heard yet is not asked before it is known who is away", "[reaping]") {
+  Returner returner;
+  returner.bench.neighbours.finding_out = true;
+  returner.bench.neighbours.unheard = {node(2)};
+  returner.wake();
+  CHECK(returner.bench.out.sends.empty());
+  SECTION("it is heard") { returner.bench.neighbours.unheard.clear(); }
+  SECTION("it is known who is away, and it is not") { returner.bench.neighbours.finding_out = false; }
+  REQUIRE(returner.returning.next_deadline());
+  returner.bench.now.instant = *returner.returning.next_deadline();
+  returner.wake();
+  CHECK(returner.bench.sent_to(node(2)).size() == 1);
+}
+
+TEST_CASE("what was told to nobody is looked up anew when another member is met", "[reaping]") {
+  Returner returner;
+  returner.meet(3);
+  returner.answer({.marks = {returner.mark()}, .next = KeyHash{{1}}});
+  REQUIRE(returner.rows() == 0);
+  const Record later = returner.bench.write_own(key, "blue");
+  returner.bench.store.outbox_add(hash_key(key), node(1));
+  returner.bench.now.wall_ms += away_ms;
+  returner.meet(3);
+  ReapedMark mark = returner.mark();
+  mark.seq = later.seq();
+  Turn turn = returner.bench.turn();
+  returner.returning.on_reply(turn, node(3), ReapedReply{.marks = {mark}, .next = {}});
+  CHECK(returner.rows() == 1);
+}
+
 TEST_CASE("who was not asked before a restart is asked after it", "[reaping]") {
   Returner returner;
   returner.bench.store.commit();

@@ -83,6 +83,18 @@ TEST_CASE("a replica known to be away is stood in for at once and noted in the o
   CHECK(bench.store.outbox_for(node(2), 10).size() == 1);
 }
 
+TEST_CASE("nobody stands in who has not said yet what was reaped while this node was away", "[write]") {
+  Bench bench;
+  bench.neighbours.away = {node(2)};
+  bench.neighbours.held_back_from = {node(4)};
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  CHECK(bench.sent_to(node(4)).empty());
+  REQUIRE(bench.sent_to(node(5)).size() == 1);
+  CHECK(std::get<Store>(bench.sent_to(node(5)).front().message.body).hint == node(2));
+}
+
 TEST_CASE("a replica that stays silent is stood in for after a moment's patience", "[write]") {
   Bench bench;
   Write write(terms_for(bench, 3));
