@@ -12,9 +12,8 @@ namespace {
 // After a change among the members, how long reads ask more nodes than R (docs/protocol.md, "Reading").
 constexpr Duration settle_time = std::chrono::seconds(60);
 
-// In which who is remembered and does not answer is found dead.
-constexpr int periods_to_find_out = 8;
-
+// Beside the time from suspicion to death: in which who is remembered and does not answer is suspected.
+constexpr int periods_to_find_out = 4;
 Contact make_contact(const NodeOptions& options, const Signatures& signatures) {
   Contact contact;
   contact.signing_key = signatures.signing_key();
@@ -98,7 +97,10 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   s.take_up_absences(now, remembered);
   if (s.is_store_new && !remembered.empty()) s.repair.catch_up().begin_with_all(now.instant);
   s.joining.start(now, remembered, s.table.self().bytes, out);
-  if (!remembered.empty()) s.finding_out_until = now.instant + s.options.liveness.period * periods_to_find_out;
+  if (!remembered.empty()) {
+    const Liveness::Timing& timing = s.options.liveness;
+    s.finding_out_until = now.instant + timing.period * periods_to_find_out + timing.dead_after;
+  }
   if (s.options.is_leaving) s.leaving.begin(now.instant);
   s.finish(now, out, next_send);
 }
@@ -298,8 +300,8 @@ void Node::State::rejoin_when_alone(Now now, Outputs& out) {
 // In a mesh of a few all are heard at once; in one of many, most are nobody's neighbours, and others tell of them.
 void Node::State::find_out(Instant now) {
   if (!finding_out_until) return;
-  const auto is_decided = [](const Member* member) {
-    return member->state == MemberState::dead || member->last_heard != Instant{};
+  const auto is_decided = [this](const Member* member) {
+    return member->state == MemberState::dead || was_heard(member->contact.id);
   };
   if (*finding_out_until <= now || std::ranges::all_of(liveness.members(), is_decided)) finding_out_until.reset();
 }

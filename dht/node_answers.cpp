@@ -57,14 +57,22 @@ Replica::Answer Node::State::fetch_here(const NodeId& from, const Fetch& request
 
 bool Node::State::may_lack(const Fetch& request, std::size_t answer) {
   if (request.form != FetchForm::ranges) return may_lack(request.keys[answer]);
-  return std::ranges::any_of(request.ranges, [&](const KeyRange& range) { return may_lack(range.first_key()); });
+  const auto is_behind_at = [&](const KeyHash& key) {
+    const Partition partition = partition_of(key);
+    return is_replica_of(partition) && !is_caught_up(partition);
+  };
+  return repair.catch_up().is_behind() && std::ranges::any_of(request.ranges, [&](const KeyRange& range) {
+           return is_behind_at(range.first_key()) || is_behind_at(range.last_key());
+         });
 }
 
+bool Node::State::is_replica_of(Partition partition) {
+  const auto& replicas = replica_set(partition).replicas;
+  return std::ranges::find(replicas, self()) != replicas.end();
+}
 bool Node::State::may_lack(const KeyHash& key) {
   const Partition partition = partition_of(key);
-  const auto& replicas = replica_set(partition).replicas;
-  const bool is_replica = std::find(replicas.begin(), replicas.end(), self()) != replicas.end();
-  if (is_replica) return repair.catch_up().is_behind() && !is_caught_up(partition);
+  if (is_replica_of(partition)) return repair.catch_up().is_behind() && !is_caught_up(partition);
   return are_spare(store.read(key).rows);
 }
 
@@ -80,7 +88,7 @@ MembersReply Node::State::page_of_members(Now now, const Members& asked) const {
     return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
   };
   MembersReply page = liveness.page(asked);
-  page.patience_s = in_seconds(departures.patience());
+  page.usual_s = in_seconds(departures.usual());
   for (MemberUpdate& member : page.members) {
     if (member.state != MemberState::dead) continue;
     // Who has departed here is told to have been away for as long as is waited, even if it was less then.
@@ -194,7 +202,7 @@ void Node::State::take_members(Now now, const NodeId& from, const Message& messa
 }
 
 void Node::State::learn_absences(Now now, const MembersReply& page) {
-  departures.learn_patience(std::chrono::seconds(page.patience_s));
+  departures.learn_usual(std::chrono::seconds(page.usual_s));
   for (const MemberUpdate& member : page.members) {
     if (member.state != MemberState::dead || liveness.find(member.node) == nullptr) continue;
     departures.learn_absence(now.instant, member.node, std::chrono::seconds(member.away_s));

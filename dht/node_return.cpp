@@ -32,8 +32,11 @@ void Node::State::notice_gap(Now now, Outputs& out) {
   std::vector<RequestTable::Silence> silences;
   for (const NodeId& node : nodes) {
     for (const RequestOwner& owner : requests.abandon(node)) {
-      const bool is_asked_anew = owner.kind == RequestOwner::Kind::reaped;
-      if (!is_asked_anew) silences.push_back({node, owner});
+      if (owner.kind == RequestOwner::Kind::reaped) {
+        returning.ask_again(now.instant, node);
+      } else {
+        silences.push_back({node, owner});
+      }
     }
   }
   Turn turn_now = turn(now, out);

@@ -34,6 +34,10 @@ struct Node::State final : Neighbours {
     const Member* member = liveness.find(node);
     return member == nullptr ? Duration::zero() : member->rtt;
   }
+  bool was_heard(const NodeId& node) const override {
+    const Member* member = liveness.find(node);
+    return member != nullptr && member->last_heard != Instant{};
+  }
   bool is_finding_out() const override { return finding_out_until.has_value(); }
   bool is_joining() const override { return liveness.member_count() == 0 && joining.next_deadline(); }
   bool is_settled(Instant now) const override;
@@ -91,6 +95,7 @@ struct Node::State final : Neighbours {
   Replica::Answer fetch_here(const NodeId& from, const Fetch& request);
   bool may_lack(const Fetch& request, std::size_t answer);
   bool may_lack(const KeyHash& key);
+  bool is_replica_of(Partition partition);
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_silence(Turn& turn_now, const RequestTable::Silence& silent);

@@ -47,7 +47,7 @@ bool read_body(const Fields& in, Members& out) {
 bool read_body(const Fields& in, MembersReply& out) {
   std::optional<crypto::Bytes> ranges;
   return in.take_list("m", out.members, limits::batch_items_max) && in.take_if_there("n", out.next) &&
-         in.take_if_there("p", out.patience_s) && in.take_if_there("d", ranges) &&
+         in.take_if_there("p", out.usual_s) && in.take_if_there("d", ranges) &&
          (!ranges || wire::read_member_ranges(*ranges, out.ranges.emplace()));
 }
 

@@ -136,7 +136,7 @@ void write_body(const Members& members, Map& map) {
 
 void write_body(const MembersReply& reply, Map& map) {
   map.field("m", reply.members).field("n", reply.next);
-  if (reply.patience_s > 0) map.field("p", std::uint64_t{reply.patience_s});
+  if (reply.usual_s > 0) map.field("p", std::uint64_t{reply.usual_s});
   if (reply.ranges) map.field("d", wire::member_ranges_to_bytes(*reply.ranges));
 }
 

@@ -33,13 +33,17 @@ void Departures::on_alive(Instant now, const NodeId& node) {
   since_.erase(found);
 }
 
-void Departures::learn_patience(Duration told) {
-  if (was_told_ || told <= least_) return;
-  was_told_ = true;
-  usual_ = std::min(told, most);
-  seen_ = few;
+void Departures::learn_usual(Duration told) {
+  if (told <= least_) return;
+  told = std::min(told, most);
+  if (!was_told_) {
+    was_told_ = true;
+    usual_ = told;
+    seen_ = std::max(seen_, few);
+    return;
+  }
+  usual_ += (std::clamp(told, usual_ / 2, 2 * usual_) - usual_) / 4;
 }
-
 void Departures::learn_absence(Instant now, const NodeId& node, Duration away) {
   if (!since_.contains(node)) told_[node] = {.at = now, .since = now - std::clamp(away, Duration{}, most)};
 }
@@ -57,7 +61,7 @@ void Departures::remember(Duration absence) {
 // Each step of the scale is half as long again as the one before.
 Duration Departures::patience() const {
   Duration step = least_;
-  while (step < usual_ && step < most) step += step / 2;
+  while (usual_ > step + step / 4 && step < most) step += std::max(step / 2, Duration(1));
   return std::min(step, std::max(least_, most));
 }
 

@@ -5,8 +5,8 @@
 //
 // How long that is follows from the absences that ended in a return. The longest of the first 32; after that each one
 // that is longer moves it a quarter of the way there, each shorter one 3 thousandths (an expectile: Newey, Powell
-// 1987). So it settles where 97 in 100 are shorter, if they are memoryless, and the next step of a scale is what is
-// waited: members whose absences taught them nearly the same place alike. A mesh whose devices never go waits for ten
+// 1987). So it settles where 97 in 100 are shorter, if they are memoryless. What is waited is the closest step of a
+// scale, so that members who learnt nearly the same mostly place alike. A mesh whose devices never go waits for ten
 // minutes, one whose devices sleep at night until the morning. To wait longer would leave a partition for longer with
 // fewer devices to lose; and those that come later cost little, for who held their place keeps the copies for the next
 // time (handoff.h).
@@ -40,11 +40,14 @@ class Departures {
   // An absence has ended; also that of one that had departed.
   void on_alive(Instant now, const NodeId& node);
 
-  // What another node says: how long it waits, which stands for the absences that this one has not seen, and is
-  // believed once; how long this one, whom it takes for dead, has been away.
-  void learn_patience(Duration told);
+  // What another node says: how long absences usually last, which stands at first for those that this one has not seen,
+  // and then moves its own opinion a quarter of the way, of no more than twice or half of it; how long this one, whom
+  // it takes for dead, has been away.
+  void learn_usual(Duration told);
   void learn_absence(Instant now, const NodeId& node, Duration away);
 
+  Duration usual() const { return usual_; }
+  // How long the dead keep their place.
   Duration patience() const;
   // Members are commonly away for longer than is waited for where they never go: most that die come back.
   bool are_absences_long() const { return usual_ > least_; }

@@ -25,6 +25,7 @@ class Leaving {
   void begin(Instant now) {
     stage_ = Stage::leaving;
     told_at_ = now + time_to_hear;
+    empty_since_.reset();
     look_at_ = now + look_interval;
   }
   void cancel() {
@@ -36,9 +37,13 @@ class Leaving {
     look_at_.reset();
   }
 
-  // Whoever has not heard of it writes here, and counts the copy.
-  bool is_known(Instant now) const { return told_at_ <= now; }
-
+  // Nothing is left, or something is; a write of this node is under way. Not before all had time to hear of it, for
+  // whoever has not writes here, and counts the copy. Writes that go on for ever are not waited for.
+  bool may_finish(Instant now, bool is_nothing_left, bool is_writing) {
+    if (!is_nothing_left) empty_since_.reset();
+    if (is_nothing_left && !empty_since_) empty_since_ = now;
+    return empty_since_ && told_at_ <= now && (!is_writing || *empty_since_ + time_to_write <= now);
+  }
   // At the deadline: whether it is done is to be looked at. The caller does, and then begins, finishes or is called
   // again.
   bool take_look(Instant now) {
@@ -50,11 +55,13 @@ class Leaving {
 
  private:
   static constexpr Duration time_to_hear = std::chrono::seconds(10);
+  static constexpr Duration time_to_write = std::chrono::seconds(60);
   static constexpr Duration look_interval = std::chrono::milliseconds(250);
 
   Stage stage_ = Stage::member;
   Instant told_at_{};
   std::optional<Instant> look_at_;
+  std::optional<Instant> empty_since_;
 };
 
 }  // namespace kith::dht

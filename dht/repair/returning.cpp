@@ -42,6 +42,7 @@ void Returning::start(Now now, RecordStore& store) {
 bool Returning::meet(Now now, const NodeId& node, WallMs since_ms, Duration uncertainty, RecordStore& store) {
   if (now.wall_ms < since_ms + ms_of(grace_)) return false;
   const WallMs slack_ms = std::min(limits::skew_shared_ms, ms_of(grace_ / 4)) + ms_of(uncertainty);
+  untold_.reset();  // it may have written since
   add(now.instant, node, {.from_ms = since_ms + ms_of(grace_ / 2), .seen = seq_at(since_ms + slack_ms)});
   note(node, store);
   return true;
@@ -53,7 +54,6 @@ void Returning::add(Instant now, const NodeId& node, const Away& away) {
   const auto found = met_.find(node);
   const bool is_asked = found != met_.end() && !found->second.has_answered;
   met_[node] = {.away = is_asked ? earlier_of(found->second.away, away) : away, .ask_at = now};
-  untold_.reset();
   strangers_ = strangers_ ? earlier_of(*strangers_, away) : away;
   next_ = now;
 }
@@ -112,7 +112,7 @@ void Returning::on_deadline(Turn& turn) {
   next_.reset();
   for (auto& [node, met] : met_) {
     if (met.is_waiting || !may_be_asked(node, met, turn.neighbours)) continue;
-    const bool may_be_away = turn.neighbours.is_finding_out() && turn.neighbours.round_trip(node) == Duration{};
+    const bool may_be_away = turn.neighbours.is_finding_out() && !turn.neighbours.was_heard(node);
     if (may_be_away) {
       next_ = earlier(next_, turn.now.instant + look_interval);
     } else if (met.ask_at <= turn.now.instant) {
@@ -142,6 +142,14 @@ void Returning::ask(Turn& turn, const NodeId& node, Met& met) const {
                            .deadline = turn.now.instant + answer_deadline};
   const Reaped question{.after = met.after, .since_ms = met.away.from_ms};
   turn.requests.ask(turn.now, terms, {.to = node, .message = {.body = question}}, turn.out);
+}
+
+void Returning::ask_again(Instant now, const NodeId& node) {
+  const auto found = met_.find(node);
+  if (found == met_.end()) return;
+  found->second.is_waiting = false;
+  found->second.ask_at = now;
+  next_ = now;
 }
 
 void Returning::on_silence(Instant now, const NodeId& node) {

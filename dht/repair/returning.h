@@ -44,6 +44,8 @@ class Returning {
   bool is_held_back(const Neighbours& neighbours) const;
 
   void on_reply(Turn& turn, const NodeId& from, const Body& reply);
+  // The question under way was given up, by nobody's fault.
+  void ask_again(Instant now, const NodeId& node);
   void on_silence(Instant now, const NodeId& node);
   void on_deadline(Turn& turn);
   std::optional<Instant> next_deadline() const { return next_; }

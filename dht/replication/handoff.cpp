@@ -44,13 +44,8 @@ std::vector<const Record*> replica_records(const Rows& rows) {
 
 }  // namespace
 
-void Handoff::on_owners_changed(Instant now) {
-  if (items_.empty()) after_.reset();
-  is_complete_ = false;
-  next_step_ = now + quiet_time;
-}
-
-void Handoff::on_copy_taken(Instant now) {
+// A sweep that is under way goes on: where members come and go all the time, none would ever reach the end.
+void Handoff::on_work(Instant now) {
   is_complete_ = false;
   const bool is_sweeping = after_ || !items_.empty();
   if (!is_sweeping) next_step_ = std::min(next_step_.value_or(now + quiet_time), now + quiet_time);
@@ -194,7 +189,7 @@ void Handoff::ask_for(Turn& turn, std::size_t slot, FetchForm form) {
   } else {
     for (const std::size_t i : target.items) fetch.keys.push_back(items_[i].key);
   }
-  target.asked = form;
+  target.stage = form == FetchForm::ranges ? Target::Stage::ranges : Target::Stage::digests;
   turn.requests.ask(turn.now, terms_for(turn, slot), {.to = target.node, .message = {.body = std::move(fetch)}},
                     turn.out);
 }
@@ -206,7 +201,8 @@ std::vector<KeyRange> Handoff::ranges_of(const Target& target) const {
     const std::size_t i = target.items[at];
     const std::uint64_t key = beginning_of(items_[i].key);
     const bool goes_on = at > 0 && items_[i].follows && target.items[at - 1] + 1 == i;
-    if (!goes_on) ranges.push_back({.first = key, .last = key});
+    const bool is_same = !ranges.empty() && ranges.back().last == key;
+    if (!goes_on && !is_same) ranges.push_back({.first = key, .last = key});
     ranges.back().last = key;
   }
   return ranges;
@@ -214,12 +210,14 @@ std::vector<KeyRange> Handoff::ranges_of(const Target& target) const {
 
 void Handoff::on_reply(Turn& turn, const RequestOwner& owner, const Body& reply) {
   if (owner.ticket != batch_number_ || owner.slot >= targets_.size()) return;
-  if (const auto* digests = std::get_if<FetchReply>(&reply)) {
-    const bool is_of_ranges = targets_[owner.slot].asked == FetchForm::ranges;
-    return is_of_ranges ? take_range(turn, owner.slot, *digests) : take_digests(turn, owner.slot, *digests);
-  }
-  if (const auto* verdicts = std::get_if<StoreReply>(&reply)) return take_verdicts(turn, owner.slot, *verdicts);
-  finish_target(turn, owner.slot);
+  using Stage = Target::Stage;
+  const Stage stage = targets_[owner.slot].stage;
+  const auto* digests = std::get_if<FetchReply>(&reply);
+  const auto* verdicts = std::get_if<StoreReply>(&reply);
+  if (digests != nullptr && stage == Stage::ranges) return take_range(turn, owner.slot, *digests);
+  if (digests != nullptr && stage == Stage::digests) return take_digests(turn, owner.slot, *digests);
+  if (verdicts != nullptr && stage == Stage::records) return take_verdicts(turn, owner.slot, *verdicts);
+  finish_target(turn, owner.slot);  // no answer to that: it would confirm twice
 }
 
 void Handoff::on_silence(Turn& turn, const RequestOwner& owner) {
@@ -275,6 +273,7 @@ void Handoff::send_records(Turn& turn, std::size_t slot, const std::vector<std::
     target.records.push_back(records.size());
   }
   if (store.records.empty()) return finish_target(turn, slot);
+  target.stage = Target::Stage::records;
   bytes_sent_ += bytes;
   counters_.records_sent += store.records.size();
   turn.requests.ask(turn.now, terms_for(turn, slot),

@@ -39,12 +39,8 @@ class Handoff {
   Handoff(DataKey data_key, std::size_t copies_least, crypto::Rng rng)
       : data_key_(data_key), copies_least_(copies_least), rng_(std::move(rng)) {}
 
-  // What belongs here may be different now, or a replica is dead.
-  void on_owners_changed(Instant now);
-
-  // A copy was taken for somebody else.
-  void on_copy_taken(Instant now);
-
+  // What belongs here may be different now, a replica is dead, or a copy was taken for somebody else.
+  void on_work(Instant now);
   void on_reply(Turn& turn, const RequestOwner& owner, const Body& reply);
   void on_silence(Turn& turn, const RequestOwner& owner);
   void on_deadline(Turn& turn);
@@ -79,7 +75,8 @@ class Handoff {
     NodeId node;
     std::optional<NodeId> absent;    // Task::absent of its items
     std::vector<std::size_t> items;  // that it is to confirm
-    FetchForm asked = FetchForm::ranges;
+    // What is asked for, or sent.
+    enum class Stage : std::uint8_t { ranges, digests, records } stage = Stage::ranges;
     std::vector<std::size_t> sent;     // items whose records are on the way
     std::vector<std::size_t> records;  // how many for each
     bool is_done = false;

@@ -50,6 +50,8 @@ class Neighbours {
   virtual std::size_t members_expected(WallMs wall_ms, WallMs grace_ms) const = 0;
   // Members are commonly away for long, and come back: a copy that was of use will be again.
   virtual bool keeps_spares() const = 0;
+  // By this node itself, since it started.
+  virtual bool was_heard(const NodeId& node) const = 0;
   // Started a short time ago: not all that it remembers were heard or missed, so it does not know yet who is away.
   virtual bool is_finding_out() const = 0;
   // Alone, and asking for members: there are others, who may know more.

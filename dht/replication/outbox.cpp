@@ -108,6 +108,7 @@ void Outbox::address_untold(Turn& turn) {
 
 void Outbox::begin(Turn& turn, const NodeId& node, Scope scope) {
   if (node == turn.neighbours.self() || deliveries_.contains(node)) return;
+  if (turn.neighbours.is_finding_out()) return;
   if (turn.neighbours.is_held_back() || turn.neighbours.is_held_back_from(node)) return;
   deliveries_[node].scope = scope;
   deliver(turn, node);

@@ -66,10 +66,10 @@ Replica::Answer Replica::fetch_ranges(std::span<const KeyRange> ranges) {
   Release release = Release::at_once;
   std::vector<KeyHash> keys;
   for (const KeyRange& range : ranges) {
-    const std::vector<KeyHash> found =
-        store_.keys_between(range.first_key(), range.last_key(), limits::range_keys_max + 1);
+    const std::size_t room = limits::range_keys_max + 1 - keys.size();
+    const std::vector<KeyHash> found = store_.keys_between(range.first_key(), range.last_key(), room);
     keys.insert(keys.end(), found.begin(), found.end());
-    if (keys.size() > limits::range_keys_max) break;
+    if (keys.size() > limits::range_keys_max) return {.body = FetchReply{{answer}}};
   }
   std::vector<KeyDigest> digests;
   for (const KeyHash& key : keys) {
@@ -78,7 +78,7 @@ Replica::Answer Replica::fetch_ranges(std::span<const KeyRange> ranges) {
     const FetchAnswer one = fetch_one(0, held);
     if (one.status == FetchStatus::found) digests.push_back({.key = key, .rows = one.digest});
   }
-  if (!digests.empty() && keys.size() <= limits::range_keys_max) {
+  if (!digests.empty()) {
     answer.status = FetchStatus::found;
     answer.digest = digest_of_keys(digests, data_key_);
   }

@@ -36,7 +36,7 @@ struct Churn {
 
 constexpr std::size_t present = 40;  // members at any time, up or away
 constexpr std::size_t newcomers = 40;
-constexpr std::size_t values = 2000;
+constexpr std::size_t values = 10'000;
 constexpr std::size_t value_bytes = 1000;
 constexpr double leaves_for_ever = 0.01;
 

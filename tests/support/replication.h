@@ -33,7 +33,8 @@ class FakeNeighbours : public dht::Neighbours {
   }
   std::uint64_t view_version() const override { return view; }
   bool is_usable(const dht::NodeId& id) const override { return !away.contains(id); }
-  dht::Duration round_trip(const dht::NodeId& id) const override { return unheard.contains(id) ? 0ms : 1ms; }
+  dht::Duration round_trip(const dht::NodeId&) const override { return 1ms; }
+  bool was_heard(const dht::NodeId& id) const override { return !unheard.contains(id); }
   bool is_settled(dht::Instant) const override { return settled; }
   std::vector<dht::NodeId> usable_members() const override {
     std::vector<dht::NodeId> usable;

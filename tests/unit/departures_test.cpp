@@ -24,6 +24,9 @@ void see_absence(Departures& departures, Instant& now, Duration away) {
   departures.on_alive(now += away, other);
 }
 
+// To a step of the scale.
+bool is_about(Duration patience, Duration usual) { return 5 * patience >= 4 * usual && 5 * patience <= 6 * usual; }
+
 }  // namespace
 
 TEST_CASE("a member departs when it has been dead for long, once", "[overlay]") {
@@ -55,8 +58,7 @@ TEST_CASE("the dead are waited for as long as anybody was seen to stay away, whi
   CHECK_FALSE(departures.are_absences_long());
   see_absence(departures, now, 8h);
   see_absence(departures, now, 5h);
-  CHECK(departures.patience() >= 8h);
-  CHECK(departures.patience() < 12h);
+  CHECK(is_about(departures.patience(), 8h));
   CHECK(departures.are_absences_long());
   departures.on_dead(now, node);
   CHECK(departures.next_deadline() == now + departures.patience());
@@ -73,7 +75,7 @@ TEST_CASE("members who have seen nearly the same absences wait for exactly as lo
   CHECK(of_another.patience() > departures.patience());
 }
 
-TEST_CASE("where absences are memoryless, one to three of a hundred last longer than is waited for", "[overlay]") {
+TEST_CASE("where absences are memoryless, about three of a hundred last longer than is waited for", "[overlay]") {
   Departures departures(10min);
   Instant now = at(0s);
   std::exponential_distribution<double> hours(1);
@@ -84,8 +86,8 @@ TEST_CASE("where absences are memoryless, one to three of a hundred last longer 
     late += away > departures.patience() ? 1 : 0;
     see_absence(departures, now, away);
   }
-  CHECK(late > 80);
-  CHECK(late < 350);
+  CHECK(late > 150);
+  CHECK(late < 500);
 }
 
 TEST_CASE("one that stays away for very long does not make all others wait for as long", "[overlay]") {
@@ -93,8 +95,7 @@ TEST_CASE("one that stays away for very long does not make all others wait for a
   Instant now = at(0s);
   for (int i = 0; i < 100; ++i) see_absence(departures, now, 1h);
   see_absence(departures, now, 25h);
-  CHECK(departures.patience() >= 7h);
-  CHECK(departures.patience() < 11h);
+  CHECK(is_about(departures.patience(), 7h));
 }
 
 TEST_CASE("that somebody returned after departing is an absence like others", "[overlay]") {
@@ -102,26 +103,44 @@ TEST_CASE("that somebody returned after departing is an absence like others", "[
   departures.on_dead(at(0s), node);
   REQUIRE(departures.take_due(at(10min)) == node);
   departures.on_alive(at(2h), node);
-  CHECK(departures.patience() >= 2h);
-  CHECK(departures.patience() < 3h);
+  CHECK(is_about(departures.patience(), 2h));
 }
 
 TEST_CASE("a long absence is forgotten over many others, and none makes a node wait for ever", "[overlay]") {
   Departures departures(10min);
   Instant now = at(0s);
   see_absence(departures, now, 24h * 365);
-  CHECK(departures.patience() == Departures::most);
+  CHECK(departures.patience() <= Departures::most);
+  CHECK(is_about(departures.patience(), Departures::most));
   for (int i = 0; i < 3000; ++i) see_absence(departures, now, 1min);
   CHECK(departures.patience() == 10min);
 }
 
-TEST_CASE("what was told of patience yields to what is seen, so that no number goes round for ever", "[overlay]") {
-  Departures departures(10min);
-  departures.learn_patience(6h);
+TEST_CASE("what was told yields to what is seen, also where each that starts is told by the one before", "[overlay]") {
   Instant now = at(0s);
-  for (int i = 0; i < 2000; ++i) see_absence(departures, now, 1h);
-  departures.learn_patience(6h);
-  CHECK(departures.patience() < 90min);
+  Duration told = 6h;
+  for (int run = 0; run < 200; ++run) {
+    Departures departures(10min);
+    departures.learn_usual(told);
+    for (int i = 0; i < 10; ++i) see_absence(departures, now, 1h);
+    told = departures.usual();
+  }
+  CHECK(told < 65min);
+}
+
+TEST_CASE("those who tell each other how long absences last come to agree, and nobody is led far by one", "[overlay]") {
+  Departures one(10min);
+  Departures another(10min);
+  one.learn_usual(4h);
+  another.learn_usual(6h);
+  another.learn_usual(24h * 6);
+  CHECK(another.usual() == 7h + 30min);
+  for (int i = 0; i < 20; ++i) {
+    one.learn_usual(another.usual());
+    another.learn_usual(one.usual());
+  }
+  CHECK(one.patience() == another.patience());
+  CHECK(is_about(one.usual(), 6h));
 }
 
 TEST_CASE("a node that starts waits as others do, for whom they have waited already", "[overlay]") {
@@ -129,10 +148,8 @@ TEST_CASE("a node that starts waits as others do, for whom they have waited alre
   Departures others(10min);
   Instant now = at(0s);
   see_absence(others, now, 6h);
+  departures.learn_usual(others.usual());
   const Duration patience = others.patience();
-  departures.learn_patience(patience);
-  CHECK(departures.patience() == patience);
-  departures.learn_patience(patience / 2);
   CHECK(departures.patience() == patience);
   departures.learn_absence(at(24h), node, 4h);
   departures.on_dead(at(24h + 30s), node);
@@ -144,8 +161,8 @@ TEST_CASE("a node that starts is told how long others wait, even if it saw a sho
   Departures departures(10min);
   Instant now = at(0s);
   see_absence(departures, now, 1min);
-  departures.learn_patience(6h);
-  CHECK(departures.patience() >= 6h);
+  departures.learn_usual(6h);
+  CHECK(is_about(departures.patience(), 6h));
 }
 
 TEST_CASE("what was told of a member counts no more once it was heard, or died much later", "[overlay]") {

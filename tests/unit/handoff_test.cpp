@@ -33,7 +33,7 @@ struct Holder {
     merge_record(rows, author.write_own(key, "teal"));
     bench.store.replace(hash_key(key), rows);
     digest = digest_of(rows, bench.data_key);
-    handoff.on_owners_changed(bench.now.instant);
+    handoff.on_work(bench.now.instant);
     wait();
   }
 
@@ -51,15 +51,16 @@ struct Holder {
   }
 
   // Two more keys of the same replicas, and the sweep begins anew.
-  void hold_more() {
+  void hold_another(const char* name = "default/shape") {
     Bench author(9);
-    for (const char* name : {"default/shape", "default/size"}) {
-      Rows rows;
-      merge_record(rows, author.write_own(name, "round"));
-      bench.store.replace(hash_key(name), rows);
-    }
+    Rows rows;
+    merge_record(rows, author.write_own(name, "round"));
+    bench.store.replace(hash_key(name), rows);
+  }
+  void hold_more() {
+    for (const char* name : {"default/shape", "default/size"}) hold_another(name);
     handoff = Handoff(bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{}));
-    handoff.on_owners_changed(bench.now.instant);
+    handoff.on_work(bench.now.instant);
     wait();
   }
   RowsDigest digest_of_all() {
@@ -276,7 +277,7 @@ TEST_CASE("the first sweep after a start asks about no spare copy, however long 
   holder.confirm(3);
   holder.handoff = Handoff(holder.bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{}));
   holder.bench.now.instant += 24h * 365;
-  holder.handoff.on_owners_changed(holder.bench.now.instant);
+  holder.handoff.on_work(holder.bench.now.instant);
   for (int i = 0; i < 3; ++i) {
     holder.wait();
     CHECK(holder.bench.out.sends.empty());
@@ -354,6 +355,93 @@ TEST_CASE("each replica is asked one question about all keys of a batch that are
     CHECK(holder.bench.store.read(hash_key("default/shape")).rows.empty());
     CHECK(holder.holds_copy());
   }
+}
+
+TEST_CASE("a replica confirms once, whatever it answers and how often", "[handoff][hostile]") {
+  Holder holder;
+  holder.hold_more();
+  const FetchReply differs{{{.status = FetchStatus::found, .digest = RowsDigest{1}, .records = {}}}};
+  holder.reply(3, differs);
+  FetchReply one_lacks{std::vector(3, FetchAnswer{.status = FetchStatus::absent, .digest = {}, .records = {}})};
+  const std::vector<KeyHash> asked = holder.asked(3).keys;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    if (asked[i] == hash_key(key)) one_lacks.answers[i] = {FetchStatus::found, holder.digest, {}};
+  }
+  holder.reply(3, one_lacks);
+  REQUIRE_FALSE(holder.records_sent_to(3).empty());
+  holder.reply(3, one_lacks);  // to records
+  Turn turn = holder.bench.turn();
+  for (const RequestOwner& owner : holder.bench.requests.abandon(node(2))) holder.handoff.on_silence(turn, owner);
+  CHECK(holder.holds_copy());
+  CHECK(holder.handoff.counters().keys_dropped == 0);
+}
+
+TEST_CASE("a key that lies between two of a batch and is not in it divides their range", "[handoff]") {
+  Holder holder;
+  std::vector<KeyHash> keys;
+  for (const char* name : {key, "default/shape", "default/size"}) keys.push_back(hash_key(name));
+  std::ranges::sort(keys);
+  holder.bench.neighbours.sets[partition_of(keys[1])] = {{node(4), node(5)}, {}};
+  holder.hold_more();
+  CHECK(holder.asked(2).ranges == std::vector<KeyRange>{{beginning_of(keys[0]), beginning_of(keys[0])},
+                                                        {beginning_of(keys[2]), beginning_of(keys[2])}});
+  SECTION("also where it is passed over") {
+    holder.bench.neighbours.away = {node(4)};
+    holder.hold_more();
+    CHECK(holder.asked(2).ranges.size() == 2);
+  }
+}
+
+TEST_CASE("a sweep goes on where it is when members come and go", "[handoff]") {
+  Holder holder;
+  Bench author(9);
+  for (int i = 0; i < 300; ++i) {
+    Rows rows;
+    merge_record(rows, author.write_own("default/" + std::to_string(i), "round"));
+    holder.bench.store.replace(rows.front().record.key_hash(), rows);
+  }
+  holder.handoff = Handoff(holder.bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{}));
+  holder.handoff.on_work(holder.bench.now.instant);
+  std::uint64_t last = 0;
+  for (int batch = 0; batch < 4; ++batch) {
+    holder.wait();
+    REQUIRE(holder.asked(2).form == FetchForm::ranges);
+    CHECK(holder.asked(2).ranges.front().first > last);
+    last = holder.asked(2).ranges.back().last;
+    holder.handoff.on_work(holder.bench.now.instant);
+    Turn turn = holder.bench.turn();
+    for (const NodeId& each : {node(2), node(3)}) {
+      for (const RequestOwner& owner : holder.bench.requests.abandon(each)) holder.handoff.on_silence(turn, owner);
+    }
+    holder.handoff.on_work(holder.bench.now.instant);
+  }
+}
+
+TEST_CASE("where members are commonly away a sweep waits for ten minutes after the last one", "[handoff]") {
+  Holder holder;
+  holder.bench.neighbours.absences_long = true;
+  holder.confirm(2);
+  holder.confirm(3);
+  holder.wait();  // the end of the sweep
+  const Instant ended = holder.bench.now.instant;
+  holder.hold_another();
+  holder.handoff.on_work(ended);
+  holder.sweep_again();
+  CHECK(holder.bench.now.instant - ended > 9min);
+}
+
+TEST_CASE("a node that has just started hands nothing over before it knows who is away", "[handoff]") {
+  Holder holder;
+  holder.bench.neighbours.finding_out = true;
+  holder.handoff = Handoff(holder.bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{}));
+  holder.handoff.on_work(holder.bench.now.instant);
+  for (int i = 0; i < 3; ++i) {
+    holder.wait();
+    CHECK(holder.bench.out.sends.empty());
+  }
+  holder.bench.neighbours.finding_out = false;
+  holder.wait();
+  CHECK(holder.bench.sent_to(node(2)).size() == 1);
 }
 
 TEST_CASE("a key of which one replica is away does not keep others back", "[handoff]") {

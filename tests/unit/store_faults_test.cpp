@@ -140,13 +140,16 @@ TEST_CASE("an error of the disk is an error of that read, and no damage", "[stor
   FailingDisk& disk = FailingDisk::instance();
   StoredNode node(small_log());
   node->replace(key_of(1), {replica_row({.key = tests::numbered_name(1)})});
+  node->outbox_add(key_of(1), dht::NodeId{});
   REQUIRE(node->flush());
   node.reopen();
   disk.fail_reads(true);
+  CHECK(node->outbox_after(dht::NodeId{}, std::nullopt, 10).is_unread);
   CHECK(node->read(key_of(1)).is_unread);
   CHECK_FALSE(node->read(key_of(1)).is_damaged);
-  CHECK(node->counters().reads_failed == 2);
+  CHECK(node->counters().reads_failed == 3);
   disk.fail_reads(false);
   CHECK_FALSE(node->read(key_of(1)).is_unread);
+  CHECK(node->outbox_after(dht::NodeId{}, std::nullopt, 10).keys == std::vector{key_of(1)});
   CHECK(value_of(node->read(key_of(1))) == "value");
 }
