@@ -297,13 +297,20 @@ void Node::State::rejoin_when_alone(Now now, Outputs& out) {
   joining.start(now, lost, table.self().bytes, out);
 }
 
-// In a mesh of a few all are heard at once; in one of many, most are nobody's neighbours, and others tell of them.
+// In a mesh of a few all are heard at once. In one of many most are nobody's neighbours: of these, others tell who is
+// dead.
 void Node::State::find_out(Instant now) {
   if (!finding_out_until) return;
-  const auto is_decided = [this](const Member* member) {
-    return member->state == MemberState::dead || was_heard(member->contact.id);
+  const Liveness::Timing& timing = options.liveness;
+  const bool was_told = *finding_out_until <= now + timing.dead_after + (periods_to_find_out - 1) * timing.period &&
+                        !joining.next_deadline();
+  const auto is_decided = [&](const Member* member) {
+    const bool is_known = member->state == MemberState::dead || was_heard(member->contact.id);
+    return is_known || (was_told && liveness.is_out_of_question(*member));
   };
-  if (*finding_out_until <= now || std::ranges::all_of(liveness.members(), is_decided)) finding_out_until.reset();
+  if (*finding_out_until > now && !std::ranges::all_of(liveness.members(), is_decided)) return;
+  finding_out_until.reset();
+  repair.greet_soon(now);
 }
 
 void Node::State::remove_departed(Instant now) {

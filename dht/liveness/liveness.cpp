@@ -87,6 +87,11 @@ void Liveness::add(Now now, const Contact& contact, MemberState state) {
   if (!is_self(contact.id)) accept(now, contact, state);
 }
 
+bool Liveness::is_out_of_question(const Member& member) const {
+  const NodeId& node = member.contact.id;
+  return member.state == MemberState::alive && links_.find(node) == nullptr && !members_.find(node)->disputed;
+}
+
 void Liveness::replace_self(Now now, Contact self) {
   if (self.incarnation <= this->self().incarnation) return;
   members_.replace_self(std::move(self));

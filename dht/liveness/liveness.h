@@ -102,6 +102,8 @@ class Liveness {
   MembersReply page(const Members& asked) const { return member_page(members_, asked); }
   const Contact& self() const { return members_.self(); }  // its incarnation rises when it refutes
   bool is_usable(const NodeId& node) const;                // alive (or this node): not suspected by the mesh, not dead
+  // Nobody doubts it, and this node does not ask it anything: others would tell.
+  bool is_out_of_question(const Member& member) const;
   std::uint64_t view_digest() const { return members_.digest(); }
   ClockSurvey clock_survey(Now now) const { return members_.clock_survey(now); }
 

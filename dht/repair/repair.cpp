@@ -111,6 +111,10 @@ void Repair::on_root(const Turn& turn, const NodeId& peer, std::uint64_t theirs)
   if (pair.rounds >= rounds_least) pair.equal_in_view.reset();
 }
 
+void Repair::greet_soon(Instant now) {
+  for (auto& [peer, pair] : pairs_) pair.greet_at = std::min(pair.greet_at, with_jitter(now, idle_pause()));
+}
+
 void Repair::on_back(Instant now, const NodeId& peer) {
   pairs_[peer].greet_at = now + Duration(static_cast<Duration::rep>(rng_.below(1'000'000)));
   if (greet_at_) greet_at_ = std::min(*greet_at_, now + idle_pause());

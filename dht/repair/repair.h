@@ -70,6 +70,8 @@ class Repair {
   std::uint64_t root(Neighbours& neighbours, const NodeId& peer);
   void on_root(const Turn& turn, const NodeId& peer, std::uint64_t theirs);
 
+  // All are greeted soon: from now on it can be told what is held here.
+  void greet_soon(Instant now);
   // A member joined or is back: it is greeted soon.
   void on_back(Instant now, const NodeId& peer);
   // It is doubted, or no road leads there.
