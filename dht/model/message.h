@@ -85,7 +85,7 @@ struct Members {
 struct MembersReply {
   std::vector<MemberUpdate> members;
   std::optional<NodeId> next;                        // absent on the last page
-  std::uint32_t usual_s = 0;                      // how long absences usually last, as the answerer saw
+  std::uint32_t usual_s = 0;                         // how long absences usually last, as the answerer saw
   std::optional<std::vector<MemberRange>> ranges{};  // that differ, rising; up to `next`, where digests were sent
 };
 

@@ -59,12 +59,6 @@ void Handoff::on_deadline(Turn& turn) {
     return;
   }
   if (turn.neighbours.is_everywhere()) return finish_sweep(turn.now.instant);
-  // Where members come and go all the time, what one sweep finds is handed over together.
-  const bool is_in_no_haste = turn.neighbours.keeps_spares() && !after_ && swept_at_;
-  if (is_in_no_haste && turn.now.instant < *swept_at_ + sweep_interval) {
-    next_step_ = *swept_at_ + sweep_interval;
-    return;
-  }
   take_batch(turn);
 }
 

@@ -417,19 +417,6 @@ TEST_CASE("a sweep goes on where it is when members come and go", "[handoff]") {
   }
 }
 
-TEST_CASE("where members are commonly away a sweep waits for ten minutes after the last one", "[handoff]") {
-  Holder holder;
-  holder.bench.neighbours.absences_long = true;
-  holder.confirm(2);
-  holder.confirm(3);
-  holder.wait();  // the end of the sweep
-  const Instant ended = holder.bench.now.instant;
-  holder.hold_another();
-  holder.handoff.on_work(ended);
-  holder.sweep_again();
-  CHECK(holder.bench.now.instant - ended > 9min);
-}
-
 TEST_CASE("a node that has just started hands nothing over before it knows who is away", "[handoff]") {
   Holder holder;
   holder.bench.neighbours.finding_out = true;
