@@ -84,7 +84,7 @@ dht::Status Driver::enter_configured() {
     const auto invite = dht::invite_from_text(text);
     if (!invite) return invite.error();
     if (invite->mesh.id == home_->mesh().id) continue;
-    if (!home_->database().contacts().empty()) return has_members(mesh_text(home_->mesh().id));
+    if (home_->has_members()) return has_members(mesh_text(home_->mesh().id));
     const auto count = enter(invite->mesh);
     if (!count) return count.error();
   }
@@ -130,7 +130,7 @@ dht::Result<Joined> Driver::join(dht::Now now, const std::string& text, dht::Hos
     host_->join(now, seeds, out);
     return Joined{mesh, 0};
   }
-  if (!host_->node().members().empty()) return has_members(mesh);
+  if (home_->has_members()) return has_members(mesh);
   // What the host before meant for its mesh goes nowhere.
   drop_host();
   out = {};

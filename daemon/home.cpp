@@ -111,6 +111,16 @@ dht::Status Home::finish_leaving() {
 
 void Home::forget_run() { unlink(folder_.file(author_state_name).c_str()); }
 
+bool Home::has_members() {
+  const dht::CryptoSignatures signatures(keys_, mesh_.id);
+  const dht::NodeId self = dht::node_id_of(signatures.signing_key());
+  const auto is_member = [&](const crypto::Bytes& bytes) {
+    const auto contact = dht::read_contact(bytes, signatures);
+    return contact && !contact->has_left && contact->id != self;
+  };
+  return std::ranges::any_of(database_->contacts(), is_member);
+}
+
 dht::Result<std::uint64_t> Home::enter(const dht::MeshKeys& mesh, crypto::Rng& rng, dht::WallMs wall_ms) {
   if (dht::Status status = store::replace_private_file(folder_.file(marker_name), {}); !status) return status.error();
   if (dht::Status status = store::replace_mesh_keys(folder_, mesh); !status) return status.error();

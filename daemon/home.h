@@ -51,6 +51,9 @@ class Home {
   // Requires: the database is closed.
   void forget_run();
 
+  // Others than this device are in its mesh, here or away.
+  bool has_members();
+
   // Leaves the mesh for another with all values. Returns how many were brought. Requires: no host uses the database.
   dht::Result<std::uint64_t> enter(const dht::MeshKeys& mesh, crypto::Rng& rng, dht::WallMs wall_ms);
 

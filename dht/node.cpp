@@ -79,19 +79,14 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   s.settled_since = now.instant;
   set_endpoints(now, own_endpoints, out);
   Turn turn = s.turn(now, out);
-  s.is_store_new = !s.store.author_state() || s.store.contacts().empty();
-  if (!s.store.author_state() || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
+  const bool is_author_new = !s.store.author_state();
+  if (is_author_new || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
   s.coordinator.start(now.instant);
   s.repair.start(now.instant);
   s.reap_witness.start(now.instant, s.store);
   s.reaping.start(now.instant);
-  std::vector<NodeId> remembered;
-  for (const crypto::Bytes& bytes : s.store.contacts()) {
-    const std::optional<Contact> contact = read_contact(bytes, s.signatures);
-    if (!contact || contact->id == s.self()) continue;
-    s.liveness.add(now, *contact, MemberState::alive);
-    remembered.push_back(contact->id);
-  }
+  const std::vector<NodeId> remembered = s.remember_members(now);
+  s.is_store_new = is_author_new || s.liveness.member_count() == 0;
   s.finish(now, out, first_send);  // they are members before anybody counts as one that is new
   const std::size_t next_send = out.sends.size();
   s.take_up_absences(now, remembered);
@@ -103,6 +98,23 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   }
   if (s.options.is_leaving) s.leaving.begin(now.instant);
   s.finish(now, out, next_send);
+}
+
+// Those who have left are known as such for longer than most are away: else somebody who comes back and has not heard
+// would have all the others wait for them. An incarnation is the wall clock of whoever left.
+std::vector<NodeId> Node::State::remember_members(Now now) {
+  std::vector<NodeId> remembered;
+  for (const crypto::Bytes& bytes : store.contacts()) {
+    const std::optional<Contact> contact = read_contact(bytes, signatures);
+    if (!contact || contact->id == self()) continue;
+    if (contact->has_left && contact->incarnation + limits::left_keep_ms < now.wall_ms) {
+      store.forget_contact(contact->id);
+      continue;
+    }
+    liveness.add(now, *contact, MemberState::alive);
+    if (!contact->has_left) remembered.push_back(contact->id);
+  }
+  return remembered;
 }
 
 void Node::set_endpoints(Now now, std::span<const Endpoint> own_endpoints, Outputs& out) {
@@ -327,10 +339,10 @@ void Node::State::refresh_contact(Instant now, const NodeId& node) {
   note_leaver(*member);
   const bool is_placed = member->contact.weight > 0;
   if (!is_placed && table.view().contains(node)) repair.catch_up().on_departure(now, table.view());
+  store.remember_contact(node, member->contact.bytes);
   if (member->contact.has_left) return forget(node);
   table.add(member->contact);
   if (is_placed) repair.catch_up().on_member(member->contact);
-  store.remember_contact(node, member->contact.bytes);
 }
 
 std::vector<NodeId> Node::State::usable_members() const {

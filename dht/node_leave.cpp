@@ -93,7 +93,6 @@ std::uint64_t Node::State::outbox_of_holders() const {
 // It has left for good. What it was to be given is for the replicas of today: nobody else may have it.
 void Node::State::forget(const NodeId& node) {
   table.remove(node);
-  store.forget_contact(node);
   absences.forget(node, store);
   for (const KeyHash& key : store.outbox_for(node, limits::outbox_entries_max)) {
     for (const NodeId& holder : replica_set(partition_of(key)).replicas) {

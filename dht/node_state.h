@@ -81,6 +81,7 @@ struct Node::State final : Neighbours {
   LeaveProgress leave_progress() const;
   void go_on_leaving(Now now, Outputs& out);
   void note_leaver(const Member& member);
+  std::vector<NodeId> remember_members(Now now);
   void forget(const NodeId& node);
   std::uint64_t outbox_of_holders() const;
   void refresh_contact(Instant now, const NodeId& node);

@@ -145,4 +145,7 @@ inline constexpr std::size_t recent_read_bytes_max = 4U << 20;
 // Operation ids of client retries.
 inline constexpr WallMs operation_keep_ms = 24ULL * 3600 * 1000;
 
+// For how long it is remembered that a member has left for good.
+inline constexpr WallMs left_keep_ms = 90ULL * 24 * 3600 * 1000;
+
 }  // namespace kith::dht::limits

@@ -57,6 +57,7 @@ void Write::note_if_untold(Turn& turn) {
     return turn.neighbours.members_known() > 1 && turn.neighbours.usable_members().size() == 1;
   };
   if (!std::ranges::any_of(targets_, is_other) && !is_alone()) return;
+  has_noted_ = true;
   turn.store.outbox_add(terms_.record.key_hash(), self);
 }
 
@@ -152,9 +153,9 @@ void Write::give_up_on(Turn& turn, std::size_t slot, State state) {
 
 // Written in the turn that asks the stand-in, whose copy may acknowledge the write: the author must not forget who
 // still lacks it.
-void Write::note_in_outbox(Turn& turn, Target& target) const {
+void Write::note_in_outbox(Turn& turn, Target& target) {
   if (target.is_in_outbox) return;
-  target.is_in_outbox = true;
+  target.is_in_outbox = has_noted_ = true;
   turn.store.outbox_add(terms_.record.key_hash(), target.node);
 }
 
@@ -234,6 +235,7 @@ std::optional<Completion> Write::take_completion(Instant now, const DataKey& dat
   if (!failed && !is_enough()) return std::nullopt;
   answered_ = true;
   Completion completion{.ticket = terms_.ticket, .outcome = receipt(now, data_key), .partial = {}};
+  if (has_noted_) completion.release = Release::after_commit;  // who still lacks the write is part of the promise
   if (failed) {
     completion.partial = receipt(now, data_key);
     completion.outcome = failure();

@@ -66,7 +66,7 @@ class Write {
   void expect_own_commit(Turn& turn, std::size_t slot);
   void note_if_untold(Turn& turn);
   void settle_outbox(Turn& turn, const Target& target) const;
-  void note_in_outbox(Turn& turn, Target& target) const;
+  void note_in_outbox(Turn& turn, Target& target);
   bool is_all_there_is(Turn& turn) const;
   void add_stand_in(Turn& turn, NodeId replica);
   void on_refusal(Turn& turn, std::size_t slot, ErrorCode reason);
@@ -85,6 +85,7 @@ class Write {
   std::optional<ErrorCode> refusal_;
   Instant patience_;  // after this, silent replicas are stood in for
   bool patience_spent_ = false;
+  bool has_noted_ = false;  // in the outbox, perhaps in this very turn
   bool deadline_passed_ = false;
   bool own_committed_ = false;
   bool answered_ = false;

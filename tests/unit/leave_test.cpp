@@ -14,7 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr WallMs epoch_ms = 1'700'000'000'000;
 
 // Nodes that hear each other after a millisecond. Keys are written all the time, through one of them after the other.
 class Mesh {
@@ -50,6 +49,8 @@ class Mesh {
     with(i, [&](Node& node, Outputs& out) { node.start(now(), {}, out); });
   }
   void crash(std::size_t i) { devices_[i]->node.reset(); }
+  // Requires: no device is up.
+  void let_pass(std::chrono::hours time) { epoch_ms_ += static_cast<WallMs>(time / 1ms); }
 
   Status leave(std::size_t i) {
     Status status = Done{};
@@ -107,7 +108,7 @@ class Mesh {
     Message message;
   };
 
-  Now now() const { return {now_, epoch_ms + static_cast<WallMs>(now_.time_since_epoch().count() / 1000)}; }
+  Now now() const { return {now_, epoch_ms_ + static_cast<WallMs>(now_.time_since_epoch().count() / 1000)}; }
   Device& device_of(const NodeId& id) {
     return **std::ranges::find_if(devices_,
                                   [&](const auto& d) { return node_id_of(d->signatures.signing_key()) == id; });
@@ -149,6 +150,7 @@ class Mesh {
     with(i, [&](Node& node, Outputs& out) { devices_[i]->asked[node.put(now(), put, out)] = put.key; });
   }
 
+  WallMs epoch_ms_ = 1'700'000'000'000;
   Instant now_{1s};
   std::vector<std::unique_ptr<Device>> devices_;
   std::deque<Letter> queue_;
@@ -248,6 +250,45 @@ TEST_CASE("who takes the leaving back is filled again", "[leave]") {
   CHECK(mesh.copies_at(2) > before);
   CHECK(mesh.keys_lacking(0) == 0);
   CHECK(mesh.keys_lacking(2) == 0);
+}
+
+TEST_CASE("who was away while a member left, and all others restarted, does not bring it back", "[leave]") {
+  Mesh mesh(5);
+  const NodeId left = mesh.node(2).id();
+  mesh.crash(4);
+  mesh.run(20s);
+  REQUIRE(mesh.leave(2));
+  mesh.run(20s);
+  REQUIRE(mesh.has_left(2));
+  for (const std::size_t i : {0U, 1U, 3U}) mesh.crash(i);
+  for (const std::size_t i : {0U, 1U, 3U, 4U}) mesh.boot(i);
+  mesh.run(30s);
+  for (const std::size_t i : {0U, 1U, 3U, 4U}) {
+    for (Partition partition = 0; partition < 1U << partition_bits; partition += 257) {
+      const auto& replicas = mesh.node(i).replicas_of(partition);
+      REQUIRE(std::ranges::find(replicas, left) == replicas.end());
+    }
+  }
+}
+
+TEST_CASE("that a member has left is remembered for 90 days", "[leave]") {
+  Mesh mesh(3);
+  const NodeId left = mesh.node(2).id();
+  REQUIRE(mesh.leave(2));
+  mesh.run(20s);
+  REQUIRE(mesh.has_left(2));
+  const auto knows_it = [&] {
+    mesh.crash(0);
+    mesh.boot(0);
+    return std::ranges::any_of(mesh.node(0).members(), [&](const Member* m) { return m->contact.id == left; });
+  };
+  mesh.crash(0);
+  mesh.crash(1);
+  mesh.let_pass(std::chrono::hours(89 * 24));
+  CHECK(knows_it());
+  mesh.crash(0);
+  mesh.let_pass(std::chrono::hours(2 * 24));
+  CHECK_FALSE(knows_it());
 }
 
 TEST_CASE("a device that is alone cannot leave, nor one whose last companion is away", "[leave]") {

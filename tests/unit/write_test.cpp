@@ -71,6 +71,35 @@ TEST_CASE("copies elsewhere do not acknowledge a write that is not committed her
   CHECK_FALSE(write.take_completion(bench.now.instant, bench.data_key));
 }
 
+TEST_CASE("an answer does not leave before it is durable who still lacks the write", "[write]") {
+  Bench bench;
+  bench.neighbours.set.next.clear();
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  write.on_answer(turn, 0, stored);
+  bench.store.commit();
+  write.on_away(turn, 1);
+  write.on_away(turn, 2);
+  REQUIRE(bench.store.has_uncommitted());
+  const auto completion = write.take_completion(bench.now.instant, bench.data_key);
+  REQUIRE(completion);
+  CHECK(std::holds_alternative<Receipt>(completion->outcome));
+  CHECK(completion->release == Release::after_commit);
+}
+
+TEST_CASE("an answer does not wait for what others commit where nothing had to be noted", "[write]") {
+  Bench bench;
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  write.on_answer(turn, 0, stored);
+  write.on_answer(turn, 1, stored);
+  const auto completion = write.take_completion(bench.now.instant, bench.data_key);
+  REQUIRE(completion);
+  CHECK(completion->release == Release::at_once);
+}
+
 TEST_CASE("a replica known to be away is stood in for at once and noted in the outbox", "[write]") {
   Bench bench;
   bench.neighbours.away = {node(2)};
