@@ -38,7 +38,7 @@ constexpr std::size_t present = 40;  // members at any time, up or away
 constexpr std::size_t newcomers = 40;
 constexpr std::size_t values = 10'000;
 constexpr std::size_t value_bytes = 1000;
-constexpr double leaves_for_ever = 0.01;
+constexpr std::size_t departures_to_one_for_ever = 100;
 
 // Who is a member as the oracle knows it, and what it would have moved.
 class Oracle {
@@ -98,7 +98,7 @@ class ChurningMesh {
   void stop(std::size_t device);
   void replace(std::size_t device);
   void write();
-  bool leave_for_ever_now() const;
+  bool leaves_for_ever();
   std::size_t any_that_is_up();
   std::size_t records_lost();
 
@@ -108,6 +108,8 @@ class ChurningMesh {
   std::set<std::size_t> gone_;  // for ever
   std::size_t next_newcomer_;
   std::size_t departures_ = 0;
+  std::size_t measured_departures_ = 0;
+  std::size_t chosen_ = 0;  // of the hundred under way
   std::size_t written_ = 0;
   bool has_ended_ = false;
   std::vector<dht::KeyHash> acknowledged_;
@@ -135,7 +137,7 @@ void ChurningMesh::stop(std::size_t device) {
   if (has_ended_) return;
   stage_.mesh().crash(device);
   departures_ += 1;
-  if (leave_for_ever_now() && stage_.rng().chance(leaves_for_ever)) return replace(device);
+  if (leaves_for_ever()) return replace(device);
   stage_.at(stage_.now() + about(churn_.absence), [this, device] { begin(device); });
 }
 
@@ -154,9 +156,13 @@ void ChurningMesh::replace(std::size_t device) {
   stage_.device(newcomer).join(std::move(seeds));
 }
 
-bool ChurningMesh::leave_for_ever_now() const {
+// One departure of each hundred, whichever: were each drawn by itself, a run might see half as many, or twice.
+bool ChurningMesh::leaves_for_ever() {
   const dht::Instant begins = dht::Instant{} + churn_.warm_up;
-  return stage_.now() >= begins && stage_.now() < begins + churn_.measured && next_newcomer_ < present + newcomers;
+  if (stage_.now() < begins || stage_.now() >= begins + churn_.measured) return false;
+  const std::size_t number = measured_departures_++ % departures_to_one_for_ever;
+  if (number == 0) chosen_ = stage_.rng().below(departures_to_one_for_ever);
+  return number == chosen_ && next_newcomer_ < present + newcomers;
 }
 
 std::size_t ChurningMesh::any_that_is_up() {

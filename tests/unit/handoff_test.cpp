@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "dht/model/limits.h"
 #include "tests/support/replication.h"
 
 namespace kith::dht {
@@ -459,6 +460,46 @@ TEST_CASE("a replica that still catches up is not asked for each key", "[handoff
   holder.reply(2, FetchReply{{{.status = FetchStatus::found, .digest = holder.digest_of_all(), .records = {}}}});
   CHECK(holder.asked(3).form == FetchForm::ranges);
   CHECK(holder.holds_copy());
+}
+
+TEST_CASE("a replica that catches up with one of several ranges is asked for each key", "[handoff]") {
+  Holder holder;
+  std::vector<KeyHash> keys;
+  for (const char* name : {key, "default/shape", "default/size"}) keys.push_back(hash_key(name));
+  std::ranges::sort(keys);
+  holder.bench.neighbours.sets[partition_of(keys[1])] = {{node(4), node(5)}, {}};
+  holder.hold_more();
+  REQUIRE(holder.asked(3).ranges.size() == 2);
+  holder.reply(3, FetchReply{{{.status = FetchStatus::catching_up, .digest = {}, .records = {}}}});
+  CHECK(holder.asked(3).form == FetchForm::digest);
+  CHECK(holder.asked(3).keys == std::vector{keys[0], keys[2]});
+}
+
+TEST_CASE("a batch names no more keys of one replica than a question may, and few replicas", "[handoff]") {
+  Holder holder;
+  Bench author(9);
+  for (int i = 0; i < 300; ++i) {
+    Rows rows;
+    merge_record(rows, author.write_own("default/" + std::to_string(i), "round"));
+    holder.bench.store.replace(rows.front().record.key_hash(), rows);
+  }
+  SECTION("of one replica") {
+    holder.hold_more();
+    const KeyRange range = holder.asked(2).ranges.front();
+    const auto is_asked_about = [&](const KeyHash& hash) {
+      return range.first <= beginning_of(hash) && beginning_of(hash) <= range.last;
+    };
+    CHECK(std::ranges::count_if(holder.bench.store.keys_after(std::nullopt), is_asked_about) == limits::range_keys_max);
+  }
+  SECTION("of many replicas") {
+    std::uint8_t number = 2;
+    for (const KeyHash& hash : holder.bench.store.keys_after(std::nullopt)) {
+      holder.bench.neighbours.sets[partition_of(hash)] = {{node(number)}, {}};
+      number = static_cast<std::uint8_t>(number == 250 ? 2 : number + 1);
+    }
+    holder.hold_more();
+    CHECK(holder.bench.out.sends.size() == 64);
+  }
 }
 
 }  // namespace kith::dht

@@ -14,7 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-
 // Nodes that hear each other after a millisecond. Keys are written all the time, through one of them after the other.
 class Mesh {
  public:
@@ -41,6 +40,14 @@ class Mesh {
   void run_under_load(Duration duration) {
     for (const Instant end = now_ + duration; now_ < end; run(20ms)) write_one();
   }
+
+  void write_at(std::size_t i) {
+    PutRequest put;
+    put.key = "default/" + std::to_string(writes_);
+    put.value = {1, 2, 3};
+    with(i, [&](Node& node, Outputs& out) { devices_[i]->asked[node.put(now(), put, out)] = put.key; });
+  }
+  void lose_stores(bool are_lost) { stores_are_lost_ = are_lost; }
 
   void boot(std::size_t i) {
     Device& device = *devices_[i];
@@ -122,7 +129,10 @@ class Mesh {
     Outputs out;
     input(*device.node, out);
     device.disk.commit();
-    for (Send& send : out.sends) queue_.push_back({device.node->id(), send.to, std::move(send.message)});
+    for (Send& send : out.sends) {
+      const bool is_lost = stores_are_lost_ && std::holds_alternative<Store>(send.message.body);
+      if (!is_lost) queue_.push_back({device.node->id(), send.to, std::move(send.message)});
+    }
     for (const Completion& completion : out.completions) {
       const auto asked = device.asked.extract(completion.ticket);
       if (asked && std::holds_alternative<Receipt>(completion.outcome)) acknowledged_.push_back(asked.mapped());
@@ -143,11 +153,7 @@ class Mesh {
   }
   void write_one() {
     const std::size_t i = ++writes_ % devices_.size();
-    if (!is_up(i)) return;
-    PutRequest put;
-    put.key = "default/" + std::to_string(writes_);
-    put.value = {1, 2, 3};
-    with(i, [&](Node& node, Outputs& out) { devices_[i]->asked[node.put(now(), put, out)] = put.key; });
+    if (is_up(i)) write_at(i);
   }
 
   WallMs epoch_ms_ = 1'700'000'000'000;
@@ -156,6 +162,7 @@ class Mesh {
   std::deque<Letter> queue_;
   std::vector<std::string> acknowledged_;
   std::size_t writes_ = 0;
+  bool stores_are_lost_ = false;
   std::size_t boots_ = 0;
 };
 
@@ -269,6 +276,29 @@ TEST_CASE("who was away while a member left, and all others restarted, does not 
       REQUIRE(std::ranges::find(replicas, left) == replicas.end());
     }
   }
+}
+
+TEST_CASE("whoever leaves waits for a write under way, and no longer than a minute for one that never ends",
+          "[leave]") {
+  Leaving leaving;
+  leaving.begin(Instant(1s));
+  CHECK_FALSE(leaving.may_finish(Instant(12s), true, true));
+  CHECK(leaving.may_finish(Instant(12s), true, false));
+  CHECK_FALSE(leaving.may_finish(Instant(71s), true, true));
+  CHECK(leaving.may_finish(Instant(72s), true, true));
+}
+
+TEST_CASE("a device that writes does not leave before the write has ended", "[leave]") {
+  Mesh mesh(3);
+  REQUIRE(mesh.leave(2));
+  mesh.run(9800ms);
+  mesh.lose_stores(true);
+  mesh.write_at(2);
+  mesh.run(450ms);
+  CHECK_FALSE(mesh.has_left(2));
+  mesh.lose_stores(false);
+  mesh.run(20s);
+  CHECK(mesh.has_left(2));
 }
 
 TEST_CASE("that a member has left is remembered for 90 days", "[leave]") {

@@ -161,6 +161,61 @@ TEST_CASE("who has departed is told to have been away for as long as is waited, 
   CHECK(5 * told->away_s >= 4 * page.usual_s);  // to a step of what is waited
 }
 
+TEST_CASE("a node that starts says nothing of what it holds before it knows who is away", "[node]") {
+  Now now{Instant(1000s), 1'700'000'000'000};
+  tests::HashSignatures signatures(0);
+  MemoryStore store;
+  const Contact heard = tests::signed_contact(1);
+  const Contact other = tests::signed_contact(2);
+  for (const Contact& contact : {heard, other}) store.remember_contact(contact.id, contact.bytes);
+  const Record record = tests::record_of({.author = 7});
+  store.replace(record.key_hash(), {{.record = record, .is_replica = true}});
+  Node node(NodeOptions{}, signatures, store, {});
+  Outputs out;
+  node.start(now, {}, out);
+  std::uint64_t heartbeat = 0;
+  const auto hear = [&](const Contact& contact) {
+    const Ping ping{.incarnation = 1, .heartbeat = ++heartbeat};
+    out = {};
+    node.receive(now, contact.id, {.request_id = heartbeat, .body = ping, .gossip = {}}, out);
+    const auto is_answer = [](const Send& send) { return std::holds_alternative<PingReply>(send.message.body); };
+    return std::get<PingReply>(std::ranges::find_if(out.sends, is_answer)->message.body).store_digest;
+  };
+  const auto pass = [&](Duration duration) {
+    const auto wakes_at = [&] { return std::max(now.instant, node.next_deadline().value()); };
+    for (const Instant end = now.instant + duration; wakes_at() <= end;) {
+      now.instant = wakes_at();
+      node.on_deadline(now, out);
+      hear(heard);
+    }
+  };
+  pass(5s);
+  CHECK(hear(heard) == 0);
+  SECTION("all were heard") {
+    hear(other);
+    pass(2s);
+  }
+  SECTION("who is not heard is found dead, or the time for that is over") { pass(14s); }
+  CHECK(hear(heard) != 0);
+}
+
+TEST_CASE("what was asked before a long sleep is given up, and its answer comes too late", "[node]") {
+  Device device;
+  const Contact member = tests::signed_contact(2);
+  device.join(numbered_node(1), member);
+  PutRequest put;
+  put.key = "default/key";
+  put.value = {1};
+  device.node.put(device.now, put, device.out);
+  const std::uint64_t asked = device.last_to(member.id)->request_id;
+  REQUIRE(std::holds_alternative<Store>(device.last_to(member.id)->body));
+  device.now.wall_ms += 30ULL * 24 * 3600 * 1000;
+  device.node.on_deadline(device.now, device.out);
+  const StoreReply late{.answers = {{.status = StoreStatus::stored, .reason = {}, .seen = {}}}};
+  device.node.receive(device.now, member.id, {.request_id = asked, .body = late, .gossip = {}}, device.out);
+  CHECK(device.node.counters().replies_unasked == 1);
+}
+
 TEST_CASE("who presents another's contact, or none, is not let in", "[node]") {
   Device device;
   const Contact newcomer = tests::signed_contact(1);

@@ -254,6 +254,27 @@ TEST_CASE("all that was told to nobody has its replicas found, some at a time, a
   CHECK(bench.store.outbox_for(node(1), count).size() == count);
 }
 
+TEST_CASE("a disk that fails for a moment does not make the look at what was told to nobody begin anew", "[outbox]") {
+  Bench bench;
+  bench.neighbours.held_back = true;  // so that nothing is delivered meanwhile
+  const std::size_t count = 2500;
+  for (std::size_t i = 0; i < count; ++i) bench.store.outbox_add(hash_key("default/" + std::to_string(i)), node(1));
+  Outbox outbox{bench.data_key};
+  outbox.start(bench.now.instant);
+  outbox.on_joined(bench.now.instant);
+  const auto pass = [&] {
+    bench.now.instant = std::max(bench.now.instant, *outbox.next_deadline());
+    Turn turn = bench.turn();
+    outbox.on_deadline(turn);
+    return bench.store.outbox_for(node(2), count).size();
+  };
+  const std::size_t at_first = pass();
+  bench.store.fail_reads();
+  pass();
+  bench.store.heal_reads();
+  CHECK(pass() == 2 * at_first);
+}
+
 TEST_CASE("a replica that is away does not have what was told to nobody wait for it", "[outbox]") {
   Bench bench;
   bench.neighbours.held_back = true;  // so that nothing is delivered meanwhile

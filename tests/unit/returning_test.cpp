@@ -99,6 +99,21 @@ TEST_CASE("what this node wrote and nobody has stays; what it wrote before that 
   CHECK(returner.bench.store.read(hash_key(key)).rows.front().record == *returner.held);
 }
 
+TEST_CASE("what this node wrote stays while its disk does not tell whether anybody has it", "[reaping]") {
+  Returner returner;
+  struct : MemoryStore {
+    OutboxPage outbox_after(const NodeId&, const std::optional<KeyHash>&, std::size_t) override {
+      return {.keys = {}, .is_unread = true};
+    }
+  } disk;
+  disk.replace(hash_key(key), returner.bench.store.read(hash_key(key)).rows);
+  Bench& bench = returner.bench;
+  Turn turn{bench.now, bench.out, bench.requests, bench.neighbours, disk};
+  returner.returning.on_reply(turn, node(2), ReapedReply{.marks = {returner.mark()}, .next = {}});
+  CHECK(disk.read(hash_key(key)).rows.size() == 1);
+  CHECK(returner.is_held_back_from(2));  // it is asked again
+}
+
 TEST_CASE("marks come in pages, and nothing is told before the last", "[reaping]") {
   Returner returner;
   returner.wake();
