@@ -92,22 +92,19 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   s.take_up_absences(now, remembered);
   if (s.is_store_new && !remembered.empty()) s.repair.catch_up().begin_with_all(now.instant);
   s.joining.start(now, remembered, s.table.self().bytes, out);
-  if (!remembered.empty()) {
-    const Liveness::Timing& timing = s.options.liveness;
-    s.finding_out_until = now.instant + timing.period * periods_to_find_out + timing.dead_after;
-  }
+  if (!remembered.empty()) s.finding_out_since = now.instant;
   if (s.options.is_leaving) s.leaving.begin(now.instant);
   s.finish(now, out, next_send);
 }
 
 // Those who have left are known as such for longer than most are away: else somebody who comes back and has not heard
-// would have all the others wait for them. An incarnation is the wall clock of whoever left.
+// would have all the others wait for them.
 std::vector<NodeId> Node::State::remember_members(Now now) {
   std::vector<NodeId> remembered;
   for (const crypto::Bytes& bytes : store.contacts()) {
     const std::optional<Contact> contact = read_contact(bytes, signatures);
     if (!contact || contact->id == self()) continue;
-    if (contact->has_left && contact->incarnation + limits::left_keep_ms < now.wall_ms) {
+    if (is_outlived(*contact, now.wall_ms)) {
       store.forget_contact(contact->id);
       continue;
     }
@@ -195,7 +192,8 @@ void Node::on_deadline(Now now, Outputs& out) {
 
 std::optional<Instant> Node::next_deadline() const {
   const State& s = *state_;
-  const auto overlay = earlier(earlier(s.joining.next_deadline(), s.missing_seeds.next_deadline()),
+  const auto start = earlier(s.joining.next_deadline(), s.finding_out_end());
+  const auto overlay = earlier(earlier(start, s.missing_seeds.next_deadline()),
                                earlier(s.departures.next_deadline(), s.leaving.next_deadline()));
   const auto repairs = earlier(s.repair.next_deadline(), s.reaping.next_deadline());
   const auto absences = earlier(s.absences.next_deadline(), s.returning.next_deadline());
@@ -248,6 +246,8 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
     if (view_version() != before) owners_changed(now.instant);
     return;
   }
+  const bool never_was_here = change.kind == Kind::joined && liveness.find(change.node)->contact.has_left;
+  if (never_was_here) return refresh_contact(now.instant, change.node);
   settled_since = now.instant;
   switch (change.kind) {
     case Kind::alive:
@@ -261,12 +261,12 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
       reap_witness.withdraw_promises();
       reaping.on_member_back();
       refresh_contact(now.instant, change.node);
-      coordinator.on_owners_changed(now.instant);
+      coordinator.on_work(now.instant);
       repair.on_back(now.instant, change.node);
       break;
     case Kind::dead:
       bury(now, *liveness.find(change.node));
-      coordinator.on_owners_changed(now.instant);
+      coordinator.on_work(now.instant);
       rejoin_when_alone(now, out);
       [[fallthrough]];
     case Kind::suspect:
@@ -283,20 +283,16 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
 void Node::State::bury(Now now, const Member& member) {
   note_leaver(member);
   const NodeId& node = member.contact.id;
+  if (member.contact.has_left) return forget(node);
   if (member.contact.weight > 0) departures.on_dead(now.instant, node);
   if (member.contact.weight == 0) table.remove(node);
-  if (member.contact.has_left) {
-    absences.forget(node, store);
-    returning.forget(node, store);
-    return;
-  }
   const auto away = std::chrono::duration_cast<std::chrono::milliseconds>(departures.away(now.instant, node));
   absences.on_dead(now.wall_ms - static_cast<WallMs>(away.count()), node, store);
 }
 
 void Node::State::owners_changed(Instant now) {
   settled_since = now;
-  coordinator.on_owners_changed(now);
+  coordinator.on_work(now);
 }
 
 // The last member is gone. Seeds may know where the others are now: they are asked again, and all who were members.
@@ -312,17 +308,20 @@ void Node::State::rejoin_when_alone(Now now, Outputs& out) {
 // In a mesh of a few all are heard at once. In one of many most are nobody's neighbours: of these, others tell who is
 // dead.
 void Node::State::find_out(Instant now) {
-  if (!finding_out_until) return;
-  const Liveness::Timing& timing = options.liveness;
-  const bool was_told = *finding_out_until <= now + timing.dead_after + (periods_to_find_out - 1) * timing.period &&
-                        !joining.next_deadline();
+  if (!finding_out_since) return;
+  const bool was_told = *finding_out_since + options.liveness.period <= now && !joining.next_deadline();
   const auto is_decided = [&](const Member* member) {
     const bool is_known = member->state == MemberState::dead || was_heard(member->contact.id);
-    return is_known || (was_told && liveness.is_out_of_question(*member));
+    return is_known || (was_told && liveness.is_left_to_others(*member));
   };
-  if (*finding_out_until > now && !std::ranges::all_of(liveness.members(), is_decided)) return;
-  finding_out_until.reset();
+  if (*finding_out_end() > now && !std::ranges::all_of(liveness.members(), is_decided)) return;
+  finding_out_since.reset();
   repair.greet_soon(now);
+}
+
+std::optional<Instant> Node::State::finding_out_end() const {
+  if (!finding_out_since) return std::nullopt;
+  return *finding_out_since + options.liveness.period * periods_to_find_out + options.liveness.dead_after;
 }
 
 void Node::State::remove_departed(Instant now) {

@@ -114,7 +114,7 @@ void Node::State::answer_store(Now now, const NodeId& from, const Store& store_r
 
 // Only for a replica of the key: nobody can make this node note more than it stores.
 void Node::State::note_hint(Now now, const Store& stored, const StoreReply& reply) {
-  coordinator.on_copy_taken(now.instant);
+  coordinator.on_work(now.instant);
   for (std::size_t i = 0; i < reply.answers.size(); ++i) {
     if (reply.answers[i].status == StoreStatus::refused) continue;
     const KeyHash key = Record::parse(stored.records[i])->key_hash();
@@ -202,7 +202,7 @@ void Node::State::take_members(Now now, const NodeId& from, const Message& messa
 }
 
 void Node::State::learn_absences(Now now, const MembersReply& page) {
-  departures.learn_usual(std::chrono::seconds(page.usual_s));
+  departures.learn_usual(now.instant, std::chrono::seconds(page.usual_s));
   for (const MemberUpdate& member : page.members) {
     if (member.state != MemberState::dead || liveness.find(member.node) == nullptr) continue;
     departures.learn_absence(now.instant, member.node, std::chrono::seconds(member.away_s));

@@ -63,10 +63,10 @@ LeaveProgress Node::State::leave_progress() const {
 
 void Node::State::go_on_leaving(Now now, Outputs& out) {
   const LeaveProgress progress = leave_progress();
-  if (progress.records > 0) coordinator.on_copy_taken(now.instant);
+  if (progress.records > 0) coordinator.on_work(now.instant);
   const bool is_done = progress.is_counted && progress.outbox == 0 && progress.records == 0 && repair.holds_nothing();
-  const bool may_finish = leaving.may_finish(now.instant, is_done, coordinator.is_writing());
-  if (!may_finish || table.view().size() == 0) return;
+  leaving.note_rest(now.instant, is_done);
+  if (!leaving.may_finish(now.instant, coordinator.is_writing()) || table.view().size() == 0) return;
   Contact contact = table.self();
   contact.has_left = true;
   contact.incarnation = std::max(contact.incarnation + 1, now.wall_ms);
@@ -78,7 +78,6 @@ void Node::State::go_on_leaving(Now now, Outputs& out) {
 // What waits for somebody who departed without a word waits for nobody; what was told to nobody waits for somebody.
 // What the disk will not tell may be anything.
 std::uint64_t Node::State::outbox_of_holders() const {
-  if (store.totals().outbox == 0 && !coordinator.is_writing()) return 0;  // it is counted when it is committed
   const auto keys_of = [&](const NodeId& node) -> std::uint64_t {
     const OutboxPage page = store.outbox_after(node, std::nullopt, outbox_keys_looked_at);
     return page.keys.size() + (page.is_unread ? 1 : 0);
@@ -93,7 +92,9 @@ std::uint64_t Node::State::outbox_of_holders() const {
 // It has left for good. What it was to be given is for the replicas of today: nobody else may have it.
 void Node::State::forget(const NodeId& node) {
   table.remove(node);
+  departures.forget(node);
   absences.forget(node, store);
+  returning.forget(node, store);
   for (const KeyHash& key : store.outbox_for(node, limits::outbox_entries_max)) {
     for (const NodeId& holder : replica_set(partition_of(key)).replicas) {
       if (holder != self()) store.outbox_add(key, holder);

@@ -38,7 +38,7 @@ struct Node::State final : Neighbours {
     const Member* member = liveness.find(node);
     return member != nullptr && member->last_heard != Instant{};
   }
-  bool is_finding_out() const override { return finding_out_until.has_value(); }
+  bool is_finding_out() const override { return finding_out_since.has_value(); }
   bool is_joining() const override { return liveness.member_count() == 0 && joining.next_deadline(); }
   bool is_settled(Instant now) const override;
   std::uint64_t view_version() const override { return table.view().version(); }
@@ -64,6 +64,7 @@ struct Node::State final : Neighbours {
   void apply(Now now, const MemberChange& change, Outputs& out);
   void rejoin_when_alone(Now now, Outputs& out);
   void find_out(Instant now);
+  std::optional<Instant> finding_out_end() const;
   void remove_departed(Instant now);
   void take_up_absences(Now now, const std::vector<NodeId>& remembered);
   void notice_gap(Now now, Outputs& out);
@@ -130,7 +131,7 @@ struct Node::State final : Neighbours {
   Returning returning;
   bool is_store_new = false;  // at the start
   std::optional<Instant> settled_since;
-  std::optional<Instant> finding_out_until;
+  std::optional<Instant> finding_out_since;
   std::uint64_t replies_unasked = 0;
   Replica::Counters told;  // what events have told of
 };

@@ -87,7 +87,7 @@ void Liveness::add(Now now, const Contact& contact, MemberState state) {
   if (!is_self(contact.id)) accept(now, contact, state);
 }
 
-bool Liveness::is_out_of_question(const Member& member) const {
+bool Liveness::is_left_to_others(const Member& member) const {
   const NodeId& node = member.contact.id;
   return member.state == MemberState::alive && links_.find(node) == nullptr && !members_.find(node)->disputed;
 }
@@ -397,7 +397,7 @@ void Liveness::rewire_soon(Now now) {
 void Liveness::rewire(Now now) {
   rewire_at_.reset();
   links_.rewire(now.instant, watchers_of(self().id, members_.living(), timing_.watchers), rng_);
-  if (!call_the_dead_at_ && members_.dead_count() > 0) {
+  if (!call_the_dead_at_ && has_dead()) {
     call_the_dead_at_ = now.instant + periods_between_calls_to_the_dead * timing_.period;
   }
 }
@@ -405,9 +405,9 @@ void Liveness::rewire(Now now) {
 // Nobody watches the dead, so without this the halves of a partition would never meet again.
 void Liveness::call_the_dead(Now now, Outputs& out) {
   call_the_dead_at_.reset();
-  if (members_.dead_count() == 0) return;
-  const NodeId& dead = members_.dead_at(rng_.below(members_.dead_count()));
-  if (!find(dead)->contact.has_left) send_ping(now, dead, out);
+  members_.forget_outlived(now.wall_ms);
+  if (!has_dead()) return;
+  if (const std::size_t lost = members_.lost_count(); lost > 0) send_ping(now, members_.lost_at(rng_.below(lost)), out);
   const Duration wait = periods_between_calls_to_the_dead * timing_.period;
   const auto jitter = static_cast<Duration::rep>(rng_.below(401)) - 200;
   call_the_dead_at_ = now.instant + wait + wait * jitter / 1000;

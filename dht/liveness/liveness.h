@@ -96,14 +96,14 @@ class Liveness {
 
   // Null for this node and for one that is no member. Valid until the next input.
   const Member* find(const NodeId& node) const;
-  std::vector<const Member*> members() const;  // without this node, in order of id
-  std::size_t member_count() const { return members_.entries().size(); }
+  std::vector<const Member*> members() const;                    // without this node, in order of id
+  std::size_t member_count() const { return members_.count(); }  // without those who have left
   // What this node answers to whoever asks for its members.
   MembersReply page(const Members& asked) const { return member_page(members_, asked); }
   const Contact& self() const { return members_.self(); }  // its incarnation rises when it refutes
   bool is_usable(const NodeId& node) const;                // alive (or this node): not suspected by the mesh, not dead
   // Nobody doubts it, and this node does not ask it anything: others would tell.
-  bool is_out_of_question(const Member& member) const;
+  bool is_left_to_others(const Member& member) const;
   std::uint64_t view_digest() const { return members_.digest(); }
   ClockSurvey clock_survey(Now now) const { return members_.clock_survey(now); }
 
@@ -155,6 +155,7 @@ class Liveness {
   void rewire(Now now);
   void refute(Now now);
   void spread_news(Outputs& out);
+  bool has_dead() const { return members_.living().size() <= members_.entries().size(); }
   void call_the_dead(Now now, Outputs& out);
 
   void judge(Now now);

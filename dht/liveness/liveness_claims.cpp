@@ -76,8 +76,8 @@ bool Liveness::take_death(Now now, const Teller& teller, const MemberUpdate& cla
   if (known == nullptr || claim.incarnation > known->member.incarnation) {
     const std::optional<Contact> contact = verified_contact(claim);
     if (!contact) return false;
-    accept(now, *contact, known == nullptr ? MemberState::dead : MemberState::alive);
-    return true;
+    const auto renewal = accept(now, *contact, known == nullptr ? MemberState::dead : MemberState::alive);
+    return renewal == MemberList::Renewal::joined || renewal == MemberList::Renewal::renewed;
   }
   if (claim.incarnation < known->member.incarnation || known->member.state == MemberState::dead) return false;
   if (members_.find(teller.node) == nullptr) return false;
@@ -129,6 +129,7 @@ std::optional<Contact> Liveness::verified_contact(const MemberUpdate& claim) con
 // link was silent, it is tried again.
 MemberList::Renewal Liveness::accept(Now now, const Contact& contact, MemberState state) {
   const MemberList::Entry* known = members_.find(contact.id);
+  if (known == nullptr && is_outlived(contact, now.wall_ms)) return MemberList::Renewal::stale;
   const bool was_living = known != nullptr && known->member.state != MemberState::dead;
   const MemberList::Renewal renewal = members_.renew(contact, state);
   using Renewal = MemberList::Renewal;

@@ -25,6 +25,10 @@ std::uint64_t digest_of(const NodeId& node, Incarnation incarnation, MemberState
 
 }  // namespace
 
+bool is_outlived(const Contact& contact, WallMs wall_ms) {
+  return contact.has_left && wall_ms > limits::left_keep_ms && contact.incarnation < wall_ms - limits::left_keep_ms;
+}
+
 std::uint64_t digest_of(const Member& member) { return digest_of(member.contact.id, member.incarnation, member.state); }
 
 std::uint64_t digest_of_self(const Contact& self) { return digest_of(self.id, self.incarnation, MemberState::alive); }
@@ -62,6 +66,7 @@ MemberList::Renewal MemberList::renew(const Contact& contact, MemberState state)
   Member& member = known->member;
   if (contact.incarnation <= member.incarnation) return Renewal::stale;
   digest_ -= digest_of(member);
+  left_ += (contact.has_left ? 1U : 0U) - (member.contact.has_left ? 1U : 0U);
   member.contact = contact;
   member.incarnation = contact.incarnation;
   digest_ += digest_of(member);
@@ -79,8 +84,8 @@ void MemberList::join(const Contact& contact, MemberState state) {
   entries_.emplace(contact.id, std::move(entry));
   insert_living(contact.id);
   changes_.push_back({MemberChange::Kind::joined, contact.id});
-  if (contact.has_left) state = MemberState::dead;
-  if (state == MemberState::dead) set_state(contact.id, state);
+  left_ += contact.has_left ? 1U : 0U;
+  if (state == MemberState::dead || contact.has_left) set_state(contact.id, MemberState::dead);
 }
 
 void MemberList::set_state(const NodeId& node, MemberState state) {
@@ -109,9 +114,23 @@ const MemberList::Entry* MemberList::find(const NodeId& node) const {
   return found == entries_.end() ? nullptr : &found->second;
 }
 
-const NodeId& MemberList::dead_at(std::size_t index) const {
+void MemberList::forget_outlived(WallMs wall_ms) {
+  for (auto at = entries_.begin(); at != entries_.end();) {
+    const Member& member = at->second.member;
+    if (!is_outlived(member.contact, wall_ms)) {
+      ++at;
+      continue;
+    }
+    digest_ -= digest_of(member);
+    left_ -= 1;
+    at = entries_.erase(at);
+  }
+}
+
+const NodeId& MemberList::lost_at(std::size_t index) const {
   for (const auto& [node, entry] : entries_) {
-    if (entry.member.state == MemberState::dead && index-- == 0) return node;
+    const bool is_lost = entry.member.state == MemberState::dead && !entry.member.contact.has_left;
+    if (is_lost && index-- == 0) return node;
   }
   KITH_ASSERT(false);
   return self_.id;

@@ -72,8 +72,15 @@ class MemberList {
 
   // This node and every member that is not dead, in order of id.
   std::span<const NodeId> living() const { return living_; }
-  std::size_t dead_count() const { return entries_.size() + 1 - living_.size(); }
-  const NodeId& dead_at(std::size_t index) const;  // Requires: index < dead_count().
+  // Without this node and those who have left.
+  std::size_t count() const { return entries_.size() - left_; }
+
+  // Who may be back one day: dead, and has not left.
+  std::size_t lost_count() const { return entries_.size() + 1 - living_.size() - left_; }
+  const NodeId& lost_at(std::size_t index) const;  // Requires: index < lost_count().
+
+  // Forgets whom nobody remembers any more.
+  void forget_outlived(WallMs wall_ms);
 
   // Over (member, incarnation, dead or not), this node included. A suspicion does not count: it resolves by itself.
   std::uint64_t digest() const { return digest_; }
@@ -90,9 +97,14 @@ class MemberList {
   Contact self_;
   std::map<NodeId, Entry> entries_;
   std::vector<NodeId> living_;
+  std::size_t left_ = 0;  // of the entries
   std::uint64_t digest_ = 0;
   std::vector<MemberChange> changes_;
 };
+
+// It left for good, longer ago than that is remembered: by its incarnation, which is the wall clock of its device or a
+// little more. All go by that, so that their lists agree.
+bool is_outlived(const Contact& contact, WallMs wall_ms);
 
 // What the digest of the list is made of.
 std::uint64_t digest_of(const Member& member);

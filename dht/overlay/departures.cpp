@@ -14,6 +14,9 @@ constexpr Duration told_holds = 2min;
 // While so few absences were seen, the longest is taken for usual.
 constexpr int few = 32;
 
+// Whoever tells the same again and again is heard no more often.
+constexpr Duration told_interval = 1h;
+
 }  // namespace
 
 void Departures::on_dead(Instant now, const NodeId& node) {
@@ -33,17 +36,26 @@ void Departures::on_alive(Instant now, const NodeId& node) {
   since_.erase(found);
 }
 
-void Departures::learn_usual(Duration told) {
-  if (told <= least_) return;
+void Departures::forget(const NodeId& node) {
+  told_.erase(node);
+  const auto found = since_.find(node);
+  if (found == since_.end()) return;
+  waited_for_.erase({found->second, node});
+  since_.erase(found);
+}
+
+void Departures::learn_usual(Instant now, Duration told) {
+  if (told <= least_ || (listens_from_ && now < *listens_from_)) return;
+  listens_from_ = now + told_interval;
   told = std::min(told, most);
-  if (!was_told_) {
-    was_told_ = true;
+  if (seen_ < few) {
     usual_ = told;
-    seen_ = std::max(seen_, few);
+    seen_ = few;
     return;
   }
   usual_ += (std::clamp(told, usual_ / 2, 2 * usual_) - usual_) / 4;
 }
+
 void Departures::learn_absence(Instant now, const NodeId& node, Duration away) {
   if (!since_.contains(node)) told_[node] = {.at = now, .since = now - std::clamp(away, Duration{}, most)};
 }

@@ -11,8 +11,8 @@
 // fewer devices to lose; and those that come later cost little, for who held their place keeps the copies for the next
 // time (handoff.h).
 //
-// A node that starts has seen nothing. It goes on from what the nodes it asks for members tell: how long they wait, and
-// how long each of the dead has been away. So all depart from a member at about the same time, however often they
+// A node that starts has seen nothing. It goes on from what the nodes it asks for members tell: how long absences usually
+// last, and how long each of the dead has been away. So all depart from a member at about the same time, however often they
 // restart.
 #pragma once
 
@@ -40,10 +40,13 @@ class Departures {
   // An absence has ended; also that of one that had departed.
   void on_alive(Instant now, const NodeId& node);
 
+  // It has left for good, and is waited for no more.
+  void forget(const NodeId& node);
+
   // What another node says: how long absences usually last, which stands at first for those that this one has not seen,
-  // and then moves its own opinion a quarter of the way, of no more than twice or half of it; how long this one, whom
-  // it takes for dead, has been away.
-  void learn_usual(Duration told);
+  // and then moves its own opinion a quarter of the way, of no more than twice or half of it, once in an hour; how long
+  // this one, whom it takes for dead, has been away.
+  void learn_usual(Instant now, Duration told);
   void learn_absence(Instant now, const NodeId& node, Duration away);
 
   Duration usual() const { return usual_; }
@@ -67,8 +70,8 @@ class Departures {
   void remember(Duration absence);
 
   Duration least_;
-  int seen_ = 0;  // absences, until they are no more few
-  bool was_told_ = false;
+  int seen_ = 0;                         // absences, until they are no more few
+  std::optional<Instant> listens_from_;  // again
   Duration usual_{};
   std::map<NodeId, Instant> since_;                  // of all that are dead
   std::set<std::pair<Instant, NodeId>> waited_for_;  // of those that keep their place, in order of departure

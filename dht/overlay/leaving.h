@@ -38,12 +38,16 @@ class Leaving {
   }
 
   // Nothing is left, or something is; a write of this node is under way. Not before all had time to hear of it, for
-  // whoever has not writes here, and counts the copy. Writes that go on for ever are not waited for.
-  bool may_finish(Instant now, bool is_nothing_left, bool is_writing) {
+  // whoever has not writes here, and counts the copy; nor before what was noted a moment ago has reached the disk, and
+  // is counted. Writes that go on for ever are not waited for.
+  void note_rest(Instant now, bool is_nothing_left) {
     if (!is_nothing_left) empty_since_.reset();
     if (is_nothing_left && !empty_since_) empty_since_ = now;
+  }
+  bool may_finish(Instant now, bool is_writing) const {
     return empty_since_ && told_at_ <= now && (!is_writing || *empty_since_ + time_to_write <= now);
   }
+
   // At the deadline: whether it is done is to be looked at. The caller does, and then begins, finishes or is called
   // again.
   bool take_look(Instant now) {

@@ -171,7 +171,12 @@ void Returning::on_reply(Turn& turn, const NodeId& from, const Body& reply) {
   Met& met = found->second;
   bool is_carried_out = true;
   for (const ReapedMark& mark : told->marks) is_carried_out &= let_go(turn, met.away, mark);
-  if (!is_carried_out) return on_silence(turn.now.instant, from);  // the page is asked for again
+  if (!is_carried_out) {  // the disk's fault: the page is asked for again
+    met.is_waiting = false;
+    met.ask_at = turn.now.instant + retry_interval;
+    next_ = turn.now.instant;
+    return;
+  }
   met.is_waiting = false;
   met.silences = 0;
   const bool goes_on = told->next && (!met.after || *met.after < *told->next) && ++met.pages < pages_max;

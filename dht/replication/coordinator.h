@@ -49,8 +49,7 @@ class Coordinator {
   void on_away(Turn& turn, const NodeId& node, const RequestOwner& owner);
   void on_back(Turn& turn, const NodeId& node) { outbox_.on_member_back(turn, node); }
   // Members came or went: keys may belong elsewhere from now on.
-  void on_owners_changed(Instant now) { handoff_.on_work(now); }
-  void on_copy_taken(Instant now) { handoff_.on_work(now); }
+  void on_work(Instant now) { handoff_.on_work(now); }
 
   void start(Instant now) { outbox_.start(now); }
   void on_deadline(Turn& turn);

@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 constexpr Duration quiet_time = 10s;
 constexpr Duration sweep_interval = 10min;
 constexpr Duration retry_interval = 30s;
+constexpr Duration look_interval = 1s;  // whether it is known who is there
 constexpr Duration answer_deadline = 10s;
 constexpr Duration step_pause = 20ms;
 constexpr Duration key_pause = 250us;
@@ -55,7 +56,7 @@ void Handoff::on_deadline(Turn& turn) {
   if (!next_step_ || *next_step_ > turn.now.instant || !items_.empty()) return;
   next_step_.reset();
   if (turn.neighbours.is_held_back() || turn.neighbours.is_finding_out()) {
-    next_step_ = turn.now.instant + retry_interval;
+    next_step_ = turn.now.instant + look_interval;
     return;
   }
   if (turn.neighbours.is_everywhere()) return finish_sweep(turn.now.instant);

@@ -55,7 +55,8 @@ std::optional<Completion> Listing::take_completion(Instant now) {
     }
     answer.keys.push_back(std::move(key));
   }
-  return Completion{.ticket = terms_.ticket, .outcome = std::move(answer), .partial = {}};
+  return Completion{
+      .ticket = terms_.ticket, .outcome = std::move(answer), .partial = {}, .release = Release::after_commit};
 }
 
 }  // namespace kith::dht

@@ -43,6 +43,7 @@ void Write::start(Turn& turn, const ReplicaSet& set) {
     }
   }
   note_if_untold(turn);
+  has_noted_ = false;  // so far it is in one commit with the own row
 }
 
 // Others were to have the write, or would if they were here, and none of them has it or is being asked to take it.
@@ -235,7 +236,8 @@ std::optional<Completion> Write::take_completion(Instant now, const DataKey& dat
   if (!failed && !is_enough()) return std::nullopt;
   answered_ = true;
   Completion completion{.ticket = terms_.ticket, .outcome = receipt(now, data_key), .partial = {}};
-  if (has_noted_) completion.release = Release::after_commit;  // who still lacks the write is part of the promise
+  const bool promises_more = has_noted_ && own_committed_;  // that who still lacks the write will be given it
+  if (promises_more) completion.release = Release::after_commit;
   if (failed) {
     completion.partial = receipt(now, data_key);
     completion.outcome = failure();

@@ -85,7 +85,7 @@ class Write {
   std::optional<ErrorCode> refusal_;
   Instant patience_;  // after this, silent replicas are stood in for
   bool patience_spent_ = false;
-  bool has_noted_ = false;  // in the outbox, perhaps in this very turn
+  bool has_noted_ = false;  // in the outbox, after the start, perhaps in this very turn
   bool deadline_passed_ = false;
   bool own_committed_ = false;
   bool answered_ = false;

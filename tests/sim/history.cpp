@@ -119,7 +119,7 @@ Writes History::visible_in(const dht::ReadAnswer& answer) const {
 }
 
 // A delete that was reaped is not shown any more, and is still the last word where nothing came after it. What replaced
-// it for certain may itself have been replaced since, by somebody who never heard of the delete.
+// it for certain may itself have been replaced by what is shown, whose author never heard of the delete.
 void History::add_reaped(const std::string& key, Writes& visible) const {
   const auto reaped = reaped_.find(dht::hash_key(key));
   if (reaped == reaped_.end()) return;
@@ -129,8 +129,10 @@ void History::add_reaped(const std::string& key, Writes& visible) const {
   }
   Writes all = visible;
   join(all, deletes);
-  for (const std::uint64_t number : of_key_.at(key)) {
-    if (writes_.at(number).is_acknowledged) all.insert(number);
+  for (const std::uint64_t shown : visible) {
+    for (const std::uint64_t number : writes_.at(shown).maybe) {
+      if (writes_.at(number).is_acknowledged) all.insert(number);
+    }
   }
   for (const std::uint64_t replaced : replaced_by(all)) deletes.erase(replaced);
   join(visible, deletes);

@@ -13,6 +13,7 @@ struct ContactOptions {
   std::uint8_t weight = 1;
   std::string zone = {};
   dht::Incarnation incarnation = 1;
+  bool has_left = false;
 };
 
 // Unsigned: for what trusts its caller to have checked.
@@ -23,6 +24,7 @@ inline dht::Contact numbered_contact(std::uint64_t number, const ContactOptions&
   contact.weight = options.weight;
   contact.zone = options.zone;
   contact.incarnation = options.incarnation;
+  contact.has_left = options.has_left;
   return contact;
 }
 

@@ -121,7 +121,7 @@ TEST_CASE("what was told yields to what is seen, also where each that starts is 
   Duration told = 6h;
   for (int run = 0; run < 200; ++run) {
     Departures departures(10min);
-    departures.learn_usual(told);
+    departures.learn_usual(now, told);
     for (int i = 0; i < 10; ++i) see_absence(departures, now, 1h);
     told = departures.usual();
   }
@@ -131,16 +131,35 @@ TEST_CASE("what was told yields to what is seen, also where each that starts is 
 TEST_CASE("those who tell each other how long absences last come to agree, and nobody is led far by one", "[overlay]") {
   Departures one(10min);
   Departures another(10min);
-  one.learn_usual(4h);
-  another.learn_usual(6h);
-  another.learn_usual(24h * 6);
+  Instant now = at(0s);
+  one.learn_usual(now, 4h);
+  another.learn_usual(now, 6h);
+  for (int i = 0; i < 20; ++i) another.learn_usual(now + 1h, 24h * 6);
   CHECK(another.usual() == 7h + 30min);
   for (int i = 0; i < 20; ++i) {
-    one.learn_usual(another.usual());
-    another.learn_usual(one.usual());
+    now += 2h;
+    one.learn_usual(now, another.usual());
+    another.learn_usual(now, one.usual());
   }
   CHECK(one.patience() == another.patience());
   CHECK(is_about(one.usual(), 6h));
+}
+
+TEST_CASE("who has seen many absences does not believe the first who tells of shorter ones", "[overlay]") {
+  Departures departures(10min);
+  Instant now = at(0s);
+  for (int i = 0; i < 40; ++i) see_absence(departures, now, 8h);
+  departures.learn_usual(now, 11min);
+  CHECK(departures.usual() == 7h);
+}
+
+TEST_CASE("who has left for good is no more waited for", "[overlay]") {
+  Departures departures(10min);
+  departures.on_dead(at(0s), node);
+  REQUIRE(departures.next_deadline());
+  departures.forget(node);
+  CHECK_FALSE(departures.next_deadline());
+  CHECK(departures.away(at(1h), node) == 0s);
 }
 
 TEST_CASE("a node that starts waits as others do, for whom they have waited already", "[overlay]") {
@@ -148,7 +167,7 @@ TEST_CASE("a node that starts waits as others do, for whom they have waited alre
   Departures others(10min);
   Instant now = at(0s);
   see_absence(others, now, 6h);
-  departures.learn_usual(others.usual());
+  departures.learn_usual(now, others.usual());
   const Duration patience = others.patience();
   CHECK(departures.patience() == patience);
   departures.learn_absence(at(24h), node, 4h);
@@ -161,7 +180,7 @@ TEST_CASE("a node that starts is told how long others wait, even if it saw a sho
   Departures departures(10min);
   Instant now = at(0s);
   see_absence(departures, now, 1min);
-  departures.learn_usual(6h);
+  departures.learn_usual(now, 6h);
   CHECK(is_about(departures.patience(), 6h));
 }
 

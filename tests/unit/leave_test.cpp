@@ -282,10 +282,14 @@ TEST_CASE("whoever leaves waits for a write under way, and no longer than a minu
           "[leave]") {
   Leaving leaving;
   leaving.begin(Instant(1s));
-  CHECK_FALSE(leaving.may_finish(Instant(12s), true, true));
-  CHECK(leaving.may_finish(Instant(12s), true, false));
-  CHECK_FALSE(leaving.may_finish(Instant(71s), true, true));
-  CHECK(leaving.may_finish(Instant(72s), true, true));
+  leaving.note_rest(Instant(12s), true);
+  CHECK_FALSE(leaving.may_finish(Instant(12s), true));
+  CHECK(leaving.may_finish(Instant(12s), false));
+  CHECK_FALSE(leaving.may_finish(Instant(71s), true));
+  CHECK(leaving.may_finish(Instant(72s), true));
+  leaving.note_rest(Instant(73s), false);
+  leaving.note_rest(Instant(74s), true);
+  CHECK_FALSE(leaving.may_finish(Instant(133s), true));
 }
 
 TEST_CASE("a device that writes does not leave before the write has ended", "[leave]") {

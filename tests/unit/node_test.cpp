@@ -161,6 +161,24 @@ TEST_CASE("who has departed is told to have been away for as long as is waited, 
   CHECK(5 * told->away_s >= 4 * page.usual_s);  // to a step of what is waited
 }
 
+TEST_CASE("a node that starts does not knock at who has left, and waits for nobody but the others", "[node]") {
+  const Now now{Instant(1000s), 1'700'000'000'000};
+  tests::HashSignatures signatures(0);
+  MemoryStore store;
+  const Contact member = tests::signed_contact(1);
+  const Contact left = tests::signed_contact(2, {.weight = 0, .incarnation = now.wall_ms, .has_left = true});
+  for (const Contact& contact : {member, left}) store.remember_contact(contact.id, contact.bytes);
+  Node node(NodeOptions{}, signatures, store, {});
+  Outputs out;
+  node.start(now, {}, out);
+  const auto is_asked = [&](const Contact& contact) {
+    return std::ranges::any_of(out.sends, [&](const Send& send) { return send.to == contact.id; });
+  };
+  CHECK(is_asked(member));
+  CHECK_FALSE(is_asked(left));
+  CHECK_FALSE(node.is_usable(left.id));
+}
+
 TEST_CASE("a node that starts says nothing of what it holds before it knows who is away", "[node]") {
   Now now{Instant(1000s), 1'700'000'000'000};
   tests::HashSignatures signatures(0);

@@ -170,6 +170,23 @@ TEST_CASE("ranges of members rise, and are no more than a page has", "[wire]") {
   CHECK(is_malformed(payload(2, 16, "82a16d90a164c403000200")));
 }
 
+TEST_CASE("ranges of keys rise, do not meet, and are no more than a digest may be made of", "[wire]") {
+  const auto is_read = [](const std::vector<KeyRange>& ranges) {
+    const Fetch fetch{.form = FetchForm::ranges, .keys = {}, .ranges = ranges};
+    return message_in(read_message(write_message({.request_id = 7, .body = fetch, .gossip = {}}))) != nullptr;
+  };
+  std::vector<KeyRange> many;
+  for (std::uint64_t i = 0; i < limits::range_keys_max; ++i) many.push_back({.first = 2 * i, .last = 2 * i});
+  CHECK(is_read(many));
+  many.push_back({.first = 1000, .last = 1000});
+  CHECK_FALSE(is_read(many));
+  CHECK(is_read({{.first = 1, .last = 4}, {.first = 5, .last = 5}}));
+  CHECK_FALSE(is_read({{.first = 1, .last = 4}, {.first = 4, .last = 5}}));
+  CHECK_FALSE(is_read({{.first = 7, .last = 8}, {.first = 4, .last = 5}}));
+  CHECK_FALSE(is_read({{.first = 5, .last = 4}}));
+  CHECK_FALSE(is_read({}));
+}
+
 TEST_CASE("fields of a newer version are ignored", "[wire]") {
   const auto result = read_message(
       payload(1, 16, "83a27a7a9301cb3ff0000000000000c3a161c420" + crypto::to_hex(id_of(9).bytes) + "a17881a17900"));

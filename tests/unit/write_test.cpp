@@ -88,8 +88,9 @@ TEST_CASE("an answer does not leave before it is durable who still lacks the wri
   CHECK(completion->release == Release::after_commit);
 }
 
-TEST_CASE("an answer does not wait for what others commit where nothing had to be noted", "[write]") {
+TEST_CASE("an answer for which nothing was noted since the own commit waits for no other one", "[write]") {
   Bench bench;
+  if (GENERATE(false, true)) bench.neighbours.away = {node(3)};  // noted in the turn that wrote the own row
   Write write(terms_for(bench, 2));
   Turn turn = bench.turn();
   write.start(turn, bench.neighbours.set);
@@ -97,6 +98,21 @@ TEST_CASE("an answer does not wait for what others commit where nothing had to b
   write.on_answer(turn, 1, stored);
   const auto completion = write.take_completion(bench.now.instant, bench.data_key);
   REQUIRE(completion);
+  CHECK(completion->release == Release::at_once);
+}
+
+TEST_CASE("that the own disk did not answer in time is said at once", "[write]") {
+  Bench bench;
+  Write write(terms_for(bench, 2));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  turn.now.instant += 2s;
+  write.on_deadline(turn);
+  write.on_deadline(turn);
+  REQUIRE(bench.store.totals().outbox > 0);
+  const auto completion = write.take_completion(turn.now.instant, bench.data_key);
+  REQUIRE(completion);
+  CHECK(std::get<Error>(completion->outcome).code == ErrorCode::timeout);
   CHECK(completion->release == Release::at_once);
 }
 
