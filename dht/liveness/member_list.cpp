@@ -80,12 +80,16 @@ void MemberList::join(const Contact& contact, MemberState state) {
   Entry entry;
   entry.member.contact = contact;
   entry.member.incarnation = contact.incarnation;
+  if (contact.has_left) entry.member.state = MemberState::dead;
   digest_ += digest_of(entry.member);
   entries_.emplace(contact.id, std::move(entry));
-  insert_living(contact.id);
   changes_.push_back({MemberChange::Kind::joined, contact.id});
-  left_ += contact.has_left ? 1U : 0U;
-  if (state == MemberState::dead || contact.has_left) set_state(contact.id, MemberState::dead);
+  if (contact.has_left) {
+    left_ += 1;
+    return;
+  }
+  insert_living(contact.id);
+  if (state == MemberState::dead) set_state(contact.id, state);
 }
 
 void MemberList::set_state(const NodeId& node, MemberState state) {

@@ -24,7 +24,8 @@
 namespace kith::dht {
 
 struct MemberChange {
-  // contact: a newer contact. Where it also ends a suspicion or a death, alive follows.
+  // joined: also of one that has left already, and is dead. contact: a newer contact. Where it also ends a suspicion or
+  // a death, alive follows.
   enum class Kind : std::uint8_t { joined, alive, suspect, dead, contact } kind = Kind::joined;
   NodeId node;
 };

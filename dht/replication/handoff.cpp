@@ -123,15 +123,15 @@ bool Handoff::take_key(Turn& turn, const KeyHash& key, Task task) {
   const KeyRows& held = turn.store.read(key);
   if (held.is_damaged || held.is_unread) return false;
   const auto records = replica_records(held.rows);
-  const auto is_away = [&](const NodeId& node) {
-    return !turn.neighbours.is_usable(node) || turn.neighbours.is_held_back_from(node);
-  };
+  const auto is_away = [&](const NodeId& node) { return !turn.neighbours.is_usable(node); };
+  const auto is_held_back = [&](const NodeId& node) { return turn.neighbours.is_held_back_from(node); };
   const bool is_anybody_away = std::ranges::any_of(task.targets, is_away);
   const bool keeps_spares = turn.neighbours.keeps_spares() && !task.absent;
   const bool may_stay = keeps_spares && are_spare(held.rows) && (!looks_at_spares_ || is_anybody_away);
   if (records.empty() || may_stay) return false;
-  if (is_anybody_away) {
-    is_complete_ = false;  // another sweep finds it
+  if (is_anybody_away) return false;  // when that one is back, or departs, there is another sweep
+  if (std::ranges::any_of(task.targets, is_held_back)) {
+    is_complete_ = false;
     return false;
   }
   for (const Record* record : records) bytes_held_ += record->bytes().size();

@@ -172,6 +172,32 @@ TEST_CASE("a copy is kept while one of its replicas is away", "[handoff]") {
   CHECK(holder.holds_copy());
 }
 
+TEST_CASE("what waits for a replica that is away is not looked at again before that one is back", "[handoff]") {
+  Holder holder({{node(2), node(3)}, {}}, {node(3)});
+  const Instant began = holder.bench.now.instant;
+  while (*holder.handoff.next_deadline() < began + 9min) {
+    holder.wait();
+    REQUIRE(holder.bench.out.sends.empty());
+    REQUIRE(holder.bench.now.instant < began + 1min);
+  }
+  holder.bench.neighbours.away.clear();
+  holder.handoff.on_work(holder.bench.now.instant);
+  holder.wait();
+  holder.confirm(2);
+  holder.confirm(3);
+  CHECK_FALSE(holder.holds_copy());
+}
+
+TEST_CASE("what waits for a replica to say what it reaped is looked at again soon", "[handoff]") {
+  Holder holder;
+  holder.bench.neighbours.held_back_from = {node(3)};
+  holder.handoff = Handoff(holder.bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{}));
+  holder.handoff.on_work(holder.bench.now.instant);
+  for (int i = 0; i < 2; ++i) holder.wait();
+  CHECK(holder.bench.out.sends.empty());
+  CHECK(*holder.handoff.next_deadline() <= holder.bench.now.instant + 30s);
+}
+
 TEST_CASE("where fewer than W replicas are left, the next closest node is given copies to keep", "[handoff]") {
   Holder last({{node(2), node(1), node(3)}, {node(4), node(5)}}, {node(2), node(3)});
   CHECK(last.bench.sent_to(node(5)).empty());

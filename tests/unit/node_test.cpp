@@ -24,9 +24,20 @@ Message page_with(const Contact& member, std::uint64_t request_id) {
   return {.request_id = request_id, .body = page, .gossip = {}};
 }
 
+constexpr WallMs wall_ms_at_start = 1'700'000'000'000;
+
+Contact left_contact(std::uint64_t number) {
+  return tests::signed_contact(number, {.weight = 0, .incarnation = wall_ms_at_start, .has_left = true});
+}
+
 // Node 0, and what it said since the last look.
 struct Device {
   Device() { node.start(now, {}, out); }
+  // That remembers these.
+  explicit Device(const std::vector<Contact>& contacts) {
+    for (const Contact& contact : contacts) store.remember_contact(contact.id, contact.bytes);
+    node.start(now, {}, out);
+  }
 
   // Through a seed that is no member, and tells of one.
   void join(const NodeId& seed, const Contact& member) {
@@ -36,7 +47,7 @@ struct Device {
 
   std::vector<Completion> take_completions() { return std::exchange(out.completions, {}); }
 
-  Now now{Instant(1000s), 1'700'000'000'000};
+  Now now{Instant(1000s), wall_ms_at_start};
   tests::HashSignatures signatures{0};
   MemoryStore store;
   Node node{NodeOptions{}, signatures, store, {}};
@@ -161,26 +172,65 @@ TEST_CASE("who has departed is told to have been away for as long as is waited, 
   CHECK(5 * told->away_s >= 4 * page.usual_s);  // to a step of what is waited
 }
 
-TEST_CASE("a node that starts does not knock at who has left, and waits for nobody but the others", "[node]") {
-  const Now now{Instant(1000s), 1'700'000'000'000};
-  tests::HashSignatures signatures(0);
-  MemoryStore store;
+TEST_CASE("a node that starts does not knock at who has left, and tells nobody that it has", "[node]") {
   const Contact member = tests::signed_contact(1);
-  const Contact left = tests::signed_contact(2, {.weight = 0, .incarnation = now.wall_ms, .has_left = true});
-  for (const Contact& contact : {member, left}) store.remember_contact(contact.id, contact.bytes);
-  Node node(NodeOptions{}, signatures, store, {});
-  Outputs out;
-  node.start(now, {}, out);
-  const auto is_asked = [&](const Contact& contact) {
-    return std::ranges::any_of(out.sends, [&](const Send& send) { return send.to == contact.id; });
+  const Contact left = left_contact(2);
+  Device device({member, left});
+  CHECK(device.last_to(member.id) != nullptr);
+  CHECK(device.last_to(left.id) == nullptr);
+  CHECK_FALSE(device.node.is_usable(left.id));
+  CHECK(std::ranges::count(device.out.events, left.id, &Event::node) == 0);
+}
+
+TEST_CASE("those who have left are not called, so that who is away is called as often as without them", "[node]") {
+  std::vector<Contact> contacts;
+  for (std::uint64_t i = 1; i <= 30; ++i) contacts.push_back(i == 1 ? tests::signed_contact(i) : left_contact(i));
+  Device device(contacts);
+  device.wait(1min);
+  device.out.sends.clear();
+  device.wait(1min);
+  const auto is_call = [&](const Send& send) {
+    return send.to == contacts.front().id && std::holds_alternative<Ping>(send.message.body);
   };
-  CHECK(is_asked(member));
-  CHECK_FALSE(is_asked(left));
-  CHECK_FALSE(node.is_usable(left.id));
+  CHECK(std::ranges::count_if(device.out.sends, is_call) >= 4);
+}
+
+TEST_CASE("who left 90 days ago is forgotten, whoever still speaks of it", "[node]") {
+  const Contact member = tests::signed_contact(1);
+  const Contact left = left_contact(2);
+  Device device({member, left});
+  const auto knows_it = [&] {
+    return std::ranges::any_of(device.node.members(), [&](const Member* each) { return each->contact.id == left.id; });
+  };
+  CHECK(knows_it());
+  device.now.wall_ms += 91ULL * 24 * 3600 * 1000;
+  device.wait(15s);
+  CHECK_FALSE(knows_it());
+  Message gossip{.request_id = 0, .body = Gossip{}, .gossip = {}};
+  gossip.gossip.push_back({.node = left.id,
+                           .state = MemberState::dead,
+                           .incarnation = left.incarnation,
+                           .accuser = {},
+                           .contact = left.bytes});
+  device.node.receive(device.now, member.id, gossip, device.out);
+  CHECK_FALSE(knows_it());
+}
+
+TEST_CASE("a node all of whose companions have left is alone, and says so while it looks for others", "[node]") {
+  Device device({left_contact(2)});
+  const NodeId seed = numbered_node(9);
+  device.node.join(device.now, {&seed, 1}, device.out);
+  GetRequest get;
+  get.key = "default/key";
+  device.node.get(device.now, get, device.out);
+  device.wait(10s);
+  const auto completions = device.take_completions();
+  REQUIRE(completions.size() == 1);
+  CHECK(std::get<ReadAnswer>(completions.front().outcome).degraded);
 }
 
 TEST_CASE("a node that starts says nothing of what it holds before it knows who is away", "[node]") {
-  Now now{Instant(1000s), 1'700'000'000'000};
+  Now now{Instant(1000s), wall_ms_at_start};
   tests::HashSignatures signatures(0);
   MemoryStore store;
   const Contact heard = tests::signed_contact(1);

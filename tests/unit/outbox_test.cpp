@@ -213,8 +213,13 @@ TEST_CASE("a node that has just started delivers nothing before it knows who is 
     outbox.on_deadline(turn);
   };
   for (int i = 0; i < 3; ++i) pass();
+  {
+    Turn turn = bench.turn();
+    outbox.on_member_back(turn, node(2));
+  }
   CHECK(bench.out.sends.empty());
   bench.neighbours.finding_out = false;
+  CHECK(*outbox.next_deadline() <= bench.now.instant + std::chrono::seconds(1));
   pass();
   CHECK(bench.sent_to(node(2)).size() == 1);
 }
