@@ -45,7 +45,7 @@ Replica::Answer Node::State::fetch_here(const NodeId& from, const Fetch& request
     const std::size_t count = request.form == FetchForm::ranges ? 1 : request.keys.size();
     return {.body = FetchReply{std::vector(count, FetchAnswer{.status = FetchStatus::catching_up, .records = {}})}};
   }
-  Replica::Answer answer = replica.fetch(request);
+  Replica::Answer answer = replica.fetch(request, *this);
   auto& answers = std::get<FetchReply>(answer.body).answers;
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (answers[i].status != FetchStatus::damaged && may_lack(request, i)) {
@@ -59,20 +59,16 @@ bool Node::State::may_lack(const Fetch& request, std::size_t answer) {
   if (request.form != FetchForm::ranges) return may_lack(request.keys[answer]);
   const auto is_behind_at = [&](const KeyHash& key) {
     const Partition partition = partition_of(key);
-    return is_replica_of(partition) && !is_caught_up(partition);
+    return is_replica(*this, partition) && !is_caught_up(partition);
   };
   return repair.catch_up().is_behind() && std::ranges::any_of(request.ranges, [&](const KeyRange& range) {
            return is_behind_at(range.first_key()) || is_behind_at(range.last_key());
          });
 }
 
-bool Node::State::is_replica_of(Partition partition) {
-  const auto& replicas = replica_set(partition).replicas;
-  return std::ranges::find(replicas, self()) != replicas.end();
-}
 bool Node::State::may_lack(const KeyHash& key) {
   const Partition partition = partition_of(key);
-  if (is_replica_of(partition)) return repair.catch_up().is_behind() && !is_caught_up(partition);
+  if (is_replica(*this, partition)) return repair.catch_up().is_behind() && !is_caught_up(partition);
   return are_spare(store.read(key).rows);
 }
 

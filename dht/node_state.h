@@ -97,7 +97,6 @@ struct Node::State final : Neighbours {
   Replica::Answer fetch_here(const NodeId& from, const Fetch& request);
   bool may_lack(const Fetch& request, std::size_t answer);
   bool may_lack(const KeyHash& key);
-  bool is_replica_of(Partition partition);
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_silence(Turn& turn_now, const RequestTable::Silence& silent);

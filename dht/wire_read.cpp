@@ -55,7 +55,7 @@ bool read_body(const Fields& in, Find& out) { return in.take("t", out.target) &&
 bool read_body(const Fields& in, FindReply& out) { return in.take_list("c", out.contacts, limits::contacts_per_reply); }
 
 bool read_body(const Fields& in, Fetch& out) {
-  if (!in.take_enum("f", out.form, FetchForm::ranges)) return false;
+  if (!in.take_enum("f", out.form, FetchForm::confirm)) return false;
   if (out.form != FetchForm::ranges) return in.take_list("k", out.keys, limits::batch_items_max);
   crypto::Bytes ranges;
   return in.take("r", ranges) && wire::read_key_ranges(ranges, out.ranges);

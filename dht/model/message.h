@@ -100,12 +100,14 @@ struct FindReply {
 enum class FetchForm : std::uint8_t {
   records = 0,
   digest = 1,  // of each key
-  ranges = 2,  // one digest of all that is held in some ranges; absent where that is nothing, or much
+  // To let go of copies that belong elsewhere. Who does not take itself for a replica would let go of them, too.
+  ranges = 2,   // one digest of all that is held, as a replica, in some ranges; absent where that is nothing, or much
+  confirm = 3,  // a digest of each key; where the answerer is no replica of it, none, and catching_up
 };
 struct Fetch {
   FetchForm form = FetchForm::records;
-  std::vector<KeyHash> keys;       // of the first two forms
-  std::vector<KeyRange> ranges{};  // of the third: one after the other, rising
+  std::vector<KeyHash> keys;       // not of `ranges`
+  std::vector<KeyRange> ranges{};  // one after the other, rising
 };
 enum class FetchStatus : std::uint8_t {
   found = 0,

@@ -11,9 +11,9 @@
 // fewer devices to lose; and those that come later cost little, for who held their place keeps the copies for the next
 // time (handoff.h).
 //
-// A node that starts has seen nothing. It goes on from what the nodes it asks for members tell: how long absences usually
-// last, and how long each of the dead has been away. So all depart from a member at about the same time, however often they
-// restart.
+// A node that starts has seen nothing. It goes on from what the nodes it asks for members tell: how long absences
+// usually last, and how long each of the dead has been away. So all depart from a member at about the same time,
+// however often they restart.
 #pragma once
 
 #include <chrono>

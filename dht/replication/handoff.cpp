@@ -48,6 +48,7 @@ std::vector<const Record*> replica_records(const Rows& rows) {
 // A sweep that is under way goes on: where members come and go all the time, none would ever reach the end.
 void Handoff::on_work(Instant now) {
   is_complete_ = false;
+  expect_progress();
   const bool is_sweeping = after_ || !items_.empty();
   if (!is_sweeping) next_step_ = std::min(next_step_.value_or(now + quiet_time), now + quiet_time);
 }
@@ -154,7 +155,7 @@ void Handoff::begin_batch(Turn& turn) {
   batch_number_ += 1;
   bytes_sent_ = 0;
   for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
-    ask_for(turn, slot, targets_[slot].items.size() > 1 ? FetchForm::ranges : FetchForm::digest);
+    ask_for(turn, slot, targets_[slot].items.size() > 1 ? FetchForm::ranges : FetchForm::confirm);
   }
 }
 
@@ -178,6 +179,7 @@ bool Handoff::is_full() const {
 
 void Handoff::ask_for(Turn& turn, std::size_t slot, FetchForm form) {
   Target& target = targets_[slot];
+  if (target.absent) form = FetchForm::digest;  // it is no replica, and to hold spare copies
   Fetch fetch{.form = form, .keys = {}};
   if (form == FetchForm::ranges) {
     fetch.ranges = ranges_of(target);
@@ -229,7 +231,7 @@ void Handoff::take_range(Turn& turn, std::size_t slot, const FetchReply& reply) 
   const bool is_equal = answer.digest == digest_of_keys(ours, data_key_);
   // Who catches up with some ranges may hold all of the others.
   const bool may_hold_some = answer.status != FetchStatus::catching_up || ranges_of(target).size() > 1;
-  if (!is_equal && may_hold_some) return ask_for(turn, slot, FetchForm::digest);
+  if (!is_equal && may_hold_some) return ask_for(turn, slot, FetchForm::confirm);
   for (const std::size_t i : target.items) items_[i].confirmations += is_equal ? 1 : 0;
   finish_target(turn, slot);
 }
@@ -307,6 +309,7 @@ void Handoff::settle_confirmed(Turn& turn) {
     const bool is_confirmed = item.confirmations == item.task.targets.size() && is_as_it_was;
     is_complete_ = is_complete_ && is_confirmed;
     if (!is_confirmed) continue;
+    expect_progress();
     if (item.task.absent) {
       counters_.keys_spared += 1;
     } else if (task_for(turn, partition_of(item.key)).is_same_as(item.task)) {
@@ -338,10 +341,15 @@ void Handoff::drop(Turn& turn, const Item& item) {
   counters_.keys_dropped += 1;
 }
 
+// Where one sweep after the other brings nothing, as nodes that do not agree for hours who is a replica, the next waits
+// for longer.
 void Handoff::finish_sweep(Instant now) {
   after_.reset();
-  next_step_ = now + (is_complete_ ? sweep_interval : retry_interval);
+  next_step_ = now + (is_complete_ ? sweep_interval : retry_wait_);
+  retry_wait_ = std::min<Duration>(2 * retry_wait_, sweep_interval);
   is_complete_ = true;
 }
+
+void Handoff::expect_progress() { retry_wait_ = retry_interval; }
 
 }  // namespace kith::dht

@@ -17,6 +17,10 @@
 //   each of the replicas of some is asked:   ▼                                      │
 //      one digest of all its keys ──differs──► a digest of each ──some differ──► those are sent
 //                  └── equal ──────────────────────┴── equal ──────────────── stored ──┴──► confirmed
+//
+// Who does not take itself for a replica confirms nothing: it would hand the copy over as well, perhaps to this node.
+// The two would let go of it on the strength of each other's word.
+//
 //                                                                                        │
 //        by all N of a key: dropped here, or kept as spare; else left for the next sweep ──┘
 #pragma once
@@ -101,6 +105,7 @@ class Handoff {
   void keep(Turn& turn, const KeyHash& key);
   void drop(Turn& turn, const Item& item);
   void finish_sweep(Instant now);
+  void expect_progress();
   RequestTerms terms_for(const Turn& turn, std::size_t slot) const;
 
   DataKey data_key_;
@@ -111,6 +116,7 @@ class Handoff {
   std::optional<Instant> next_step_;
   std::optional<KeyHash> after_;  // how far the sweep is
   bool is_complete_ = true;       // nothing that this sweep met had to be left for the next
+  Duration retry_wait_{};         // before that one
   std::uint64_t batch_number_ = 0;
   std::vector<Item> items_;
   std::vector<Target> targets_;

@@ -2,6 +2,7 @@
 // What replication needs to know of the other nodes, and what an operation works with during one call.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "dht/model/outputs.h"
@@ -57,6 +58,12 @@ class Neighbours {
   // Alone, and asking for members: there are others, who may know more.
   virtual bool is_joining() const = 0;
 };
+
+// By this node's own view.
+inline bool is_replica(Neighbours& neighbours, Partition partition) {
+  const std::vector<NodeId>& replicas = neighbours.replica_set(partition).replicas;
+  return std::ranges::find(replicas, neighbours.self()) != replicas.end();
+}
 
 struct Turn {
   Now now;

@@ -28,12 +28,16 @@ std::vector<const Record*> replica_records(const Rows& rows) {
 
 }  // namespace
 
-Replica::Answer Replica::fetch(const Fetch& request) {
-  if (request.form == FetchForm::ranges) return fetch_ranges(request.ranges);
+Replica::Answer Replica::fetch(const Fetch& request, Neighbours& neighbours) {
+  if (request.form == FetchForm::ranges) return fetch_ranges(request.ranges, neighbours);
   FetchReply reply;
   Release release = Release::at_once;
   std::size_t bytes = 0;
   for (const KeyHash& key : request.keys) {
+    if (request.form == FetchForm::confirm && !is_replica(neighbours, partition_of(key))) {
+      reply.answers.push_back({.status = FetchStatus::catching_up, .records = {}});
+      continue;
+    }
     const KeyRows& held = store_.read(key);
     if (!held.is_committed) release = Release::after_commit;
     if (held.is_damaged) counters_.records_damaged += 1;
@@ -60,8 +64,8 @@ FetchAnswer Replica::fetch_one(std::size_t room, const KeyRows& held) const {
   return answer;
 }
 
-// A damaged key is left out, so that the digest is nobody else's.
-Replica::Answer Replica::fetch_ranges(std::span<const KeyRange> ranges) {
+// A damaged key is left out, and one of which this node is no replica, so that the digest is nobody else's.
+Replica::Answer Replica::fetch_ranges(std::span<const KeyRange> ranges, Neighbours& neighbours) {
   FetchAnswer answer;
   Release release = Release::at_once;
   std::vector<KeyHash> keys;
@@ -73,6 +77,7 @@ Replica::Answer Replica::fetch_ranges(std::span<const KeyRange> ranges) {
   }
   std::vector<KeyDigest> digests;
   for (const KeyHash& key : keys) {
+    if (!is_replica(neighbours, partition_of(key))) continue;
     const KeyRows& held = store_.peek(key);
     if (!held.is_committed) release = Release::after_commit;
     const FetchAnswer one = fetch_one(0, held);

@@ -8,6 +8,7 @@
 #include "dht/model/record_store.h"
 #include "dht/model/signatures.h"
 #include "dht/model/token.h"
+#include "dht/replication/neighbours.h"
 
 namespace kith::dht {
 
@@ -33,7 +34,7 @@ class Replica {
     bool author_forgot = false;
   };
 
-  Answer fetch(const Fetch& request);
+  Answer fetch(const Fetch& request, Neighbours& neighbours);
   StoreOutcome store(WallMs wall_ms, const Store& request, Author& author);
   ScanReply scan(const Scan& request);
 
@@ -48,7 +49,7 @@ class Replica {
  private:
   // With as many records as `room` bytes hold.
   FetchAnswer fetch_one(std::size_t room, const KeyRows& held) const;
-  Answer fetch_ranges(std::span<const KeyRange> ranges);
+  Answer fetch_ranges(std::span<const KeyRange> ranges, Neighbours& neighbours);
   StoreAnswer store_one(WallMs wall_ms, const crypto::Bytes& bytes, StoreOutcome& outcome, Author& author);
 
   // Why the record is not kept, here or in a reply; counts what is forged.

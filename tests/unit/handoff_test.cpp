@@ -198,6 +198,26 @@ TEST_CASE("what waits for a replica to say what it reaped is looked at again soo
   CHECK(*holder.handoff.next_deadline() <= holder.bench.now.instant + 30s);
 }
 
+TEST_CASE("sweeps that bring nothing become rare, until something changes", "[handoff]") {
+  Holder holder;
+  const auto wait_for_sweep = [&] {
+    const Instant before = holder.bench.now.instant;
+    const FetchReply not_its_own{{{.status = FetchStatus::catching_up, .digest = {}, .records = {}}}};
+    for (const std::uint8_t each : {std::uint8_t{2}, std::uint8_t{3}}) holder.reply(each, not_its_own);
+    holder.sweep_again();
+    return holder.bench.now.instant - before;
+  };
+  CHECK(wait_for_sweep() < 32s);
+  CHECK(wait_for_sweep() > 59s);
+  for (int i = 0; i < 5; ++i) wait_for_sweep();
+  CHECK(wait_for_sweep() > 9min);
+  CHECK(wait_for_sweep() < 11min);
+  holder.handoff.on_work(holder.bench.now.instant);
+  wait_for_sweep();
+  CHECK(wait_for_sweep() < 62s);
+  CHECK(holder.holds_copy());
+}
+
 TEST_CASE("where fewer than W replicas are left, the next closest node is given copies to keep", "[handoff]") {
   Holder last({{node(2), node(1), node(3)}, {node(4), node(5)}}, {node(2), node(3)});
   CHECK(last.bench.sent_to(node(5)).empty());
@@ -483,7 +503,7 @@ TEST_CASE("a replica that holds something else in the range is asked for each ke
   const RowsDigest other{1, 2, 3};
   const auto status = GENERATE(FetchStatus::found, FetchStatus::absent, FetchStatus::damaged);
   holder.reply(3, FetchReply{{{.status = status, .digest = other, .records = {}}}});
-  CHECK(holder.asked(3).form == FetchForm::digest);
+  CHECK(holder.asked(3).form == FetchForm::confirm);
   CHECK(holder.asked(3).keys.size() == 3);
   CHECK(holder.holds_copy());
 }
@@ -506,7 +526,7 @@ TEST_CASE("a replica that catches up with one of several ranges is asked for eac
   holder.hold_more();
   REQUIRE(holder.asked(3).ranges.size() == 2);
   holder.reply(3, FetchReply{{{.status = FetchStatus::catching_up, .digest = {}, .records = {}}}});
-  CHECK(holder.asked(3).form == FetchForm::digest);
+  CHECK(holder.asked(3).form == FetchForm::confirm);
   CHECK(holder.asked(3).keys == std::vector{keys[0], keys[2]});
 }
 

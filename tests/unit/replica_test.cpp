@@ -10,6 +10,7 @@
 namespace kith::dht {
 
 using test::Bench;
+using test::node;
 
 namespace {
 
@@ -53,7 +54,9 @@ TEST_CASE("one digest tells of all rows in the ranges asked for, and of nothing 
   Replica replica(bench.signatures, bench.store, bench.data_key);
   const auto digest_of_range = [&](std::size_t first, std::size_t last) {
     return std::get<FetchReply>(
-               replica.fetch({FetchForm::ranges, {}, {{beginning_of(held[first].key), beginning_of(held[last].key)}}})
+               replica
+                   .fetch({FetchForm::ranges, {}, {{beginning_of(held[first].key), beginning_of(held[last].key)}}},
+                          bench.neighbours)
                    .body)
         .answers.at(0);
   };
@@ -62,12 +65,40 @@ TEST_CASE("one digest tells of all rows in the ranges asked for, and of nothing 
   const std::uint64_t first = beginning_of(held[0].key);
   const std::uint64_t last = beginning_of(held[3].key);
   const Fetch of_two{FetchForm::ranges, {}, {{first, first}, {last, last}}};
-  CHECK(std::get<FetchReply>(replica.fetch(of_two).body).answers.at(0).digest ==
+  CHECK(std::get<FetchReply>(replica.fetch(of_two, bench.neighbours).body).answers.at(0).digest ==
         digest_of_keys(std::vector{held[0], held[3]}, bench.data_key));
   bench.store.damage(held[2].key);
   CHECK(digest_of_range(1, 2).digest == digest_of_range(1, 1).digest);
   bench.store.replace(held[1].key, {});
   CHECK(digest_of_range(1, 2).status == FetchStatus::absent);
+}
+
+TEST_CASE("who is no replica of a key does not confirm that it holds it", "[replica]") {
+  Bench bench;
+  Bench author(9);
+  std::vector<KeyDigest> held;
+  for (int i = 0; i < 3; ++i) {
+    Rows rows;
+    merge_record(rows, author.write_own("default/" + std::to_string(i), "teal"));
+    const KeyHash hash = rows.front().record.key_hash();
+    held.push_back({.key = hash, .rows = digest_of(rows, bench.data_key)});
+    bench.store.replace(hash, rows);
+  }
+  std::ranges::sort(held, {}, &KeyDigest::key);
+  bench.neighbours.sets[partition_of(held[1].key)] = {{node(2), node(3)}, {}};
+  Replica replica(bench.signatures, bench.store, bench.data_key);
+  const auto ask = [&](const Fetch& fetch) {
+    return std::get<FetchReply>(replica.fetch(fetch, bench.neighbours).body).answers;
+  };
+  const std::vector keys{held[0].key, held[1].key};
+  const auto confirmed = ask({FetchForm::confirm, keys, {}});
+  CHECK(confirmed.at(0).digest == held[0].rows);
+  CHECK(confirmed.at(1).digest == RowsDigest{});
+  CHECK(confirmed.at(1).status == FetchStatus::catching_up);
+  CHECK(ask({FetchForm::digest, keys, {}}).at(1).digest == held[1].rows);
+  const KeyRange all{beginning_of(held[0].key), beginning_of(held[2].key)};
+  CHECK(ask({FetchForm::ranges, {}, {all}}).at(0).digest ==
+        digest_of_keys(std::vector{held[0], held[2]}, bench.data_key));
 }
 
 TEST_CASE("a range of more keys than one digest is made of is answered as if it were empty", "[replica]") {
@@ -81,7 +112,7 @@ TEST_CASE("a range of more keys than one digest is made of is answered as if it 
   Replica replica(bench.signatures, bench.store, bench.data_key);
   const auto keys = bench.store.keys_after(std::nullopt);
   const Fetch all{FetchForm::ranges, {}, {{beginning_of(keys.front()), beginning_of(keys.back())}}};
-  CHECK(std::get<FetchReply>(replica.fetch(all).body).answers.at(0).status == FetchStatus::absent);
+  CHECK(std::get<FetchReply>(replica.fetch(all, bench.neighbours).body).answers.at(0).status == FetchStatus::absent);
 }
 
 }  // namespace kith::dht
