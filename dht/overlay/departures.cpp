@@ -70,10 +70,14 @@ void Departures::remember(Duration absence) {
   }
 }
 
+// Three in eight, or fewer.
+bool Departures::are_few_away() const { return members_ > 0 && since_.size() * 8 <= members_ * 3; }
+
 // Each step of the scale is half as long again as the one before.
 Duration Departures::patience() const {
+  const Duration wished = are_absences_long() && are_few_away() ? 2 * usual_ : usual_;
   Duration step = least_;
-  while (usual_ > step + step / 4 && step < most) step += std::max(step / 2, Duration(1));
+  while (wished > step + step / 4 && step < most) step += std::max(step / 2, Duration(1));
   return std::min(step, std::max(least_, most));
 }
 

@@ -11,6 +11,10 @@
 // fewer devices to lose; and those that come later cost little, for who held their place keeps the copies for the next
 // time (handoff.h).
 //
+// What may be lost in that time is the other replicas, so the risk goes by how often members depart, which is once in a
+// session and an absence. Where few are away at a time, sessions are long beside absences: twice the wait then holds no
+// more departures than the wait holds where half of all are away, and moves less for nothing.
+//
 // A node that starts has seen nothing. It goes on from what the nodes it asks for members tell: how long absences
 // usually last, and how long each of the dead has been away. So all depart from a member at about the same time,
 // however often they restart.
@@ -50,6 +54,9 @@ class Departures {
   void learn_absence(Instant now, const NodeId& node, Duration away);
 
   Duration usual() const { return usual_; }
+  // Of this node, with the dead and without those who have left.
+  void set_members(std::size_t count) { members_ = count; }
+
   // How long the dead keep their place.
   Duration patience() const;
   // Members are commonly away for longer than is waited for where they never go: most that die come back.
@@ -68,8 +75,10 @@ class Departures {
   };
 
   void remember(Duration absence);
+  bool are_few_away() const;
 
   Duration least_;
+  std::size_t members_ = 0;
   int seen_ = 0;                         // absences, until they are no more few
   std::optional<Instant> listens_from_;  // again
   Duration usual_{};

@@ -98,6 +98,7 @@ class ChurningMesh {
   void stop(std::size_t device);
   void replace(std::size_t device);
   void write();
+  void choose_departures();
   bool leaves_for_ever();
   std::size_t any_that_is_up();
   std::size_t records_lost();
@@ -109,7 +110,7 @@ class ChurningMesh {
   std::size_t next_newcomer_;
   std::size_t departures_ = 0;
   std::size_t measured_departures_ = 0;
-  std::size_t chosen_ = 0;  // of the hundred under way
+  std::set<std::size_t> for_ever_;  // numbers of these
   std::size_t written_ = 0;
   bool has_ended_ = false;
   std::vector<dht::KeyHash> acknowledged_;
@@ -156,13 +157,17 @@ void ChurningMesh::replace(std::size_t device) {
   stage_.device(newcomer).join(std::move(seeds));
 }
 
-// One departure of each hundred, whichever: were each drawn by itself, a run might see half as many, or twice.
+// One in a hundred of the departures that are to be expected, whichever: were each drawn by itself, a run might see
+// half as many, or twice.
+void ChurningMesh::choose_departures() {
+  const std::size_t expected = present * static_cast<std::size_t>(churn_.measured / (churn_.session + churn_.absence));
+  while (for_ever_.size() < expected / departures_to_one_for_ever) for_ever_.insert(stage_.rng().below(expected));
+}
+
 bool ChurningMesh::leaves_for_ever() {
   const dht::Instant begins = dht::Instant{} + churn_.warm_up;
   if (stage_.now() < begins || stage_.now() >= begins + churn_.measured) return false;
-  const std::size_t number = measured_departures_++ % departures_to_one_for_ever;
-  if (number == 0) chosen_ = stage_.rng().below(departures_to_one_for_ever);
-  return number == chosen_ && next_newcomer_ < present + newcomers;
+  return for_ever_.contains(measured_departures_++) && next_newcomer_ < present + newcomers;
 }
 
 std::size_t ChurningMesh::any_that_is_up() {
@@ -201,6 +206,7 @@ std::size_t ChurningMesh::records_lost() {
 
 std::vector<Figure> ChurningMesh::run() {
   stage_.furnish(present, values, value_bytes);
+  choose_departures();
   for (std::size_t i = 0; i < present; ++i) {
     oracle_.join(stage_.device(i).contact());
     begin(i);

@@ -153,6 +153,28 @@ TEST_CASE("who has seen many absences does not believe the first who tells of sh
   CHECK(departures.usual() == 7h);
 }
 
+TEST_CASE("where few are away at a time the dead are waited for twice as long", "[overlay]") {
+  Departures departures(10min);
+  Instant now = at(0s);
+  for (int i = 0; i < 40; ++i) see_absence(departures, now, 4h);
+  departures.on_dead(now, node);
+  const auto wait_of = [&](std::size_t members) {
+    departures.set_members(members);
+    return *departures.next_deadline() - now;
+  };
+  CHECK(is_about(wait_of(2), 4h));
+  CHECK(is_about(wait_of(3), 8h));
+  CHECK(departures.usual() == 4h);
+}
+
+TEST_CASE("where nobody stays away for long the dead are waited for no longer, however few they are", "[overlay]") {
+  Departures departures(10min);
+  departures.set_members(100);
+  Instant now = at(0s);
+  see_absence(departures, now, 1min);
+  CHECK(departures.patience() == 10min);
+}
+
 TEST_CASE("who has left for good is no more waited for", "[overlay]") {
   Departures departures(10min);
   departures.on_dead(at(0s), node);
