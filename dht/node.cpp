@@ -240,7 +240,7 @@ void Node::State::tell_of_damage(Outputs& out) {
 void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   using Kind = MemberChange::Kind;
   Turn turn_now = turn(now, out);
-  departures.set_members(liveness.member_count() + 1);
+  departures.set_members(table.view().size());
   if (change.kind == Kind::contact) {
     const std::uint64_t before = view_version();
     refresh_contact(now.instant, change.node);

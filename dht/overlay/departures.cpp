@@ -70,8 +70,8 @@ void Departures::remember(Duration absence) {
   }
 }
 
-// Three in eight, or fewer.
-bool Departures::are_few_away() const { return members_ > 0 && since_.size() * 8 <= members_ * 3; }
+// Two in five, or fewer.
+bool Departures::are_few_away() const { return members_ > 0 && waited_for_.size() * 5 <= members_ * 2; }
 
 // Each step of the scale is half as long again as the one before.
 Duration Departures::patience() const {

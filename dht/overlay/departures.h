@@ -54,7 +54,7 @@ class Departures {
   void learn_absence(Instant now, const NodeId& node, Duration away);
 
   Duration usual() const { return usual_; }
-  // Of this node, with the dead and without those who have left.
+  // Who has a place: with this node and the dead, without those who have departed.
   void set_members(std::size_t count) { members_ = count; }
 
   // How long the dead keep their place.
