@@ -212,6 +212,7 @@ void Node::State::ask_missing_seeds(Now now, Outputs& out) {
 // What every input ends with: the members' changes take effect, and what leaves carries gossip.
 void Node::State::finish(Now now, Outputs& out, std::size_t first_send) {
   for (const MemberChange& change : liveness.take_changes()) apply(now, change, out);
+  departures.set_members(table.view().size());
   if (liveness.self().bytes != table.self().bytes) table.replace_self(liveness.self());
   tell_of_damage(out);
   Turn turn_now = turn(now, out);
@@ -240,7 +241,7 @@ void Node::State::tell_of_damage(Outputs& out) {
 void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   using Kind = MemberChange::Kind;
   Turn turn_now = turn(now, out);
-  departures.set_members(table.view().size());
+  if (change.kind == Kind::forgotten) return store.forget_contact(change.node);
   if (change.kind == Kind::contact) {
     const std::uint64_t before = view_version();
     refresh_contact(now.instant, change.node);
@@ -274,6 +275,7 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
       go_without(turn_now, change.node);
       break;
     case Kind::contact:
+    case Kind::forgotten:
       return;
   }
   const bool has_left = change.kind == Kind::dead && liveness.find(change.node)->contact.has_left;
@@ -329,6 +331,7 @@ void Node::State::remove_departed(Instant now) {
   while (const auto node = departures.take_due(now)) {
     repair.catch_up().on_departure(now, table.view());
     table.remove(*node);
+    departures.set_members(table.view().size());
     owners_changed(now);
   }
 }

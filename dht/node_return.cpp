@@ -71,6 +71,7 @@ void Node::State::begin_returning(Now now) {
 
 void Node::State::take_reaped(Turn& turn_now, const NodeId& from, const Body& reply) {
   returning.on_reply(turn_now, from, reply);
+  coordinator.on_work(turn_now.now.instant);  // copies may wait for that it is told again
   if (const auto dropped = returning.take_keys_dropped(); !dropped.empty()) coordinator.forget_reads(dropped);
   if (returning.take_forgot_own()) coordinator.begin_run(turn_now);
 }

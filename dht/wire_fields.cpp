@@ -137,7 +137,7 @@ bool read(const msgpack::object& object, MemberUpdate& out) {
 
 bool read(const msgpack::object& object, FetchAnswer& out) {
   const auto fields = Fields::of(object);
-  return fields && fields->take_enum("s", out.status, FetchStatus::catching_up) && fields->take("d", out.digest) &&
+  return fields && fields->take_enum("s", out.status, FetchStatus::elsewhere) && fields->take("d", out.digest) &&
          fields->take_list_if_there("r", out.records, limits::batch_items_max);
 }
 

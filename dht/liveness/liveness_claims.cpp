@@ -136,7 +136,10 @@ MemberList::Renewal Liveness::accept(Now now, const Contact& contact, MemberStat
   if (renewal == Renewal::full || renewal == Renewal::stale) return renewal;
   verdicts_.forget(contact.id);
   if (!was_living || contact.has_left) rewire_soon(now);
-  if (contact.has_left) return renewal;
+  if (contact.has_left) {
+    links_.drop(contact.id);  // nothing more is asked of it, nor waited for
+    return renewal;
+  }
   // What was asked of an earlier life, or before it refuted, and not answered, is asked again.
   if (auto* watched = links_.find(contact.id); watched != nullptr && watched->link.state() != Link::State::heard) {
     watched->link.heard(now.instant);

@@ -66,7 +66,8 @@ MemberList::Renewal MemberList::renew(const Contact& contact, MemberState state)
   Member& member = known->member;
   if (contact.incarnation <= member.incarnation) return Renewal::stale;
   digest_ -= digest_of(member);
-  left_ += (contact.has_left ? 1U : 0U) - (member.contact.has_left ? 1U : 0U);
+  if (member.contact.has_left) left_ -= 1;
+  if (contact.has_left) left_ += 1;
   member.contact = contact;
   member.incarnation = contact.incarnation;
   digest_ += digest_of(member);
@@ -127,6 +128,7 @@ void MemberList::forget_outlived(WallMs wall_ms) {
     }
     digest_ -= digest_of(member);
     left_ -= 1;
+    changes_.push_back({MemberChange::Kind::forgotten, at->first});
     at = entries_.erase(at);
   }
 }

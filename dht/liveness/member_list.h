@@ -26,7 +26,7 @@ namespace kith::dht {
 struct MemberChange {
   // joined: also of one that has left already, and is dead. contact: a newer contact. Where it also ends a suspicion or
   // a death, alive follows.
-  enum class Kind : std::uint8_t { joined, alive, suspect, dead, contact } kind = Kind::joined;
+  enum class Kind : std::uint8_t { joined, alive, suspect, dead, contact, forgotten } kind = Kind::joined;
   NodeId node;
 };
 

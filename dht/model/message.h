@@ -102,7 +102,7 @@ enum class FetchForm : std::uint8_t {
   digest = 1,  // of each key
   // To let go of copies that belong elsewhere. Who does not take itself for a replica would let go of them, too.
   ranges = 2,   // one digest of all that is held, as a replica, in some ranges; absent where that is nothing, or much
-  confirm = 3,  // a digest of each key; where the answerer is no replica of it, none, and catching_up
+  confirm = 3,  // a digest of each key, and elsewhere where the answerer is no replica of it
 };
 struct Fetch {
   FetchForm form = FetchForm::records;
@@ -114,6 +114,7 @@ enum class FetchStatus : std::uint8_t {
   absent = 1,
   damaged = 2,
   catching_up = 3,  // what is held is told, and there may be more: the sender holds the partition since a short time
+  elsewhere = 4,    // only of `confirm`; nothing is told
 };
 struct FetchAnswer {
   FetchStatus status = FetchStatus::absent;

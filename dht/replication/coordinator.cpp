@@ -361,8 +361,8 @@ void Coordinator::on_read_reply(Turn& turn, const RequestOwner& owner, const Bod
   const FetchAnswer& answer = fetched->answers.front();
   const Rows rows = replica_.verified_rows(turn.now.wall_ms, read.key_hash(), answer.records);
   if (is_forgotten(turn, read.key_hash(), joined_context(rows))) begin_run(turn);
-  // A reply whose records do not hold what it claims counts as none at all.
-  if (rows.empty() && !answer.records.empty()) {
+  // A reply whose records do not hold what it claims, or that is none to this question, counts as none at all.
+  if (answer.status == FetchStatus::elsewhere || (rows.empty() && !answer.records.empty())) {
     if (replica_.is_any_ahead(turn.now.wall_ms, read.key_hash(), answer.records)) read.on_clock_behind();
     read.on_silence(turn, owner.slot);
   } else {

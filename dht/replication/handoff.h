@@ -17,12 +17,11 @@
 //   each of the replicas of some is asked:   ▼                                      │
 //      one digest of all its keys ──differs──► a digest of each ──some differ──► those are sent
 //                  └── equal ──────────────────────┴── equal ──────────────── stored ──┴──► confirmed
+//                                                                                        │
+//        by all N of a key: dropped here, or kept as spare; else left for the next sweep ──┘
 //
 // Who does not take itself for a replica confirms nothing: it would hand the copy over as well, perhaps to this node.
 // The two would let go of it on the strength of each other's word.
-//
-//                                                                                        │
-//        by all N of a key: dropped here, or kept as spare; else left for the next sweep ──┘
 #pragma once
 
 #include <optional>
@@ -71,7 +70,8 @@ class Handoff {
     RowsDigest digest{};  // of the rows that the confirmations are about
     Task task;
     bool was_spare = false;
-    bool follows = false;  // no key that is held lies between the item before and this one
+    bool is_disputed = false;  // a replica does not take itself for one
+    bool follows = false;      // no key that is held lies between the item before and this one
     std::size_t confirmations = 0;
   };
   // One replica's part of the batch.
@@ -105,7 +105,6 @@ class Handoff {
   void keep(Turn& turn, const KeyHash& key);
   void drop(Turn& turn, const Item& item);
   void finish_sweep(Instant now);
-  void expect_progress();
   RequestTerms terms_for(const Turn& turn, std::size_t slot) const;
 
   DataKey data_key_;
@@ -116,6 +115,7 @@ class Handoff {
   std::optional<Instant> next_step_;
   std::optional<KeyHash> after_;  // how far the sweep is
   bool is_complete_ = true;       // nothing that this sweep met had to be left for the next
+  bool is_hopeful_ = true;        // nor was there a replica that does not take itself for one
   Duration retry_wait_{};         // before that one
   std::uint64_t batch_number_ = 0;
   std::vector<Item> items_;

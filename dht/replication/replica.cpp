@@ -35,7 +35,7 @@ Replica::Answer Replica::fetch(const Fetch& request, Neighbours& neighbours) {
   std::size_t bytes = 0;
   for (const KeyHash& key : request.keys) {
     if (request.form == FetchForm::confirm && !is_replica(neighbours, partition_of(key))) {
-      reply.answers.push_back({.status = FetchStatus::catching_up, .records = {}});
+      reply.answers.push_back({.status = FetchStatus::elsewhere, .records = {}});
       continue;
     }
     const KeyRows& held = store_.read(key);

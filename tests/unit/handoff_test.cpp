@@ -52,11 +52,14 @@ struct Holder {
   }
 
   // Two more keys of the same replicas, and the sweep begins anew.
-  void hold_another(const char* name = "default/shape") {
+  void hold_another(const std::string& name = "default/shape") {
     Bench author(9);
     Rows rows;
     merge_record(rows, author.write_own(name, "round"));
     bench.store.replace(hash_key(name), rows);
+  }
+  void hold_many() {
+    for (int i = 0; i < 300; ++i) hold_another("default/" + std::to_string(i));
   }
   void hold_more() {
     for (const char* name : {"default/shape", "default/size"}) hold_another(name);
@@ -198,11 +201,11 @@ TEST_CASE("what waits for a replica to say what it reaped is looked at again soo
   CHECK(*holder.handoff.next_deadline() <= holder.bench.now.instant + 30s);
 }
 
-TEST_CASE("sweeps that bring nothing become rare, until something changes", "[handoff]") {
+TEST_CASE("sweeps become rare while a replica does not take itself for one, until something changes", "[handoff]") {
   Holder holder;
   const auto wait_for_sweep = [&] {
     const Instant before = holder.bench.now.instant;
-    const FetchReply not_its_own{{{.status = FetchStatus::catching_up, .digest = {}, .records = {}}}};
+    const FetchReply not_its_own{{{.status = FetchStatus::elsewhere, .digest = {}, .records = {}}}};
     for (const std::uint8_t each : {std::uint8_t{2}, std::uint8_t{3}}) holder.reply(each, not_its_own);
     holder.sweep_again();
     return holder.bench.now.instant - before;
@@ -441,12 +444,7 @@ TEST_CASE("a key that lies between two of a batch and is not in it divides their
 
 TEST_CASE("a sweep goes on where it is when members come and go", "[handoff]") {
   Holder holder;
-  Bench author(9);
-  for (int i = 0; i < 300; ++i) {
-    Rows rows;
-    merge_record(rows, author.write_own("default/" + std::to_string(i), "round"));
-    holder.bench.store.replace(rows.front().record.key_hash(), rows);
-  }
+  holder.hold_many();
   holder.handoff = Handoff(holder.bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{}));
   holder.handoff.on_work(holder.bench.now.instant);
   std::uint64_t last = 0;
@@ -532,12 +530,7 @@ TEST_CASE("a replica that catches up with one of several ranges is asked for eac
 
 TEST_CASE("a batch names no more keys of one replica than a question may, and few replicas", "[handoff]") {
   Holder holder;
-  Bench author(9);
-  for (int i = 0; i < 300; ++i) {
-    Rows rows;
-    merge_record(rows, author.write_own("default/" + std::to_string(i), "round"));
-    holder.bench.store.replace(rows.front().record.key_hash(), rows);
-  }
+  holder.hold_many();
   SECTION("of one replica") {
     holder.hold_more();
     const KeyRange range = holder.asked(2).ranges.front();

@@ -195,6 +195,19 @@ TEST_CASE("those who have left are not called, so that who is away is called as 
   CHECK(std::ranges::count_if(device.out.sends, is_call) >= 4);
 }
 
+TEST_CASE("who has left and comes back all the same is a member again", "[node]") {
+  Device device({tests::signed_contact(1), left_contact(2)});
+  const Contact back = tests::signed_contact(2, {.incarnation = wall_ms_at_start + 1});
+  device.node.receive(device.now, back.id, {.request_id = 6, .body = Join{back.bytes}, .gossip = {}}, device.out);
+  CHECK(device.node.is_usable(back.id));
+  device.wait(1min);  // both are dead by then, and called
+  CHECK_FALSE(device.node.is_usable(back.id));
+  device.out.sends.clear();
+  device.wait(2min);
+  CHECK(device.last_to(back.id) != nullptr);
+  CHECK(device.last_to(numbered_node(1)) != nullptr);
+}
+
 TEST_CASE("who left 90 days ago is forgotten, whoever still speaks of it", "[node]") {
   const Contact member = tests::signed_contact(1);
   const Contact left = left_contact(2);
@@ -214,6 +227,7 @@ TEST_CASE("who left 90 days ago is forgotten, whoever still speaks of it", "[nod
                            .contact = left.bytes});
   device.node.receive(device.now, member.id, gossip, device.out);
   CHECK_FALSE(knows_it());
+  CHECK(device.store.contacts() == std::vector<crypto::Bytes>{member.bytes});
 }
 
 TEST_CASE("a node all of whose companions have left is alone, and says so while it looks for others", "[node]") {

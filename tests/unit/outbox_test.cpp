@@ -40,6 +40,12 @@ struct StandIn {
   Outbox outbox{bench.data_key};
 };
 
+// So many keys told to nobody, of which nothing is delivered meanwhile.
+void note_untold(Bench& bench, std::size_t count) {
+  bench.neighbours.held_back = true;
+  for (std::size_t i = 0; i < count; ++i) bench.store.outbox_add(hash_key("default/" + std::to_string(i)), node(1));
+}
+
 }  // namespace
 
 TEST_CASE("a replica that is back confirms what it missed, and the outbox forgets it", "[outbox]") {
@@ -239,9 +245,8 @@ TEST_CASE("nothing is delivered to a member before it has said what it reaped", 
 
 TEST_CASE("all that was told to nobody has its replicas found, some at a time, and keeps its note", "[outbox]") {
   Bench bench;
-  bench.neighbours.held_back = true;  // so that nothing is delivered meanwhile
   const std::size_t count = 2500;
-  for (std::size_t i = 0; i < count; ++i) bench.store.outbox_add(hash_key("default/" + std::to_string(i)), node(1));
+  note_untold(bench, count);
   Outbox outbox{bench.data_key};
   outbox.start(bench.now.instant);
   outbox.on_joined(bench.now.instant);
@@ -261,9 +266,8 @@ TEST_CASE("all that was told to nobody has its replicas found, some at a time, a
 
 TEST_CASE("a disk that fails for a moment does not make the look at what was told to nobody begin anew", "[outbox]") {
   Bench bench;
-  bench.neighbours.held_back = true;  // so that nothing is delivered meanwhile
   const std::size_t count = 2500;
-  for (std::size_t i = 0; i < count; ++i) bench.store.outbox_add(hash_key("default/" + std::to_string(i)), node(1));
+  note_untold(bench, count);
   Outbox outbox{bench.data_key};
   outbox.start(bench.now.instant);
   outbox.on_joined(bench.now.instant);
@@ -296,9 +300,8 @@ TEST_CASE("a replica that is away does not have what was told to nobody wait for
 
 TEST_CASE("what was told to somebody meanwhile has no replicas looked up, and no more is waited for", "[outbox]") {
   Bench bench;
-  bench.neighbours.held_back = true;  // so that nothing is delivered meanwhile
   const std::size_t count = 2500;
-  for (std::size_t i = 0; i < count; ++i) bench.store.outbox_add(hash_key("default/" + std::to_string(i)), node(1));
+  note_untold(bench, count);
   Outbox outbox{bench.data_key};
   outbox.on_joined(bench.now.instant);
   Turn turn = bench.turn();

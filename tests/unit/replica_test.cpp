@@ -16,6 +16,21 @@ namespace {
 
 constexpr const char* key = "default/color";
 
+// So many keys, a record of `author` each, committed; in order of their hash.
+std::vector<KeyDigest> hold(Bench& bench, Bench& author, int count) {
+  std::vector<KeyDigest> held;
+  for (int i = 0; i < count; ++i) {
+    Rows rows;
+    merge_record(rows, author.write_own("default/" + std::to_string(i), "teal"));
+    const KeyHash hash = rows.front().record.key_hash();
+    held.push_back({.key = hash, .rows = digest_of(rows, bench.data_key)});
+    bench.store.replace(hash, rows);
+  }
+  bench.store.commit();
+  std::ranges::sort(held, {}, &KeyDigest::key);
+  return held;
+}
+
 }  // namespace
 
 TEST_CASE("a replica refuses what it cannot compare with its rows, and writes over none of them", "[replica]") {
@@ -41,16 +56,7 @@ TEST_CASE("a replica refuses what it cannot compare with its rows, and writes ov
 TEST_CASE("one digest tells of all rows in the ranges asked for, and of nothing beside them", "[replica]") {
   Bench bench;
   Bench author(9);
-  std::vector<KeyDigest> held;
-  for (int i = 0; i < 4; ++i) {
-    Rows rows;
-    merge_record(rows, author.write_own("default/" + std::to_string(i), "teal"));
-    const KeyHash hash = rows.front().record.key_hash();
-    held.push_back({.key = hash, .rows = digest_of(rows, bench.data_key)});
-    bench.store.replace(hash, rows);
-  }
-  bench.store.commit();
-  std::ranges::sort(held, {}, &KeyDigest::key);
+  const std::vector<KeyDigest> held = hold(bench, author, 4);
   Replica replica(bench.signatures, bench.store, bench.data_key);
   const auto digest_of_range = [&](std::size_t first, std::size_t last) {
     return std::get<FetchReply>(
@@ -76,15 +82,7 @@ TEST_CASE("one digest tells of all rows in the ranges asked for, and of nothing 
 TEST_CASE("who is no replica of a key does not confirm that it holds it", "[replica]") {
   Bench bench;
   Bench author(9);
-  std::vector<KeyDigest> held;
-  for (int i = 0; i < 3; ++i) {
-    Rows rows;
-    merge_record(rows, author.write_own("default/" + std::to_string(i), "teal"));
-    const KeyHash hash = rows.front().record.key_hash();
-    held.push_back({.key = hash, .rows = digest_of(rows, bench.data_key)});
-    bench.store.replace(hash, rows);
-  }
-  std::ranges::sort(held, {}, &KeyDigest::key);
+  const std::vector<KeyDigest> held = hold(bench, author, 3);
   bench.neighbours.sets[partition_of(held[1].key)] = {{node(2), node(3)}, {}};
   Replica replica(bench.signatures, bench.store, bench.data_key);
   const auto ask = [&](const Fetch& fetch) {
@@ -94,7 +92,7 @@ TEST_CASE("who is no replica of a key does not confirm that it holds it", "[repl
   const auto confirmed = ask({FetchForm::confirm, keys, {}});
   CHECK(confirmed.at(0).digest == held[0].rows);
   CHECK(confirmed.at(1).digest == RowsDigest{});
-  CHECK(confirmed.at(1).status == FetchStatus::catching_up);
+  CHECK(confirmed.at(1).status == FetchStatus::elsewhere);
   CHECK(ask({FetchForm::digest, keys, {}}).at(1).digest == held[1].rows);
   const KeyRange all{beginning_of(held[0].key), beginning_of(held[2].key)};
   CHECK(ask({FetchForm::ranges, {}, {all}}).at(0).digest ==
