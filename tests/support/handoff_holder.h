@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// A node that holds copies of others' keys, for tests of Handoff.
+#pragma once
+
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "dht/replication/handoff.h"
+#include "tests/support/replication.h"
+
+namespace kith::dht::test_handoff {
+
+using test::Bench;
+using test::node;
+
+inline constexpr const char* key = "default/color";
+
+enum class Absences : std::uint8_t { short_ones, long_ones };
+
+// A node that holds a record of somebody else's and is not among its replicas, 2 and 3; at the start of its sweep.
+struct Holder {
+  Holder() : Holder(ReplicaSet{{node(2), node(3)}, {}}, {}) {}
+  // While these are away.
+  Holder(const ReplicaSet& set, const std::unordered_set<NodeId>& away, Absences absences = Absences::short_ones) {
+    bench.neighbours.absences_long = absences == Absences::long_ones;
+    bench.neighbours.set = set;
+    bench.neighbours.away = away;
+    Bench author(9);
+    Rows rows;
+    merge_record(rows, author.write_own(key, "teal"));
+    bench.store.replace(hash_key(key), rows);
+    digest = digest_of(rows, bench.data_key);
+    handoff.on_work(bench.now.instant);
+    wait();
+  }
+
+  // Lets pass what the sweep waits for.
+  void wait() {
+    bench.out.sends.clear();
+    if (const auto next = handoff.next_deadline()) bench.now.instant = std::max(bench.now.instant, *next);
+    Turn turn = bench.turn();
+    handoff.on_deadline(turn);
+  }
+
+  void sweep_again() {
+    do wait();
+    while (bench.out.sends.empty());
+  }
+
+  // Two more keys of the same replicas, and the sweep begins anew.
+  void hold_another(const std::string& name = "default/shape") {
+    Bench author(9);
+    Rows rows;
+    merge_record(rows, author.write_own(name, "round"));
+    bench.store.replace(hash_key(name), rows);
+  }
+  void hold_many() {
+    for (int i = 0; i < 300; ++i) hold_another("default/" + std::to_string(i));
+  }
+  void hold_more() {
+    for (const char* name : {"default/shape", "default/size"}) hold_another(name);
+    handoff = Handoff(bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{}));
+    handoff.on_work(bench.now.instant);
+    wait();
+  }
+  RowsDigest digest_of_all() {
+    std::vector<KeyDigest> keys;
+    for (const KeyHash& hash : bench.store.keys_after(std::nullopt)) {
+      keys.push_back({.key = hash, .rows = digest_of(bench.store.read(hash).rows, bench.data_key)});
+    }
+    return digest_of_keys(keys, bench.data_key);
+  }
+  Fetch asked(std::uint8_t of) const { return std::get<Fetch>(bench.sent_to(node(of)).back().message.body); }
+
+  void reply(std::uint8_t from, const Body& body) {
+    Turn turn = bench.turn();
+    const auto sent = bench.sent_to(node(from));
+    const auto answered = bench.requests.answer(bench.now.instant, node(from), sent.back().message.request_id);
+    REQUIRE(answered);
+    handoff.on_reply(turn, answered->owner, body);
+  }
+  void confirm(std::uint8_t from) {
+    reply(from, FetchReply{{{.status = FetchStatus::found, .digest = digest, .records = {}}}});
+  }
+  void lack(std::uint8_t from) {
+    reply(from, FetchReply{{{.status = FetchStatus::absent, .digest = {}, .records = {}}}});
+  }
+
+  std::vector<crypto::Bytes> records_sent_to(std::uint8_t to) const {
+    const auto sent = bench.sent_to(node(to));
+    const auto* store = sent.empty() ? nullptr : std::get_if<Store>(&sent.back().message.body);
+    return store == nullptr ? std::vector<crypto::Bytes>{} : store->records;
+  }
+  bool holds_copy() { return !bench.store.read(hash_key(key)).rows.empty(); }
+
+  Bench bench;
+  Handoff handoff{bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{})};
+  RowsDigest digest{};
+};
+
+}  // namespace kith::dht::test_handoff
