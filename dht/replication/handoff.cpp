@@ -244,10 +244,8 @@ void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply
     const FetchAnswer& answer = reply.answers[at];
     if (answer.digest == items_[items[at]].digest && answer.status != FetchStatus::damaged) {
       items_[items[at]].confirmations += 1;
-    } else if (answer.status == FetchStatus::elsewhere) {
-      items_[items[at]].is_disputed = true;
-    } else if (answer.status != FetchStatus::catching_up) {
-      differing.push_back(items[at]);  // else it fetches what the others have; then it is asked again
+    } else if (answer.status != FetchStatus::catching_up && answer.status != FetchStatus::elsewhere) {
+      differing.push_back(items[at]);  // else it fetches what the others have, or views differ: it is asked again
     }
   }
   send_records(turn, slot, differing);
@@ -310,8 +308,8 @@ void Handoff::settle_confirmed(Turn& turn) {
     const bool is_as_it_was = !held.is_unread && !held.is_damaged && digest_of(held.rows, data_key_) == item.digest;
     const bool is_confirmed = item.confirmations == item.task.targets.size() && is_as_it_was;
     is_complete_ = is_complete_ && is_confirmed;
-    is_hopeful_ = is_hopeful_ && !item.is_disputed;
     if (!is_confirmed) continue;
+    retry_wait_ = retry_interval;
     if (item.task.absent) {
       counters_.keys_spared += 1;
     } else if (task_for(turn, partition_of(item.key)).is_same_as(item.task)) {
@@ -343,13 +341,13 @@ void Handoff::drop(Turn& turn, const Item& item) {
   counters_.keys_dropped += 1;
 }
 
-// Where nodes do not agree for hours who is a replica, one sweep after the other brings nothing: the next waits for
-// longer.
+// Where nodes do not agree for hours who is a replica, or one catches up for long, one sweep after the other brings
+// nothing: the next waits for longer.
 void Handoff::finish_sweep(Instant now) {
   after_.reset();
   next_step_ = now + (is_complete_ ? sweep_interval : retry_wait_);
-  retry_wait_ = is_hopeful_ ? retry_interval : std::min<Duration>(2 * retry_wait_, sweep_interval);
-  is_complete_ = is_hopeful_ = true;
+  retry_wait_ = is_complete_ ? retry_interval : std::min<Duration>(2 * retry_wait_, sweep_interval);
+  is_complete_ = true;
 }
 
 }  // namespace kith::dht

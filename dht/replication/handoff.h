@@ -70,8 +70,7 @@ class Handoff {
     RowsDigest digest{};  // of the rows that the confirmations are about
     Task task;
     bool was_spare = false;
-    bool is_disputed = false;  // a replica does not take itself for one
-    bool follows = false;      // no key that is held lies between the item before and this one
+    bool follows = false;  // no key that is held lies between the item before and this one
     std::size_t confirmations = 0;
   };
   // One replica's part of the batch.
@@ -115,7 +114,6 @@ class Handoff {
   std::optional<Instant> next_step_;
   std::optional<KeyHash> after_;  // how far the sweep is
   bool is_complete_ = true;       // nothing that this sweep met had to be left for the next
-  bool is_hopeful_ = true;        // nor was there a replica that does not take itself for one
   Duration retry_wait_{};         // before that one
   std::uint64_t batch_number_ = 0;
   std::vector<Item> items_;

@@ -114,7 +114,7 @@ TEST_CASE("what waits for a replica to say what it reaped is looked at again soo
   CHECK(*holder.handoff.next_deadline() <= holder.bench.now.instant + 30s);
 }
 
-TEST_CASE("sweeps become rare while a replica does not take itself for one, until something changes", "[handoff]") {
+TEST_CASE("sweeps that bring nothing become rare, until something changes", "[handoff]") {
   Holder holder;
   const auto wait_for_sweep = [&] {
     const Instant before = holder.bench.now.instant;
