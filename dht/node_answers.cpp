@@ -42,7 +42,8 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
 // of a spare copy, which is as old as it is.
 Replica::Answer Node::State::fetch_here(const NodeId& from, const Fetch& request) {
   if (is_held_back() || is_held_back_from(from)) {
-    const std::size_t count = request.form == FetchForm::ranges ? 1 : request.keys.size();
+    const bool is_of_ranges = request.form == FetchForm::ranges;
+    const std::size_t count = is_of_ranges ? request.ranges.size() : request.keys.size();
     return {.body = FetchReply{std::vector(count, FetchAnswer{.status = FetchStatus::catching_up, .records = {}})}};
   }
   Replica::Answer answer = replica.fetch(request, *this);
@@ -61,9 +62,8 @@ bool Node::State::may_lack(const Fetch& request, std::size_t answer) {
     const Partition partition = partition_of(key);
     return is_replica(*this, partition) && !is_caught_up(partition);
   };
-  return repair.catch_up().is_behind() && std::ranges::any_of(request.ranges, [&](const KeyRange& range) {
-           return is_behind_at(range.first_key()) || is_behind_at(range.last_key());
-         });
+  const KeyRange& range = request.ranges[answer];
+  return repair.catch_up().is_behind() && (is_behind_at(range.first_key()) || is_behind_at(range.last_key()));
 }
 
 bool Node::State::may_lack(const KeyHash& key) {

@@ -55,13 +55,18 @@ bool read_body(const Fields& in, Find& out) { return in.take("t", out.target) &&
 bool read_body(const Fields& in, FindReply& out) { return in.take_list("c", out.contacts, limits::contacts_per_reply); }
 
 bool read_body(const Fields& in, Fetch& out) {
-  if (!in.take_enum("f", out.form, FetchForm::confirm)) return false;
+  if (!in.take_enum("f", out.form, FetchForm::ranges)) return false;
   if (out.form != FetchForm::ranges) return in.take_list("k", out.keys, limits::batch_items_max);
   crypto::Bytes ranges;
   return in.take("r", ranges) && wire::read_key_ranges(ranges, out.ranges);
 }
 
-bool read_body(const Fields& in, FetchReply& out) { return in.take_list("a", out.answers, limits::batch_items_max); }
+bool read_body(const Fields& in, FetchReply& out) {
+  std::optional<crypto::Bytes> digests;
+  if (!in.take_if_there("d", digests)) return false;
+  if (!digests) return in.take_list("a", out.answers, limits::batch_items_max);
+  return wire::read_digests(*digests, limits::batch_items_max, out.answers);
+}
 
 bool read_body(const Fields& in, Store& out) {
   return in.take_enum("p", out.purpose, StorePurpose::repair) &&

@@ -2,6 +2,7 @@
 #include "dht/wire_trie.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "dht/model/limits.h"
 #include "dht/wire_numbers.h"
@@ -17,8 +18,10 @@ constexpr std::uint8_t form_none = 253;
 constexpr std::uint8_t form_few = 254;
 constexpr std::uint8_t form_children = 255;
 constexpr std::size_t children = 16;
+constexpr std::uint8_t digest_follows = 0x80;  // beside the status
 static_assert(limits::compare_digests_max < form_none);
 
+std::uint8_t bytes_of(std::uint64_t number) { return static_cast<std::uint8_t>((std::bit_width(number) + 7) / 8); }
 std::size_t bytes_of_depth(std::uint8_t depth) { return (std::size_t{depth} + 1) / 2; }
 
 void append_prefix(Bytes& out, const Prefix& prefix) {
@@ -122,19 +125,51 @@ bool read_differences(ByteSpan bytes, std::vector<KeysDifference>& out) {
 
 Bytes key_ranges_to_bytes(const std::vector<KeyRange>& ranges) {
   Bytes out;
-  for (const KeyRange& range : ranges) append(out, range.first, 8), append(out, range.last, 8);
+  for (const KeyRange& range : ranges) {
+    const std::uint64_t length = range.last - range.first;
+    append(out, range.first, 8);
+    out.push_back(bytes_of(length));
+    append(out, length, bytes_of(length));
+  }
   return out;
 }
 
 bool read_key_ranges(ByteSpan bytes, std::vector<KeyRange>& out) {
   Input in(bytes);
   while (in.has_more()) {
-    const KeyRange range{.first = in.number(8), .last = in.number(8)};
-    const bool rises = out.empty() || out.back().last < range.first;
-    if (!rises || range.last < range.first || out.size() == limits::range_keys_max) return false;
-    out.push_back(range);
+    const std::uint64_t first = in.number(8);
+    const std::size_t width = in.byte();
+    const std::uint64_t length = width <= 8 ? in.number(width) : 0;
+    const bool is_exact = width == bytes_of(length);
+    const bool rises = out.empty() || out.back().last < first;
+    if (!is_exact || !rises || length > ~first || out.size() == limits::range_keys_max) return false;
+    out.push_back({.first = first, .last = first + length});
   }
   return !in.is_broken() && !out.empty();
+}
+
+Bytes digests_to_bytes(const std::vector<FetchAnswer>& answers) {
+  Bytes out;
+  for (const FetchAnswer& answer : answers) {
+    const bool has_digest = answer.digest != RowsDigest{};
+    out.push_back(static_cast<std::uint8_t>(answer.status) | (has_digest ? digest_follows : 0U));
+    if (has_digest) out.insert(out.end(), answer.digest.begin(), answer.digest.end());
+  }
+  return out;
+}
+
+bool read_digests(ByteSpan bytes, std::size_t count_max, std::vector<FetchAnswer>& out) {
+  Input in(bytes);
+  while (in.has_more()) {
+    const std::uint8_t code = in.byte();
+    const std::uint8_t status = code & ~digest_follows;
+    if (out.size() == count_max || status > static_cast<std::uint8_t>(FetchStatus::elsewhere)) return false;
+    out.push_back({.status = static_cast<FetchStatus>(status), .records = {}});
+    if (code == status) continue;
+    for (std::uint8_t& byte : out.back().digest) byte = in.byte();
+    if (out.back().digest == RowsDigest{}) return false;
+  }
+  return !in.is_broken();
 }
 
 Bytes key_beginnings_to_bytes(const std::vector<std::uint64_t>& keys) {

@@ -16,9 +16,13 @@ bool read_nodes(crypto::ByteSpan bytes, std::size_t count_max, std::vector<TrieN
 crypto::Bytes differences_to_bytes(const std::vector<KeysDifference>& differences);
 bool read_differences(crypto::ByteSpan bytes, std::vector<KeysDifference>& out);
 
-// 16 bytes a range. False where they are none or too many, or do not rise.
+// 9 bytes for the range of one key, up to 17 for others. False where they are none or too many, or do not rise.
 crypto::Bytes key_ranges_to_bytes(const std::vector<KeyRange>& ranges);
 bool read_key_ranges(crypto::ByteSpan bytes, std::vector<KeyRange>& out);
+
+// Of answers that have no records. A byte each, and 16 more for a digest that is not zero.
+crypto::Bytes digests_to_bytes(const std::vector<FetchAnswer>& answers);
+bool read_digests(crypto::ByteSpan bytes, std::size_t count_max, std::vector<FetchAnswer>& out);
 
 crypto::Bytes key_beginnings_to_bytes(const std::vector<std::uint64_t>& keys);
 bool read_key_beginnings(crypto::ByteSpan bytes, std::size_t count_max, std::vector<std::uint64_t>& out);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "dht/wire.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -147,7 +148,14 @@ void write_body(const Fetch& fetch, Map& map) {
   if (fetch.form != FetchForm::ranges) map.field("k", fetch.keys);
   if (fetch.form == FetchForm::ranges) map.field("r", wire::key_ranges_to_bytes(fetch.ranges));
 }
-void write_body(const FetchReply& reply, Map& map) { map.field("a", reply.answers); }
+void write_body(const FetchReply& reply, Map& map) {
+  const auto has_records = [](const FetchAnswer& answer) { return !answer.records.empty(); };
+  if (std::ranges::any_of(reply.answers, has_records)) {
+    map.field("a", reply.answers);
+  } else {
+    map.field("d", wire::digests_to_bytes(reply.answers));
+  }
+}
 void write_body(const Store& store, Map& map) {
   map.field("p", code(store.purpose)).field("r", store.records).field("h", store.hint);
 }

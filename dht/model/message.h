@@ -100,9 +100,9 @@ struct FindReply {
 enum class FetchForm : std::uint8_t {
   records = 0,
   digest = 1,  // of each key
-  // To let go of copies that belong elsewhere. Who does not take itself for a replica would let go of them, too.
-  ranges = 2,   // one digest of all that is held, as a replica, in some ranges; absent where that is nothing, or much
-  confirm = 3,  // a digest of each key, and elsewhere where the answerer is no replica of it
+  // Of all that is held in each range, as a replica; absent where that is nothing, or much. To let go of copies that
+  // belong elsewhere: who does not take itself for a replica would let go of them, too.
+  ranges = 2,
 };
 struct Fetch {
   FetchForm form = FetchForm::records;
@@ -114,7 +114,7 @@ enum class FetchStatus : std::uint8_t {
   absent = 1,
   damaged = 2,
   catching_up = 3,  // what is held is told, and there may be more: the sender holds the partition since a short time
-  elsewhere = 4,    // only of `confirm`; nothing is told
+  elsewhere = 4,    // only of `ranges`: the answerer is no replica of what would be there; nothing is told
 };
 struct FetchAnswer {
   FetchStatus status = FetchStatus::absent;
@@ -122,7 +122,7 @@ struct FetchAnswer {
   std::vector<crypto::Bytes> records;  // empty in the digest form
 };
 struct FetchReply {
-  std::vector<FetchAnswer> answers;  // in the order of the keys
+  std::vector<FetchAnswer> answers;  // in the order of the keys, or of the ranges
 };
 
 enum class StorePurpose : std::uint8_t { write = 0, repair = 1 };

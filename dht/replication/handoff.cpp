@@ -2,6 +2,7 @@
 #include "dht/replication/handoff.h"
 
 #include <algorithm>
+#include <iterator>
 #include <span>
 
 #include "dht/model/limits.h"
@@ -22,6 +23,7 @@ constexpr Duration answer_deadline = 10s;
 constexpr Duration step_pause = 20ms;
 constexpr Duration key_pause = 250us;
 constexpr std::size_t batch_keys = 256;  // for all replicas; of one no more than limits::range_keys_max
+constexpr std::size_t parts_of_range = 8;
 constexpr std::size_t targets_max = 64;  // from then on no further key is taken
 constexpr std::size_t batch_bytes = 256U << 10U;
 constexpr std::size_t keys_looked_at = 2048;  // in one step
@@ -155,7 +157,8 @@ void Handoff::begin_batch(Turn& turn) {
   batch_number_ += 1;
   bytes_sent_ = 0;
   for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
-    ask_for(turn, slot, targets_[slot].items.size() > 1 ? FetchForm::ranges : FetchForm::confirm);
+    targets_[slot].parts = runs_of(targets_[slot]);
+    ask(turn, slot);
   }
 }
 
@@ -165,8 +168,7 @@ void Handoff::assign(std::size_t item) {
     const auto is_for = [&](const Target& target) { return target.node == node && target.absent == task.absent; };
     auto target = std::ranges::find_if(targets_, is_for);
     if (target == targets_.end()) {
-      target = targets_.insert(targets_.end(),
-                               {.node = node, .absent = task.absent, .items = {}, .sent = {}, .records = {}});
+      target = targets_.insert(targets_.end(), {.node = node, .absent = task.absent});
     }
     target->items.push_back(item);
   }
@@ -177,32 +179,47 @@ bool Handoff::is_full() const {
   return targets_.size() >= targets_max || std::ranges::any_of(targets_, has_enough);
 }
 
-void Handoff::ask_for(Turn& turn, std::size_t slot, FetchForm form) {
-  Target& target = targets_[slot];
-  if (target.absent) form = FetchForm::digest;  // it is no replica, and to hold spare copies
-  Fetch fetch{.form = form, .keys = {}};
-  if (form == FetchForm::ranges) {
-    fetch.ranges = ranges_of(target);
-  } else {
-    for (const std::size_t i : target.items) fetch.keys.push_back(items_[i].key);
-  }
-  target.stage = form == FetchForm::ranges ? Target::Stage::ranges : Target::Stage::digests;
-  turn.requests.ask(turn.now, terms_for(turn, slot), {.to = target.node, .message = {.body = std::move(fetch)}},
-                    turn.out);
-}
-
-// Keys that follow one another are one range.
-std::vector<KeyRange> Handoff::ranges_of(const Target& target) const {
-  std::vector<KeyRange> ranges;
+// Keys that follow one another are one range. A node that is to hold spare copies is no replica, and says of each key
+// what it has.
+std::vector<Handoff::Part> Handoff::runs_of(const Target& target) const {
+  std::vector<Part> runs;
   for (std::size_t at = 0; at < target.items.size(); ++at) {
     const std::size_t i = target.items[at];
-    const std::uint64_t key = beginning_of(items_[i].key);
-    const bool goes_on = at > 0 && items_[i].follows && target.items[at - 1] + 1 == i;
-    const bool is_same = !ranges.empty() && ranges.back().last == key;
-    if (!goes_on && !is_same) ranges.push_back({.first = key, .last = key});
-    ranges.back().last = key;
+    const bool follows = at > 0 && items_[i].follows && target.items[at - 1] + 1 == i;
+    const bool goes_on = at > 0 && !target.absent && (follows || is_same_range(target.items[at - 1], i));
+    goes_on ? runs.back().push_back(i) : runs.push_back({i});
   }
-  return ranges;
+  return runs;
+}
+
+std::vector<Handoff::Part> Handoff::divide(const Part& part) const {
+  const std::size_t share = (part.size() + parts_of_range - 1) / parts_of_range;
+  std::vector<Part> parts;
+  for (const std::size_t i : part) {
+    const bool goes_on = !parts.empty() && (parts.back().size() < share || is_same_range(parts.back().back(), i));
+    goes_on ? parts.back().push_back(i) : parts.push_back({i});
+  }
+  return parts;
+}
+
+// Keys that begin alike cannot be told apart by ranges.
+bool Handoff::is_same_range(std::size_t item, std::size_t next) const {
+  return beginning_of(items_[item].key) == beginning_of(items_[next].key);
+}
+
+void Handoff::ask(Turn& turn, std::size_t slot) {
+  const Target& target = targets_[slot];
+  Fetch fetch{.form = target.absent ? FetchForm::digest : FetchForm::ranges, .keys = {}};
+  for (const Part& part : target.parts) {
+    const KeyHash& first = items_[part.front()].key;
+    if (target.absent) {
+      fetch.keys.push_back(first);
+    } else {
+      fetch.ranges.push_back({.first = beginning_of(first), .last = beginning_of(items_[part.back()].key)});
+    }
+  }
+  turn.requests.ask(turn.now, terms_for(turn, slot), {.to = target.node, .message = {.body = std::move(fetch)}},
+                    turn.out);
 }
 
 void Handoff::on_reply(Turn& turn, const RequestOwner& owner, const Body& reply) {
@@ -211,7 +228,6 @@ void Handoff::on_reply(Turn& turn, const RequestOwner& owner, const Body& reply)
   const Stage stage = targets_[owner.slot].stage;
   const auto* digests = std::get_if<FetchReply>(&reply);
   const auto* verdicts = std::get_if<StoreReply>(&reply);
-  if (digests != nullptr && stage == Stage::ranges) return take_range(turn, owner.slot, *digests);
   if (digests != nullptr && stage == Stage::digests) return take_digests(turn, owner.slot, *digests);
   if (verdicts != nullptr && stage == Stage::records) return take_verdicts(turn, owner.slot, *verdicts);
   finish_target(turn, owner.slot);  // no answer to that: it would confirm twice
@@ -221,42 +237,42 @@ void Handoff::on_silence(Turn& turn, const RequestOwner& owner) {
   if (owner.ticket == batch_number_ && owner.slot < targets_.size()) finish_target(turn, owner.slot);
 }
 
-// Equal: each of the keys is, and the replica has none between them that is not here.
-void Handoff::take_range(Turn& turn, std::size_t slot, const FetchReply& reply) {
-  if (reply.answers.size() != 1) return finish_target(turn, slot);
-  const Target& target = targets_[slot];
-  std::vector<KeyDigest> ours;
-  for (const std::size_t i : target.items) ours.push_back({.key = items_[i].key, .rows = items_[i].digest});
-  const FetchAnswer& answer = reply.answers.front();
-  const bool is_equal = answer.digest == digest_of_keys(ours, data_key_);
-  // Who catches up with some ranges may hold all of the others.
-  const bool may_hold_some = answer.status != FetchStatus::catching_up || ranges_of(target).size() > 1;
-  if (!is_equal && may_hold_some) return ask_for(turn, slot, FetchForm::confirm);
-  for (const std::size_t i : target.items) items_[i].confirmations += is_equal ? 1 : 0;
-  finish_target(turn, slot);
+RowsDigest Handoff::digest_of_part(const Target& target, const Part& part) const {
+  if (target.absent) return items_[part.front()].digest;
+  std::vector<KeyDigest> keys;
+  for (const std::size_t i : part) keys.push_back({.key = items_[i].key, .rows = items_[i].digest});
+  return digest_of_keys(keys, data_key_);
 }
 
+// Equal: each of the keys is, and the replica has none between them that is not here. Who catches up fetches what the
+// others have, and who is elsewhere sees the mesh otherwise: they are asked again by another sweep.
 void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply) {
-  const std::vector<std::size_t>& items = targets_[slot].items;
-  if (reply.answers.size() != items.size()) return finish_target(turn, slot);
-  std::vector<std::size_t> differing;
-  for (std::size_t at = 0; at < items.size(); ++at) {
+  Target& target = targets_[slot];
+  if (reply.answers.size() != target.parts.size()) return finish_target(turn, slot);
+  std::vector<Part> smaller;
+  for (std::size_t at = 0; at < target.parts.size(); ++at) {
+    const Part& part = target.parts[at];
     const FetchAnswer& answer = reply.answers[at];
-    if (answer.digest == items_[items[at]].digest && answer.status != FetchStatus::damaged) {
-      items_[items[at]].confirmations += 1;
-    } else if (answer.status != FetchStatus::catching_up && answer.status != FetchStatus::elsewhere) {
-      differing.push_back(items[at]);  // else it fetches what the others have, or views differ: it is asked again
+    if (answer.digest == digest_of_part(target, part)) {
+      for (const std::size_t i : part) items_[i].confirmations += 1;
+    } else if (answer.status == FetchStatus::catching_up || answer.status == FetchStatus::elsewhere) {
+      continue;
+    } else if (is_same_range(part.front(), part.back())) {
+      target.differing.insert(target.differing.end(), part.begin(), part.end());
+    } else {
+      std::ranges::move(divide(part), std::back_inserter(smaller));
     }
   }
-  send_records(turn, slot, differing);
+  target.parts = std::move(smaller);
+  target.parts.empty() ? send_records(turn, slot) : ask(turn, slot);
 }
 
 // What changed since the digests were asked for, or is too large for a message, is left for another sweep.
-void Handoff::send_records(Turn& turn, std::size_t slot, const std::vector<std::size_t>& differing) {
+void Handoff::send_records(Turn& turn, std::size_t slot) {
   Target& target = targets_[slot];
   Store store{.purpose = StorePurpose::repair, .records = {}, .hint = target.absent};
   std::size_t bytes = 0;
-  for (const std::size_t i : differing) {
+  for (const std::size_t i : target.differing) {
     const KeyRows& held = turn.store.read(items_[i].key);
     if (digest_of(held.rows, data_key_) != items_[i].digest) continue;
     const auto records = replica_records(held.rows);

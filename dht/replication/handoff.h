@@ -15,8 +15,8 @@
 //   idle ──members changed, or 10 min──► sweeping: the next keys held that are others'
 //                                            │                                      ▲
 //   each of the replicas of some is asked:   ▼                                      │
-//      one digest of all its keys ──differs──► a digest of each ──some differ──► those are sent
-//                  └── equal ──────────────────────┴── equal ──────────────── stored ──┴──► confirmed
+//      a digest of each range of keys ──differs──► of its eighths … of each key ──differs──► those are sent
+//                  └── equal ──────────────────────┴── equal ───────────────────── stored ──┴──► confirmed
 //                                                                                        │
 //        by all N of a key: dropped here, or kept as spare; else left for the next sweep ──┘
 //
@@ -73,15 +73,19 @@ class Handoff {
     bool follows = false;  // no key that is held lies between the item before and this one
     std::size_t confirmations = 0;
   };
-  // One replica's part of the batch.
+  // Items that are asked about by one digest, in order of their keys.
+  using Part = std::vector<std::size_t>;
+  // What one replica is asked about.
   struct Target {
     NodeId node;
-    std::optional<NodeId> absent;    // Task::absent of its items
-    std::vector<std::size_t> items;  // that it is to confirm
+    std::optional<NodeId> absent;      // Task::absent of its items
+    std::vector<std::size_t> items{};  // that it is to confirm
     // What is asked for, or sent.
-    enum class Stage : std::uint8_t { ranges, digests, records } stage = Stage::ranges;
-    std::vector<std::size_t> sent;     // items whose records are on the way
-    std::vector<std::size_t> records;  // how many for each
+    enum class Stage : std::uint8_t { digests, records } stage = Stage::digests;
+    std::vector<Part> parts{};             // that it is asked for now
+    std::vector<std::size_t> differing{};  // items of which it holds something else, as far as it was asked
+    std::vector<std::size_t> sent{};       // items whose records are on the way
+    std::vector<std::size_t> records{};    // how many for each
     bool is_done = false;
   };
 
@@ -92,11 +96,13 @@ class Handoff {
   void begin_batch(Turn& turn);
   void assign(std::size_t item);
   bool is_full() const;
-  std::vector<KeyRange> ranges_of(const Target& target) const;
-  void ask_for(Turn& turn, std::size_t slot, FetchForm form);
-  void take_range(Turn& turn, std::size_t slot, const FetchReply& reply);
+  std::vector<Part> runs_of(const Target& target) const;
+  std::vector<Part> divide(const Part& part) const;
+  bool is_same_range(std::size_t item, std::size_t next) const;
+  RowsDigest digest_of_part(const Target& target, const Part& part) const;
+  void ask(Turn& turn, std::size_t slot);
   void take_digests(Turn& turn, std::size_t slot, const FetchReply& reply);
-  void send_records(Turn& turn, std::size_t slot, const std::vector<std::size_t>& differing);
+  void send_records(Turn& turn, std::size_t slot);
   void take_verdicts(Turn& turn, std::size_t slot, const StoreReply& reply);
   void finish_target(Turn& turn, std::size_t slot);
   void settle_confirmed(Turn& turn);

@@ -34,10 +34,6 @@ Replica::Answer Replica::fetch(const Fetch& request, Neighbours& neighbours) {
   Release release = Release::at_once;
   std::size_t bytes = 0;
   for (const KeyHash& key : request.keys) {
-    if (request.form == FetchForm::confirm && !is_replica(neighbours, partition_of(key))) {
-      reply.answers.push_back({.status = FetchStatus::elsewhere, .records = {}});
-      continue;
-    }
     const KeyRows& held = store_.read(key);
     if (!held.is_committed) release = Release::after_commit;
     if (held.is_damaged) counters_.records_damaged += 1;
@@ -64,17 +60,27 @@ FetchAnswer Replica::fetch_one(std::size_t room, const KeyRows& held) const {
   return answer;
 }
 
-// A damaged key is left out, and one of which this node is no replica, so that the digest is nobody else's.
 Replica::Answer Replica::fetch_ranges(std::span<const KeyRange> ranges, Neighbours& neighbours) {
-  FetchAnswer answer;
+  FetchReply reply;
   Release release = Release::at_once;
-  std::vector<KeyHash> keys;
+  std::size_t room = limits::range_keys_max;
   for (const KeyRange& range : ranges) {
-    const std::size_t room = limits::range_keys_max + 1 - keys.size();
-    const std::vector<KeyHash> found = store_.keys_between(range.first_key(), range.last_key(), room);
-    keys.insert(keys.end(), found.begin(), found.end());
-    if (keys.size() > limits::range_keys_max) return {.body = FetchReply{{answer}}};
+    reply.answers.push_back({.records = {}});
+    const Partition partition = partition_of(range.first_key());
+    if (partition_of(range.last_key()) == partition && !is_replica(neighbours, partition)) {
+      reply.answers.back().status = FetchStatus::elsewhere;
+      continue;
+    }
+    const std::vector<KeyHash> keys = store_.keys_between(range.first_key(), range.last_key(), room + 1);
+    if (keys.size() > room) continue;
+    room -= keys.size();
+    reply.answers.back() = fetch_range(keys, neighbours, release);
   }
+  return {.body = std::move(reply), .release = release};
+}
+
+// A damaged key is left out, and one of which this node is no replica, so that the digest is nobody else's.
+FetchAnswer Replica::fetch_range(std::span<const KeyHash> keys, Neighbours& neighbours, Release& release) {
   std::vector<KeyDigest> digests;
   for (const KeyHash& key : keys) {
     if (!is_replica(neighbours, partition_of(key))) continue;
@@ -83,11 +89,8 @@ Replica::Answer Replica::fetch_ranges(std::span<const KeyRange> ranges, Neighbou
     const FetchAnswer one = fetch_one(0, held);
     if (one.status == FetchStatus::found) digests.push_back({.key = key, .rows = one.digest});
   }
-  if (!digests.empty()) {
-    answer.status = FetchStatus::found;
-    answer.digest = digest_of_keys(digests, data_key_);
-  }
-  return {.body = FetchReply{{answer}}, .release = release};
+  if (digests.empty()) return {.records = {}};
+  return {.status = FetchStatus::found, .digest = digest_of_keys(digests, data_key_), .records = {}};
 }
 
 Replica::StoreOutcome Replica::store(WallMs wall_ms, const Store& request, Author& author) {

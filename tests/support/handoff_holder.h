@@ -2,7 +2,9 @@
 // A node that holds copies of others' keys, for tests of Handoff.
 #pragma once
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -30,7 +32,6 @@ struct Holder {
     Rows rows;
     merge_record(rows, author.write_own(key, "teal"));
     bench.store.replace(hash_key(key), rows);
-    digest = digest_of(rows, bench.data_key);
     handoff.on_work(bench.now.instant);
     wait();
   }
@@ -64,12 +65,15 @@ struct Holder {
     handoff.on_work(bench.now.instant);
     wait();
   }
-  RowsDigest digest_of_all() {
+  RowsDigest digest_of_key(const KeyHash& hash) { return digest_of(bench.store.read(hash).rows, bench.data_key); }
+  // Of what is held there. Keys that are put down as lacking are not.
+  FetchAnswer answer_of(const KeyRange& range, const std::vector<KeyHash>& lacking = {}) {
     std::vector<KeyDigest> keys;
-    for (const KeyHash& hash : bench.store.keys_after(std::nullopt)) {
-      keys.push_back({.key = hash, .rows = digest_of(bench.store.read(hash).rows, bench.data_key)});
+    for (const KeyHash& hash : bench.store.keys_between(range.first_key(), range.last_key(), 1000)) {
+      if (std::ranges::find(lacking, hash) == lacking.end()) keys.push_back({.key = hash, .rows = digest_of_key(hash)});
     }
-    return digest_of_keys(keys, bench.data_key);
+    if (keys.empty()) return {.status = FetchStatus::absent, .digest = {}, .records = {}};
+    return {.status = FetchStatus::found, .digest = digest_of_keys(keys, bench.data_key), .records = {}};
   }
   Fetch asked(std::uint8_t of) const { return std::get<Fetch>(bench.sent_to(node(of)).back().message.body); }
 
@@ -80,11 +84,18 @@ struct Holder {
     REQUIRE(answered);
     handoff.on_reply(turn, answered->owner, body);
   }
-  void confirm(std::uint8_t from) {
-    reply(from, FetchReply{{{.status = FetchStatus::found, .digest = digest, .records = {}}}});
+  // It holds all that it is asked about, but for some keys.
+  void confirm(std::uint8_t from, const std::vector<KeyHash>& lacking = {}) {
+    FetchReply answers;
+    for (const KeyRange& range : asked(from).ranges) answers.answers.push_back(answer_of(range, lacking));
+    reply(from, answers);
   }
-  void lack(std::uint8_t from) {
-    reply(from, FetchReply{{{.status = FetchStatus::absent, .digest = {}, .records = {}}}});
+  void lack(std::uint8_t from) { say(from, FetchStatus::absent); }
+  // The same of each key or range that it is asked about.
+  void say(std::uint8_t from, FetchStatus status, RowsDigest digest = {}) {
+    const Fetch question = asked(from);
+    const std::size_t count = std::max(question.keys.size(), question.ranges.size());
+    reply(from, FetchReply{std::vector(count, FetchAnswer{.status = status, .digest = digest, .records = {}})});
   }
 
   std::vector<crypto::Bytes> records_sent_to(std::uint8_t to) const {
@@ -96,7 +107,6 @@ struct Holder {
 
   Bench bench;
   Handoff handoff{bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{})};
-  RowsDigest digest{};
 };
 
 }  // namespace kith::dht::test_handoff

@@ -51,12 +51,14 @@ std::vector<Sample> membership_samples() {
 
 std::vector<Sample> data_samples() {
   const FetchAnswer found{FetchStatus::found, RowsDigest{1, 2, 3}, {Bytes{0xde, 0xad}, Bytes{0xbe, 0xef}}};
+  const FetchAnswer digest{FetchStatus::catching_up, RowsDigest{1, 2, 3}, {}};
   const StoreAnswer stored{StoreStatus::stored, ErrorCode::internal, vector_of({{1, 2}, {1ULL << 40U, 1ULL << 50U}})};
   const StoreAnswer refused{StoreStatus::refused, ErrorCode::clock_skew, {}};
   return {
       {"fetch", request(Fetch{FetchForm::digest, {id_of(1), id_of(2)}})},
       {"fetch of ranges", request(Fetch{FetchForm::ranges, {}, {{1, 2}, {3, 0x1234567890abcdef}}})},
       {"fetch reply", request(FetchReply{{found, FetchAnswer{}}})},
+      {"fetch reply of digests", request(FetchReply{{digest, FetchAnswer{FetchStatus::elsewhere, {}, {}}}})},
       {"store", request(Store{StorePurpose::repair, {Bytes{0xde, 0xad}}})},
       {"hint", request(Store{StorePurpose::write, {Bytes{0xde, 0xad}}, id_of(3)})},
       {"store reply", request(StoreReply{{stored, StoreAnswer{StoreStatus::stale, {}, {}}, refused}})},

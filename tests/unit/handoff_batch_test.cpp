@@ -12,15 +12,14 @@ namespace kith::dht {
 using namespace std::chrono_literals;
 using namespace test_handoff;
 
-TEST_CASE("keys that are equal at a replica are confirmed by one digest of them all", "[handoff]") {
+TEST_CASE("keys that follow one another and are equal at a replica are confirmed by one digest", "[handoff]") {
   Holder holder;
   holder.hold_more();
   REQUIRE(holder.asked(2).form == FetchForm::ranges);
   REQUIRE(holder.asked(2).ranges.size() == 1);
-  const FetchReply equal{{{.status = FetchStatus::found, .digest = holder.digest_of_all(), .records = {}}}};
-  holder.reply(2, equal);
+  holder.confirm(2);
   CHECK(holder.holds_copy());
-  holder.reply(3, equal);
+  holder.confirm(3);
   CHECK_FALSE(holder.holds_copy());
   CHECK(holder.handoff.counters().keys_dropped == 3);
   CHECK(holder.handoff.counters().records_sent == 0);
@@ -31,18 +30,16 @@ TEST_CASE("each replica is asked one question about all keys of a batch that are
   const Partition partition = partition_of(hash_key("default/shape"));
   holder.bench.neighbours.sets[partition] = {{node(3), node(4)}, {}};
   holder.hold_more();
-  REQUIRE(holder.asked(3).form == FetchForm::ranges);
-  holder.reply(3, FetchReply{{{.status = FetchStatus::found, .digest = holder.digest_of_all(), .records = {}}}});
-  CHECK(holder.asked(4).keys == std::vector{hash_key("default/shape")});
+  holder.confirm(3);
+  const std::uint64_t shape = beginning_of(hash_key("default/shape"));
+  CHECK(holder.asked(4).ranges == std::vector<KeyRange>{{shape, shape}});
   CHECK(holder.bench.sent_to(node(4)).size() == 1);
   SECTION("who has none of a key's copies has no say about it") {
-    holder.reply(4, FetchReply{{{.status = FetchStatus::damaged, .digest = {}, .records = {}}}});
-    CHECK(holder.bench.sent_to(node(4)).size() == 2);  // its records
+    holder.lack(4);
+    CHECK(holder.records_sent_to(4).size() == 1);
   }
   SECTION("a key goes when its own replicas have confirmed it, whatever those of others say") {
-    const auto rows = holder.bench.store.read(hash_key("default/shape")).rows;
-    const RowsDigest digest = digest_of(rows, holder.bench.data_key);
-    holder.reply(4, FetchReply{{{.status = FetchStatus::found, .digest = digest, .records = {}}}});
+    holder.confirm(4);
     Turn turn = holder.bench.turn();
     const auto sent = holder.bench.sent_to(node(2));
     const auto owner = holder.bench.requests.answer(turn.now.instant, node(2), sent.back().message.request_id)->owner;
@@ -55,16 +52,15 @@ TEST_CASE("each replica is asked one question about all keys of a batch that are
 TEST_CASE("a replica confirms once, whatever it answers and how often", "[handoff][hostile]") {
   Holder holder;
   holder.hold_more();
-  const FetchReply differs{{{.status = FetchStatus::found, .digest = RowsDigest{1}, .records = {}}}};
-  holder.reply(3, differs);
-  FetchReply one_lacks{std::vector(3, FetchAnswer{.status = FetchStatus::absent, .digest = {}, .records = {}})};
-  const std::vector<KeyHash> asked = holder.asked(3).keys;
-  for (std::size_t i = 0; i < asked.size(); ++i) {
-    if (asked[i] == hash_key(key)) one_lacks.answers[i] = {FetchStatus::found, holder.digest, {}};
-  }
-  holder.reply(3, one_lacks);
-  REQUIRE_FALSE(holder.records_sent_to(3).empty());
-  holder.reply(3, one_lacks);  // to records
+  const std::vector lacking{hash_key("default/shape"), hash_key("default/size")};
+  holder.confirm(3, lacking);
+  REQUIRE(holder.asked(3).ranges.size() == 3);
+  FetchReply one_confirmed;
+  for (const KeyRange& range : holder.asked(3).ranges)
+    one_confirmed.answers.push_back(holder.answer_of(range, lacking));
+  holder.reply(3, one_confirmed);
+  REQUIRE(holder.records_sent_to(3).size() == 2);
+  holder.reply(3, one_confirmed);  // to records
   Turn turn = holder.bench.turn();
   for (const RequestOwner& owner : holder.bench.requests.abandon(node(2))) holder.handoff.on_silence(turn, owner);
   CHECK(holder.holds_copy());
@@ -127,40 +123,58 @@ TEST_CASE("a key of which one replica is away does not keep others back", "[hand
   holder.bench.neighbours.away = {node(4)};
   holder.hold_more();
   CHECK(holder.bench.sent_to(node(4)).empty());
-  std::vector<KeyDigest> others;
-  for (const KeyHash& hash : holder.bench.store.keys_after(std::nullopt)) {
-    if (hash == hash_key("default/shape")) continue;
-    others.push_back({.key = hash, .rows = digest_of(holder.bench.store.read(hash).rows, holder.bench.data_key)});
-  }
-  const RowsDigest digest = digest_of_keys(others, holder.bench.data_key);
-  for (const std::uint8_t each : {std::uint8_t{2}, std::uint8_t{3}}) {
-    holder.reply(each, FetchReply{{{.status = FetchStatus::found, .digest = digest, .records = {}}}});
-  }
+  for (const std::uint8_t each : {std::uint8_t{2}, std::uint8_t{3}}) holder.confirm(each, {hash_key("default/shape")});
   CHECK(holder.handoff.counters().keys_dropped == 2);
   CHECK_FALSE(holder.bench.store.read(hash_key("default/shape")).rows.empty());
 }
 
-TEST_CASE("a replica that holds something else in the range is asked for each key", "[handoff]") {
+TEST_CASE("where a replica differs is found in eighths, and that alone is sent", "[handoff]") {
+  Holder holder;
+  holder.hold_many();
+  holder.hold_more();
+  REQUIRE(holder.asked(3).ranges.size() == 1);
+  const KeyRange whole = holder.asked(3).ranges.front();
+  const std::vector keys = holder.bench.store.keys_between(whole.first_key(), whole.last_key(), 1000);
+  REQUIRE(keys.size() == limits::range_keys_max);
+  const std::vector lacking{keys[20]};
+  holder.confirm(3, lacking);
+  CHECK(holder.asked(3).ranges.size() == 8);
+  CHECK(holder.asked(3).ranges.front() == KeyRange{beginning_of(keys[0]), beginning_of(keys[7])});
+  CHECK(holder.asked(3).ranges.back() == KeyRange{beginning_of(keys[56]), beginning_of(keys[63])});
+  holder.confirm(3, lacking);
+  CHECK(holder.asked(3).ranges.size() == 8);
+  CHECK(holder.asked(3).ranges[4] == KeyRange{beginning_of(keys[20]), beginning_of(keys[20])});
+  holder.confirm(3, lacking);
+  CHECK(holder.records_sent_to(3).size() == 1);
+  holder.confirm(2);
+  holder.reply(3, StoreReply{{{}}});
+  CHECK(holder.handoff.counters().keys_dropped == limits::range_keys_max);
+}
+
+TEST_CASE("keys that begin alike are asked about as one", "[handoff]") {
+  Holder holder;
+  Bench author(9);
+  const KeyHash first = hash_key(key);
+  KeyHash second = first;
+  second.bytes.back() ^= 1U;
+  holder.bench.store.replace(second, holder.bench.store.read(first).rows);
+  holder.hold_more();
+  holder.lack(3);
+  CHECK(holder.asked(3).ranges.size() == 3);
+  holder.lack(3);
+  CHECK(holder.records_sent_to(3).size() == 4);
+}
+
+TEST_CASE("of a replica that still catches up with a range no more is asked", "[handoff]") {
   Holder holder;
   holder.hold_more();
-  const RowsDigest other{1, 2, 3};
-  const auto status = GENERATE(FetchStatus::found, FetchStatus::absent, FetchStatus::damaged);
-  holder.reply(3, FetchReply{{{.status = status, .digest = other, .records = {}}}});
-  CHECK(holder.asked(3).form == FetchForm::confirm);
-  CHECK(holder.asked(3).keys.size() == 3);
+  holder.say(3, GENERATE(FetchStatus::catching_up, FetchStatus::elsewhere));
+  holder.confirm(2);
+  CHECK(holder.bench.sent_to(node(3)).size() == 1);
   CHECK(holder.holds_copy());
 }
 
-TEST_CASE("a replica that still catches up is not asked for each key", "[handoff]") {
-  Holder holder;
-  holder.hold_more();
-  holder.reply(3, FetchReply{{{.status = FetchStatus::catching_up, .digest = {}, .records = {}}}});
-  holder.reply(2, FetchReply{{{.status = FetchStatus::found, .digest = holder.digest_of_all(), .records = {}}}});
-  CHECK(holder.asked(3).form == FetchForm::ranges);
-  CHECK(holder.holds_copy());
-}
-
-TEST_CASE("a replica that catches up with one of several ranges is asked for each key", "[handoff]") {
+TEST_CASE("a replica that catches up with one of several ranges confirms the others", "[handoff]") {
   Holder holder;
   std::vector<KeyHash> keys;
   for (const char* name : {key, "default/shape", "default/size"}) keys.push_back(hash_key(name));
@@ -168,9 +182,12 @@ TEST_CASE("a replica that catches up with one of several ranges is asked for eac
   holder.bench.neighbours.sets[partition_of(keys[1])] = {{node(4), node(5)}, {}};
   holder.hold_more();
   REQUIRE(holder.asked(3).ranges.size() == 2);
-  holder.reply(3, FetchReply{{{.status = FetchStatus::catching_up, .digest = {}, .records = {}}}});
-  CHECK(holder.asked(3).form == FetchForm::confirm);
-  CHECK(holder.asked(3).keys == std::vector{keys[0], keys[2]});
+  holder.confirm(2);
+  const FetchAnswer behind{.status = FetchStatus::catching_up, .digest = {}, .records = {}};
+  holder.reply(3, FetchReply{{behind, holder.answer_of(holder.asked(3).ranges[1])}});
+  for (const std::uint8_t each : {std::uint8_t{4}, std::uint8_t{5}}) holder.say(each, FetchStatus::elsewhere);
+  CHECK(holder.handoff.counters().keys_dropped == 1);
+  CHECK(holder.bench.store.read(keys[2]).rows.empty());
 }
 
 TEST_CASE("a batch names no more keys of one replica than a question may, and few replicas", "[handoff]") {

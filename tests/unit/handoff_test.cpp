@@ -58,12 +58,12 @@ TEST_CASE("a replica that refuses the records, or is silent, keeps the copy here
 TEST_CASE("a replica that is catching up is sent nothing and keeps the copy here", "[handoff]") {
   Holder holder;
   holder.confirm(2);
-  holder.reply(3, FetchReply{{{.status = FetchStatus::catching_up, .digest = {}, .records = {}}}});
+  holder.say(3, FetchStatus::catching_up);
   CHECK(holder.records_sent_to(3).empty());
   CHECK(holder.holds_copy());
   holder.sweep_again();
   holder.confirm(2);
-  holder.reply(3, FetchReply{{{.status = FetchStatus::catching_up, .digest = holder.digest, .records = {}}}});
+  holder.say(3, FetchStatus::catching_up, holder.answer_of(holder.asked(3).ranges.at(0)).digest);
   CHECK_FALSE(holder.holds_copy());
 }
 
@@ -118,8 +118,7 @@ TEST_CASE("sweeps that bring nothing become rare, until something changes", "[ha
   Holder holder;
   const auto wait_for_sweep = [&] {
     const Instant before = holder.bench.now.instant;
-    const FetchReply not_its_own{{{.status = FetchStatus::elsewhere, .digest = {}, .records = {}}}};
-    for (const std::uint8_t each : {std::uint8_t{2}, std::uint8_t{3}}) holder.reply(each, not_its_own);
+    for (const std::uint8_t each : {std::uint8_t{2}, std::uint8_t{3}}) holder.say(each, FetchStatus::elsewhere);
     holder.sweep_again();
     return holder.bench.now.instant - before;
   };
@@ -169,7 +168,6 @@ TEST_CASE("an author keeps its own row when its copy has gone", "[handoff]") {
   holder.bench.write_own("default/mine", "teal");
   holder.confirm(2);
   holder.confirm(3);
-  holder.digest = digest_of(holder.bench.store.read(hash_key("default/mine")).rows, holder.bench.data_key);
   holder.sweep_again();
   holder.confirm(2);
   holder.confirm(3);

@@ -53,7 +53,7 @@ TEST_CASE("a replica refuses what it cannot compare with its rows, and writes ov
   CHECK(replica.store(bench.now.wall_ms, store, bench.author).reply.answers.at(0).status == StoreStatus::stale);
 }
 
-TEST_CASE("one digest tells of all rows in the ranges asked for, and of nothing beside them", "[replica]") {
+TEST_CASE("one digest tells of all rows in a range that is asked for, and of nothing beside them", "[replica]") {
   Bench bench;
   Bench author(9);
   const std::vector<KeyDigest> held = hold(bench, author, 4);
@@ -71,8 +71,10 @@ TEST_CASE("one digest tells of all rows in the ranges asked for, and of nothing 
   const std::uint64_t first = beginning_of(held[0].key);
   const std::uint64_t last = beginning_of(held[3].key);
   const Fetch of_two{FetchForm::ranges, {}, {{first, first}, {last, last}}};
-  CHECK(std::get<FetchReply>(replica.fetch(of_two, bench.neighbours).body).answers.at(0).digest ==
-        digest_of_keys(std::vector{held[0], held[3]}, bench.data_key));
+  const auto of_each = std::get<FetchReply>(replica.fetch(of_two, bench.neighbours).body).answers;
+  REQUIRE(of_each.size() == 2);
+  CHECK(of_each[0].digest == digest_of_keys(std::vector{held[0]}, bench.data_key));
+  CHECK(of_each[1].digest == digest_of_keys(std::vector{held[3]}, bench.data_key));
   bench.store.damage(held[2].key);
   CHECK(digest_of_range(1, 2).digest == digest_of_range(1, 1).digest);
   bench.store.replace(held[1].key, {});
@@ -89,8 +91,9 @@ TEST_CASE("who is no replica of a key does not confirm that it holds it", "[repl
     return std::get<FetchReply>(replica.fetch(fetch, bench.neighbours).body).answers;
   };
   const std::vector keys{held[0].key, held[1].key};
-  const auto confirmed = ask({FetchForm::confirm, keys, {}});
-  CHECK(confirmed.at(0).digest == held[0].rows);
+  const auto range_of = [&](std::size_t i) { return KeyRange{beginning_of(held[i].key), beginning_of(held[i].key)}; };
+  const auto confirmed = ask({FetchForm::ranges, {}, {range_of(0), range_of(1)}});
+  CHECK(confirmed.at(0).digest == digest_of_keys(std::vector{held[0]}, bench.data_key));
   CHECK(confirmed.at(1).digest == RowsDigest{});
   CHECK(confirmed.at(1).status == FetchStatus::elsewhere);
   CHECK(ask({FetchForm::digest, keys, {}}).at(1).digest == held[1].rows);
@@ -99,7 +102,7 @@ TEST_CASE("who is no replica of a key does not confirm that it holds it", "[repl
         digest_of_keys(std::vector{held[0], held[2]}, bench.data_key));
 }
 
-TEST_CASE("a range of more keys than one digest is made of is answered as if it were empty", "[replica]") {
+TEST_CASE("ranges of more keys than may be asked about at once are answered as if they were empty", "[replica]") {
   Bench bench;
   Bench author(9);
   for (std::size_t i = 0; i <= limits::range_keys_max; ++i) {
@@ -111,6 +114,10 @@ TEST_CASE("a range of more keys than one digest is made of is answered as if it 
   const auto keys = bench.store.keys_after(std::nullopt);
   const Fetch all{FetchForm::ranges, {}, {{beginning_of(keys.front()), beginning_of(keys.back())}}};
   CHECK(std::get<FetchReply>(replica.fetch(all, bench.neighbours).body).answers.at(0).status == FetchStatus::absent);
+  const Fetch halves{FetchForm::ranges, {}, {{0, beginning_of(keys[39])}, {beginning_of(keys[40]), ~0ULL}}};
+  const auto of_halves = std::get<FetchReply>(replica.fetch(halves, bench.neighbours).body).answers;
+  CHECK(of_halves.at(0).status == FetchStatus::found);
+  CHECK(of_halves.at(1).status == FetchStatus::absent);
 }
 
 }  // namespace kith::dht

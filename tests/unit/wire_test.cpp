@@ -29,6 +29,11 @@ Bytes payload(std::uint8_t kind, std::uint8_t method, std::string_view map_hex) 
   return bytes;
 }
 
+// The bytes as a field of a map.
+std::string binary(const std::string& hex) {
+  return "c4" + crypto::to_hex(Bytes{static_cast<std::uint8_t>(hex.size() / 2)}) + hex;
+}
+
 // What a peer may make us hold while a payload is read, beyond what it sent.
 bool outcome_is_sane(const Bytes& bytes) {
   const auto result = read_message(bytes);
@@ -185,6 +190,28 @@ TEST_CASE("ranges of keys rise, do not meet, and are no more than a digest may b
   CHECK_FALSE(is_read({{.first = 7, .last = 8}, {.first = 4, .last = 5}}));
   CHECK_FALSE(is_read({{.first = 5, .last = 4}}));
   CHECK_FALSE(is_read({}));
+}
+
+TEST_CASE("digests that a fetch is answered with are of known states, whole, and not zero", "[wire]") {
+  const std::string digest = "0102030405060708090a0b0c0d0e0f10";
+  const auto with = [](const std::string& packed) { return payload(2, 4, "81a164" + binary(packed)); };
+  const auto result = read_message(with("80" + digest + "04"));
+  REQUIRE(message_in(result) != nullptr);
+  CHECK(std::get<FetchReply>(message_in(result)->body).answers.size() == 2);
+  CHECK(is_malformed(with("05")));
+  CHECK(is_malformed(with("85" + digest)));
+  CHECK(is_malformed(with("80" + digest.substr(2))));
+  CHECK(is_malformed(with("80" + std::string(32, '0'))));
+}
+
+TEST_CASE("ranges of keys end where keys do, and are written in one way", "[wire]") {
+  const auto with = [](const std::string& packed) { return payload(1, 4, "82a16602a172" + binary(packed)); };
+  CHECK(message_in(read_message(with("fffffffffffffffe0101"))) != nullptr);
+  CHECK(is_malformed(with("fffffffffffffffe0102")));
+  CHECK(is_malformed(with("00000000000000010100")));
+  CHECK(is_malformed(with("0000000000000001020001")));
+  CHECK(is_malformed(with("000000000000000109000000000000000001")));
+  CHECK(is_malformed(with("0000000000000001")));
 }
 
 TEST_CASE("fields of a newer version are ignored", "[wire]") {
