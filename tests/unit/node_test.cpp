@@ -17,10 +17,13 @@ namespace {
 using namespace std::chrono_literals;
 using tests::numbered_node;
 
+MemberUpdate update_of(const Contact& member) {
+  return {.node = member.id, .state = MemberState::alive, .incarnation = 1, .accuser = {}, .contact = member.bytes};
+}
+
 Message page_with(const Contact& member, std::uint64_t request_id) {
   MembersReply page;
-  page.members.push_back(
-      {.node = member.id, .state = MemberState::alive, .incarnation = 1, .accuser = {}, .contact = member.bytes});
+  page.members.push_back(update_of(member));
   return {.request_id = request_id, .body = page, .gossip = {}};
 }
 
@@ -151,6 +154,48 @@ TEST_CASE("others take the place of a member that has been dead for long, until 
   const Ping ping{.incarnation = 1, .heartbeat = 1};
   device.node.receive(device.now, member.id, {.request_id = 7, .body = ping, .gossip = {}}, device.out);
   CHECK(holds_something());
+}
+
+TEST_CASE("where few are away they keep their place for twice as long as absences usually last", "[node]") {
+  const std::uint64_t up = GENERATE(7U, 3U);  // of ten, with this one eleven
+  std::vector<Contact> contacts;
+  for (std::uint64_t i = 1; i <= 10; ++i) contacts.push_back(tests::signed_contact(i));
+  Device device;
+  const NodeId seed = numbered_node(11);
+  device.node.join(device.now, {&seed, 1}, device.out);
+  MembersReply page;
+  page.usual_s = 20 * 60;
+  for (const Contact& contact : contacts) page.members.push_back(update_of(contact));
+  for (std::uint64_t i = up; i < 10; ++i) page.members[i].state = MemberState::dead;
+  device.node.receive(device.now, seed, {.request_id = device.last_to(seed)->request_id, .body = page, .gossip = {}},
+                      device.out);
+  std::uint64_t heartbeat = 0;
+  const auto wait_in_company = [&](Duration duration) {
+    for (const Instant end = device.now.instant + duration; device.now.instant < end;) {
+      device.wait(1s);
+      device.now.instant += 1s;
+      for (std::uint64_t i = 0; i < up; ++i) {
+        const Ping ping{.incarnation = 1, .heartbeat = ++heartbeat};
+        device.node.receive(device.now, contacts[i].id, {.request_id = heartbeat, .body = ping, .gossip = {}},
+                            device.out);
+      }
+      device.out = {};
+    }
+  };
+  const auto has_place = [&](const Contact& contact) {
+    for (Partition partition = 0; partition < 1000; ++partition) {
+      const auto replicas = device.node.replicas_of(partition);
+      if (std::ranges::find(replicas, contact.id) != replicas.end()) return true;
+    }
+    return false;
+  };
+  wait_in_company(18min);
+  CHECK(has_place(contacts.back()));
+  wait_in_company(15min);
+  CHECK(has_place(contacts[0]));
+  CHECK(has_place(contacts.back()) == (up == 7));
+  wait_in_company(30min);
+  CHECK_FALSE(has_place(contacts.back()));
 }
 
 TEST_CASE("who has departed is told to have been away for as long as is waited, even if it was less", "[node]") {
