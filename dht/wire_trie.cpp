@@ -142,7 +142,7 @@ bool read_key_ranges(ByteSpan bytes, std::vector<KeyRange>& out) {
     const std::uint64_t length = width <= 8 ? in.number(width) : 0;
     const bool is_exact = width == bytes_of(length);
     const bool rises = out.empty() || out.back().last < first;
-    if (!is_exact || !rises || length > ~first || out.size() == limits::range_keys_max) return false;
+    if (!is_exact || !rises || length > ~first || out.size() == limits::ranges_max) return false;
     out.push_back({.first = first, .last = first + length});
   }
   return !in.is_broken() && !out.empty();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Nodes of the digest trie as bytes (docs/wire.md, "Comparing"). There may be tens of thousands in a descent, so they
-// are packed more tightly than msgpack would. Each reader takes exactly what its writer writes, or nothing.
+// What replicas tell each other of by the thousand, as bytes: nodes of the digest trie, ranges of keys, digests
+// (docs/wire.md, "Comparing" and "Fetching and storing"), more tightly packed than msgpack would. Each reader takes
+// exactly what its writer writes, or nothing.
 #pragma once
 
 #include <vector>

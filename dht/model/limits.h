@@ -30,7 +30,8 @@ inline constexpr std::size_t context_entries_max = 4096;
 inline constexpr std::size_t record_entries_max = 1024;
 inline constexpr std::size_t leavers_asked_max = 8;  // by one read
 inline constexpr std::size_t batch_items_max = 1000;
-inline constexpr std::size_t range_keys_max = 64;           // keys that one digest is made of
+inline constexpr std::size_t ranges_max = 64;               // of keys, that a fetch asks about
+inline constexpr std::size_t range_keys_max = 128;          // in all of them; what lies behind is not told of
 inline constexpr std::size_t token_bytes_max = 65536 + 64;  // context_entries_max and what frames them
 
 // Clocks.

@@ -22,7 +22,7 @@ constexpr Duration look_interval = 1s;  // whether it is known who is there
 constexpr Duration answer_deadline = 10s;
 constexpr Duration step_pause = 20ms;
 constexpr Duration key_pause = 250us;
-constexpr std::size_t batch_keys = 256;  // for all replicas; of one no more than limits::range_keys_max
+constexpr std::size_t batch_keys = 256;  // for all replicas; of one no more than limits::ranges_max
 constexpr std::size_t parts_of_range = 8;
 constexpr std::size_t targets_max = 64;  // from then on no further key is taken
 constexpr std::size_t batch_bytes = 256U << 10U;
@@ -175,7 +175,7 @@ void Handoff::assign(std::size_t item) {
 }
 
 bool Handoff::is_full() const {
-  const auto has_enough = [](const Target& target) { return target.items.size() == limits::range_keys_max; };
+  const auto has_enough = [](const Target& target) { return target.items.size() == limits::ranges_max; };
   return targets_.size() >= targets_max || std::ranges::any_of(targets_, has_enough);
 }
 
@@ -192,8 +192,9 @@ std::vector<Handoff::Part> Handoff::runs_of(const Target& target) const {
   return runs;
 }
 
-std::vector<Handoff::Part> Handoff::divide(const Part& part) const {
-  const std::size_t share = (part.size() + parts_of_range - 1) / parts_of_range;
+// Into so many, about.
+std::vector<Handoff::Part> Handoff::divide(const Part& part, std::size_t count) const {
+  const std::size_t share = (part.size() + count - 1) / count;
   std::vector<Part> parts;
   for (const std::size_t i : part) {
     const bool goes_on = !parts.empty() && (parts.back().size() < share || is_same_range(parts.back().back(), i));
@@ -224,12 +225,11 @@ void Handoff::ask(Turn& turn, std::size_t slot) {
 
 void Handoff::on_reply(Turn& turn, const RequestOwner& owner, const Body& reply) {
   if (owner.ticket != batch_number_ || owner.slot >= targets_.size()) return;
-  using Stage = Target::Stage;
-  const Stage stage = targets_[owner.slot].stage;
+  const bool was_sent_records = !targets_[owner.slot].sent.empty();
   const auto* digests = std::get_if<FetchReply>(&reply);
   const auto* verdicts = std::get_if<StoreReply>(&reply);
-  if (digests != nullptr && stage == Stage::digests) return take_digests(turn, owner.slot, *digests);
-  if (verdicts != nullptr && stage == Stage::records) return take_verdicts(turn, owner.slot, *verdicts);
+  if (digests != nullptr && !was_sent_records) return take_digests(turn, owner.slot, *digests);
+  if (verdicts != nullptr && was_sent_records) return take_verdicts(turn, owner.slot, *verdicts);
   finish_target(turn, owner.slot);  // no answer to that: it would confirm twice
 }
 
@@ -244,27 +244,34 @@ RowsDigest Handoff::digest_of_part(const Target& target, const Part& part) const
   return digest_of_keys(keys, data_key_);
 }
 
-// Equal: each of the keys is, and the replica has none between them that is not here. Who catches up fetches what the
-// others have, and who is elsewhere sees the mesh otherwise: they are asked again by another sweep.
+// Equal: each of the keys is, and the replica has none between them that is not here.
 void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply) {
   Target& target = targets_[slot];
   if (reply.answers.size() != target.parts.size()) return finish_target(turn, slot);
   std::vector<Part> smaller;
   for (std::size_t at = 0; at < target.parts.size(); ++at) {
     const Part& part = target.parts[at];
-    const FetchAnswer& answer = reply.answers[at];
-    if (answer.digest == digest_of_part(target, part)) {
-      for (const std::size_t i : part) items_[i].confirmations += 1;
-    } else if (answer.status == FetchStatus::catching_up || answer.status == FetchStatus::elsewhere) {
-      continue;
-    } else if (is_same_range(part.front(), part.back())) {
-      target.differing.insert(target.differing.end(), part.begin(), part.end());
-    } else {
-      std::ranges::move(divide(part), std::back_inserter(smaller));
-    }
+    const bool is_equal = reply.answers[at].digest == digest_of_part(target, part);
+    for (const std::size_t i : part) items_[i].confirmations += is_equal ? 1 : 0;
+    if (!is_equal) look_closer(target, part, reply.answers[at].status, smaller);
   }
   target.parts = std::move(smaller);
   target.parts.empty() ? send_records(turn, slot) : ask(turn, slot);
+}
+
+// Who catches up fetches what the others have, and sees to most of it before the next sweep: the first one leaves out
+// all of the range. Who is elsewhere sees the mesh otherwise.
+void Handoff::look_closer(Target& target, const Part& part, FetchStatus status, std::vector<Part>& smaller) const {
+  std::vector<Part> parts = divide(part, status == FetchStatus::absent ? part.size() : parts_of_range);
+  const bool is_whole = parts.size() == 1;
+  const bool is_first_try = retry_wait_ == retry_interval;
+  if (status == FetchStatus::elsewhere) return;
+  if (status == FetchStatus::catching_up && (is_whole || is_first_try)) return;
+  if (is_whole) {
+    target.differing.insert(target.differing.end(), part.begin(), part.end());
+  } else {
+    std::ranges::move(parts, std::back_inserter(smaller));
+  }
 }
 
 // What changed since the digests were asked for, or is too large for a message, is left for another sweep.
@@ -286,7 +293,6 @@ void Handoff::send_records(Turn& turn, std::size_t slot) {
     target.records.push_back(records.size());
   }
   if (store.records.empty()) return finish_target(turn, slot);
-  target.stage = Target::Stage::records;
   bytes_sent_ += bytes;
   counters_.records_sent += store.records.size();
   turn.requests.ask(turn.now, terms_for(turn, slot),
@@ -301,7 +307,9 @@ void Handoff::take_verdicts(Turn& turn, std::size_t slot, const StoreReply& repl
     const auto of_key = verdicts.first(target.records[i]);
     verdicts = verdicts.subspan(target.records[i]);
     const auto is_refused = [](const StoreAnswer& answer) { return answer.status == StoreStatus::refused; };
-    if (std::none_of(of_key.begin(), of_key.end(), is_refused)) items_[target.sent[i]].confirmations += 1;
+    if (std::any_of(of_key.begin(), of_key.end(), is_refused)) continue;
+    items_[target.sent[i]].confirmations += 1;
+    retry_wait_ = retry_interval;
   }
   finish_target(turn, slot);
 }
@@ -325,7 +333,6 @@ void Handoff::settle_confirmed(Turn& turn) {
     const bool is_confirmed = item.confirmations == item.task.targets.size() && is_as_it_was;
     is_complete_ = is_complete_ && is_confirmed;
     if (!is_confirmed) continue;
-    retry_wait_ = retry_interval;
     if (item.task.absent) {
       counters_.keys_spared += 1;
     } else if (task_for(turn, partition_of(item.key)).is_same_as(item.task)) {
@@ -336,6 +343,7 @@ void Handoff::settle_confirmed(Turn& turn) {
 
 // A deletion is not worth keeping: it would only be in the way of those who want to forget it.
 void Handoff::settle(Turn& turn, const Item& item) {
+  retry_wait_ = retry_interval;
   const bool is_wanted = turn.neighbours.keeps_spares() && !item.was_spare && is_listed(turn.store.read(item.key).rows);
   is_wanted ? keep(turn, item.key) : drop(turn, item);
 }

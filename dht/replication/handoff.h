@@ -78,12 +78,10 @@ class Handoff {
   // What one replica is asked about.
   struct Target {
     NodeId node;
-    std::optional<NodeId> absent;      // Task::absent of its items
-    std::vector<std::size_t> items{};  // that it is to confirm
-    // What is asked for, or sent.
-    enum class Stage : std::uint8_t { digests, records } stage = Stage::digests;
+    std::optional<NodeId> absent;          // Task::absent of its items
+    std::vector<std::size_t> items{};      // that it is to confirm
     std::vector<Part> parts{};             // that it is asked for now
-    std::vector<std::size_t> differing{};  // items of which it holds something else, as far as it was asked
+    std::vector<std::size_t> differing{};  // items of which it holds something else; forgotten where it falls silent
     std::vector<std::size_t> sent{};       // items whose records are on the way
     std::vector<std::size_t> records{};    // how many for each
     bool is_done = false;
@@ -97,11 +95,12 @@ class Handoff {
   void assign(std::size_t item);
   bool is_full() const;
   std::vector<Part> runs_of(const Target& target) const;
-  std::vector<Part> divide(const Part& part) const;
+  std::vector<Part> divide(const Part& part, std::size_t count) const;
   bool is_same_range(std::size_t item, std::size_t next) const;
   RowsDigest digest_of_part(const Target& target, const Part& part) const;
   void ask(Turn& turn, std::size_t slot);
   void take_digests(Turn& turn, std::size_t slot, const FetchReply& reply);
+  void look_closer(Target& target, const Part& part, FetchStatus status, std::vector<Part>& smaller) const;
   void send_records(Turn& turn, std::size_t slot);
   void take_verdicts(Turn& turn, std::size_t slot, const StoreReply& reply);
   void finish_target(Turn& turn, std::size_t slot);

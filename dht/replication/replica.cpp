@@ -71,10 +71,10 @@ Replica::Answer Replica::fetch_ranges(std::span<const KeyRange> ranges, Neighbou
       reply.answers.back().status = FetchStatus::elsewhere;
       continue;
     }
+    if (room == 0) continue;
     const std::vector<KeyHash> keys = store_.keys_between(range.first_key(), range.last_key(), room + 1);
-    if (keys.size() > room) continue;
-    room -= keys.size();
-    reply.answers.back() = fetch_range(keys, neighbours, release);
+    if (keys.size() <= room) reply.answers.back() = fetch_range(keys, neighbours, release);
+    room -= std::min(room, keys.size());
   }
   return {.body = std::move(reply), .release = release};
 }

@@ -45,8 +45,11 @@ struct Holder {
   }
 
   void sweep_again() {
-    do wait();
-    while (bench.out.sends.empty());
+    int waits = 0;
+    do {
+      REQUIRE(++waits < 1000);
+      wait();
+    } while (bench.out.sends.empty());
   }
 
   // Two more keys of the same replicas, and the sweep begins anew.
@@ -61,6 +64,9 @@ struct Holder {
   }
   void hold_more() {
     for (const char* name : {"default/shape", "default/size"}) hold_another(name);
+    start_over();
+  }
+  void start_over() {
     handoff = Handoff(bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{}));
     handoff.on_work(bench.now.instant);
     wait();

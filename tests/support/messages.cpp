@@ -202,13 +202,13 @@ std::vector<MemberRange> few_ranges() {
 // One at least.
 std::vector<KeyRange> few_key_ranges() {
   std::set<std::uint64_t> ends{any<std::uint64_t>()};
-  for (const auto end : few(rc::gen::arbitrary<std::uint64_t>(), limits::range_keys_max)) ends.insert(end);
+  for (const auto end : few(rc::gen::arbitrary<std::uint64_t>(), limits::ranges_max)) ends.insert(end);
   std::vector<KeyRange> ranges;
   for (const auto end : ends) {
     const bool is_last = !ranges.empty() && ranges.back().first == ranges.back().last && any<bool>();
     is_last ? void(ranges.back().last = end) : ranges.push_back({end, end});
   }
-  if (ranges.size() > limits::range_keys_max) ranges.resize(limits::range_keys_max);
+  if (ranges.size() > limits::ranges_max) ranges.resize(limits::ranges_max);
   return ranges;
 }
 

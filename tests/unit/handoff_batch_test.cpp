@@ -60,7 +60,9 @@ TEST_CASE("a replica confirms once, whatever it answers and how often", "[handof
     one_confirmed.answers.push_back(holder.answer_of(range, lacking));
   holder.reply(3, one_confirmed);
   REQUIRE(holder.records_sent_to(3).size() == 2);
-  holder.reply(3, one_confirmed);  // to records
+  const auto digests = GENERATE_COPY(FetchReply{}, one_confirmed);
+  holder.reply(3, digests);  // to records
+  CHECK(holder.bench.sent_to(node(3)).size() == 3);
   Turn turn = holder.bench.turn();
   for (const RequestOwner& owner : holder.bench.requests.abandon(node(2))) holder.handoff.on_silence(turn, owner);
   CHECK(holder.holds_copy());
@@ -135,7 +137,7 @@ TEST_CASE("where a replica differs is found in eighths, and that alone is sent",
   REQUIRE(holder.asked(3).ranges.size() == 1);
   const KeyRange whole = holder.asked(3).ranges.front();
   const std::vector keys = holder.bench.store.keys_between(whole.first_key(), whole.last_key(), 1000);
-  REQUIRE(keys.size() == limits::range_keys_max);
+  REQUIRE(keys.size() == limits::ranges_max);
   const std::vector lacking{keys[20]};
   holder.confirm(3, lacking);
   CHECK(holder.asked(3).ranges.size() == 8);
@@ -148,7 +150,7 @@ TEST_CASE("where a replica differs is found in eighths, and that alone is sent",
   CHECK(holder.records_sent_to(3).size() == 1);
   holder.confirm(2);
   holder.reply(3, StoreReply{{{}}});
-  CHECK(holder.handoff.counters().keys_dropped == limits::range_keys_max);
+  CHECK(holder.handoff.counters().keys_dropped == limits::ranges_max);
 }
 
 TEST_CASE("keys that begin alike are asked about as one", "[handoff]") {
@@ -165,13 +167,48 @@ TEST_CASE("keys that begin alike are asked about as one", "[handoff]") {
   CHECK(holder.records_sent_to(3).size() == 4);
 }
 
-TEST_CASE("of a replica that still catches up with a range no more is asked", "[handoff]") {
+TEST_CASE("nine keys of which eight begin alike are told apart as far as they can be", "[handoff]") {
+  Holder holder;
+  const Rows rows = holder.bench.store.read(hash_key(key)).rows;
+  for (std::uint8_t i = 1; i < 9; ++i) {
+    KeyHash alike = hash_key(key);
+    alike.bytes[i < 8 ? 31 : 7] ^= i;
+    holder.bench.store.replace(alike, rows);
+  }
+  holder.start_over();
+  holder.say(3, FetchStatus::found, RowsDigest{1});
+  for (int round = 0; round < 3 && holder.records_sent_to(3).empty(); ++round) {
+    holder.say(3, FetchStatus::found, RowsDigest{1});
+  }
+  CHECK(holder.records_sent_to(3).size() == 9);
+}
+
+TEST_CASE("a replica that has nothing in a range, or much, is asked for single keys at once", "[handoff]") {
+  Holder holder;
+  holder.hold_many();
+  holder.start_over();
+  REQUIRE(holder.asked(3).ranges.size() == 1);
+  holder.lack(3);
+  CHECK(holder.asked(3).ranges.size() == limits::ranges_max);
+}
+
+TEST_CASE("of a replica that still catches up with a range no more is asked at first", "[handoff]") {
   Holder holder;
   holder.hold_more();
-  holder.say(3, GENERATE(FetchStatus::catching_up, FetchStatus::elsewhere));
+  const auto status = GENERATE(FetchStatus::catching_up, FetchStatus::elsewhere);
+  holder.say(3, status);
   holder.confirm(2);
   CHECK(holder.bench.sent_to(node(3)).size() == 1);
   CHECK(holder.holds_copy());
+  SECTION("but by the next sweep, with which parts it does") {
+    holder.sweep_again();
+    holder.confirm(2);
+    holder.say(3, status);
+    CHECK(holder.asked(3).ranges.size() == (status == FetchStatus::catching_up ? 3 : 1));
+    const std::size_t asked = holder.bench.sent_to(node(3)).size();
+    if (status == FetchStatus::catching_up) holder.say(3, status);
+    CHECK(holder.bench.sent_to(node(3)).size() == asked);
+  }
 }
 
 TEST_CASE("a replica that catches up with one of several ranges confirms the others", "[handoff]") {
@@ -199,7 +236,7 @@ TEST_CASE("a batch names no more keys of one replica than a question may, and fe
     const auto is_asked_about = [&](const KeyHash& hash) {
       return range.first <= beginning_of(hash) && beginning_of(hash) <= range.last;
     };
-    CHECK(std::ranges::count_if(holder.bench.store.keys_after(std::nullopt), is_asked_about) == limits::range_keys_max);
+    CHECK(std::ranges::count_if(holder.bench.store.keys_after(std::nullopt), is_asked_about) == limits::ranges_max);
   }
   SECTION("of many replicas") {
     std::uint8_t number = 2;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "dht/replication/handoff.h"
 
+#include <utility>
+
 #include <catch2/catch.hpp>
 
 #include "tests/support/handoff_holder.h"
@@ -116,9 +118,10 @@ TEST_CASE("what waits for a replica to say what it reaped is looked at again soo
 
 TEST_CASE("sweeps that bring nothing become rare, until something changes", "[handoff]") {
   Holder holder;
+  const auto status = GENERATE(FetchStatus::elsewhere, FetchStatus::catching_up);
   const auto wait_for_sweep = [&] {
     const Instant before = holder.bench.now.instant;
-    for (const std::uint8_t each : {std::uint8_t{2}, std::uint8_t{3}}) holder.say(each, FetchStatus::elsewhere);
+    for (const std::uint8_t each : {std::uint8_t{2}, std::uint8_t{3}}) holder.say(each, status);
     holder.sweep_again();
     return holder.bench.now.instant - before;
   };
@@ -127,10 +130,39 @@ TEST_CASE("sweeps that bring nothing become rare, until something changes", "[ha
   for (int i = 0; i < 5; ++i) wait_for_sweep();
   CHECK(wait_for_sweep() > 9min);
   CHECK(wait_for_sweep() < 11min);
-  holder.handoff.on_work(holder.bench.now.instant);
-  wait_for_sweep();
+  SECTION("who belongs where, or is there") {
+    holder.handoff.on_work(holder.bench.now.instant);
+    wait_for_sweep();
+  }
+  SECTION("at a replica, which takes a copy") {
+    holder.lack(2);
+    holder.reply(2, StoreReply{{stored}});
+    holder.say(3, status);
+    holder.sweep_again();
+  }
   CHECK(wait_for_sweep() < 62s);
   CHECK(holder.holds_copy());
+}
+
+TEST_CASE("a spare copy that is where it should be does not make sweeps frequent that bring nothing else",
+          "[handoff]") {
+  Holder last({{node(2), node(1), node(3)}, {node(4)}}, {node(2), node(3)});
+  last.bench.neighbours.sets[partition_of(hash_key("default/shape"))] = {{node(5)}, {}};
+  last.hold_more();
+  Instant swept{};
+  Duration between{};
+  for (int sweep = 0; sweep < 8; ++sweep) {
+    between = last.bench.now.instant - std::exchange(swept, last.bench.now.instant);
+    FetchReply equal;
+    for (const KeyHash& hash : last.asked(4).keys) {
+      equal.answers.push_back({.status = FetchStatus::found, .digest = last.digest_of_key(hash), .records = {}});
+    }
+    last.reply(4, equal);
+    last.say(5, FetchStatus::elsewhere);
+    last.sweep_again();
+  }
+  CHECK(last.handoff.counters().keys_spared > 0);
+  CHECK(between > 9min);
 }
 
 TEST_CASE("where fewer than W replicas are left, the next closest node is given copies to keep", "[handoff]") {

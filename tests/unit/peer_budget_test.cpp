@@ -32,6 +32,16 @@ TEST_CASE("who repeats the dearest requests is held to a rate, and nobody else",
   CHECK(admitted(budget, start + 1s, of(Scan{}), 100'000) == a_second);
 }
 
+TEST_CASE("a question about ranges costs by how many they are and how many keys may be in them", "[budget]") {
+  const auto work_of_ranges = [](std::size_t count) {
+    return work_of(of(Fetch{.form = FetchForm::ranges, .keys = {}, .ranges = std::vector(count, KeyRange{})}));
+  };
+  const std::size_t of_keys = work_of(of(Fetch{.keys = std::vector(limits::range_keys_max, KeyHash{})}));
+  CHECK(work_of_ranges(1) > of_keys);
+  CHECK(work_of_ranges(64) - work_of_ranges(1) == 63 * (work_of_ranges(2) - work_of_ranges(1)));
+  CHECK(work_of_ranges(64) > 2 * of_keys);
+}
+
 TEST_CASE("an answer costs nothing but the contacts in it, and those alike wherever they stand", "[budget]") {
   PeerBudget budget;
   admitted(budget, start, of(Scan{}), 100'000);

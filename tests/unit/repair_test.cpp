@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <deque>
+#include <map>
 #include <memory>
 
 #include <rapidcheck.h>
@@ -71,6 +72,14 @@ class Mesh {
     const Message question{.request_id = 1, .body = Fetch{.form = FetchForm::digest, .keys = {hash_key(name)}}};
     node(device).receive(now(), devices_[device == 0 ? 1 : 0]->node->id(), question, out);
     return std::get<FetchReply>(out.sends.back().message.body).answers.at(0);
+  }
+
+  std::vector<FetchAnswer> ask_each(std::size_t device, const std::vector<KeyHash>& keys) {
+    Outputs out;
+    Fetch question{.form = FetchForm::ranges, .keys = {}};
+    for (const KeyHash& key : keys) question.ranges.push_back({beginning_of(key), beginning_of(key)});
+    node(device).receive(now(), devices_[0]->node->id(), {.request_id = 1, .body = question}, out);
+    return std::get<FetchReply>(out.sends.back().message.body).answers;
   }
 
   std::size_t size() const { return devices_.size(); }
@@ -427,6 +436,39 @@ TEST_CASE("a node that joins says that it is catching up until it has what the o
   mesh.run(12s);
   CHECK(mesh.disk(2).totals().records == 100);
   CHECK(mesh.ask(2, key(99)).status == FetchStatus::found);
+}
+
+TEST_CASE("of each range it is said by itself whether a node catches up there, or is elsewhere", "[repair]") {
+  constexpr std::size_t slow = 10'000;
+  constexpr std::size_t joins = 7;
+  Mesh mesh(joins + 1, slow);
+  std::map<KeyHash, std::string> names;
+  for (std::size_t i = 0; i < limits::ranges_max; ++i) names[hash_key(key(i))] = key(i);
+  std::vector<KeyHash> keys;
+  for (const auto& [hash, name] : names) {
+    const Record record = mesh.record(name, std::string(1000, 'v'));
+    for (std::size_t device = 0; device < joins; ++device) mesh.keep(device, record);
+    keys.push_back(hash);
+  }
+  for (std::size_t i = 0; i < joins; ++i) mesh.disk(i).reserve({.run = i + 1, .reserved = 0});
+  mesh.start();
+  std::map<FetchStatus, std::size_t> counts;
+  for (int step = 0; step < 100 && counts.size() < 3; ++step) {
+    mesh.run(100ms);
+    const auto answers = mesh.ask_each(joins, keys);
+    REQUIRE(answers.size() == keys.size());
+    counts.clear();
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const auto& replicas = mesh.node(joins).replicas_of(partition_of(keys[i]));
+      const bool is_replica = std::ranges::find(replicas, mesh.id(joins)) != replicas.end();
+      const FetchStatus expected = is_replica ? mesh.ask(joins, names[keys[i]]).status : FetchStatus::elsewhere;
+      CHECK(answers[i].status == expected);
+      counts[answers[i].status] += 1;
+    }
+  }
+  CHECK(counts.contains(FetchStatus::found));
+  CHECK(counts.contains(FetchStatus::catching_up));
+  CHECK(counts.contains(FetchStatus::elsewhere));
 }
 
 TEST_CASE("what two nodes share is exactly the partitions that both hold", "[repair]") {

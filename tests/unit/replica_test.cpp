@@ -114,10 +114,38 @@ TEST_CASE("ranges of more keys than may be asked about at once are answered as i
   const auto keys = bench.store.keys_after(std::nullopt);
   const Fetch all{FetchForm::ranges, {}, {{beginning_of(keys.front()), beginning_of(keys.back())}}};
   CHECK(std::get<FetchReply>(replica.fetch(all, bench.neighbours).body).answers.at(0).status == FetchStatus::absent);
-  const Fetch halves{FetchForm::ranges, {}, {{0, beginning_of(keys[39])}, {beginning_of(keys[40]), ~0ULL}}};
-  const auto of_halves = std::get<FetchReply>(replica.fetch(halves, bench.neighbours).body).answers;
-  CHECK(of_halves.at(0).status == FetchStatus::found);
-  CHECK(of_halves.at(1).status == FetchStatus::absent);
+  const auto range = [&](std::size_t first, std::size_t last) {
+    return KeyRange{beginning_of(keys[first]), beginning_of(keys[last])};
+  };
+  const Fetch of_parts{FetchForm::ranges, {}, {range(0, 99), range(100, 127), range(128, 128)}};
+  const auto parts = std::get<FetchReply>(replica.fetch(of_parts, bench.neighbours).body).answers;
+  CHECK(parts.at(0).status == FetchStatus::found);
+  CHECK(parts.at(1).status == FetchStatus::found);
+  CHECK(parts.at(2).status == FetchStatus::absent);
+}
+
+TEST_CASE("a digest that speaks of rows which are not durable yet leaves when they are", "[replica]") {
+  Bench bench;
+  Bench author(9);
+  const std::vector<KeyDigest> held = hold(bench, author, 4);
+  bench.neighbours.sets[partition_of(held[3].key)] = {{node(2), node(3)}, {}};
+  Replica replica(bench.signatures, bench.store, bench.data_key);
+  const auto range_of = [&](std::size_t i) { return KeyRange{beginning_of(held[i].key), beginning_of(held[i].key)}; };
+  const auto release_of = [&](const std::vector<KeyRange>& ranges) {
+    return replica.fetch({FetchForm::ranges, {}, ranges}, bench.neighbours).release;
+  };
+  const auto write_again = [&](std::size_t i) {
+    Rows rows;
+    merge_record(rows, author.write_own(bench.store.read(held[i].key).rows.front().record.key(), "blue"));
+    bench.store.replace(held[i].key, rows);
+  };
+  write_again(2);
+  write_again(3);
+  CHECK(release_of({range_of(0), range_of(1)}) == Release::at_once);
+  CHECK(release_of({range_of(0), range_of(2)}) == Release::after_commit);
+  CHECK(release_of({range_of(3)}) == Release::at_once);  // of which it is no replica
+  bench.store.commit();
+  CHECK(release_of({range_of(0), range_of(2)}) == Release::at_once);
 }
 
 }  // namespace kith::dht

@@ -181,7 +181,7 @@ TEST_CASE("ranges of keys rise, do not meet, and are no more than a digest may b
     return message_in(read_message(write_message({.request_id = 7, .body = fetch, .gossip = {}}))) != nullptr;
   };
   std::vector<KeyRange> many;
-  for (std::uint64_t i = 0; i < limits::range_keys_max; ++i) many.push_back({.first = 2 * i, .last = 2 * i});
+  for (std::uint64_t i = 0; i < limits::ranges_max; ++i) many.push_back({.first = 2 * i, .last = 2 * i});
   CHECK(is_read(many));
   many.push_back({.first = 1000, .last = 1000});
   CHECK_FALSE(is_read(many));
@@ -202,6 +202,12 @@ TEST_CASE("digests that a fetch is answered with are of known states, whole, and
   CHECK(is_malformed(with("85" + digest)));
   CHECK(is_malformed(with("80" + digest.substr(2))));
   CHECK(is_malformed(with("80" + std::string(32, '0'))));
+  const auto is_read = [](std::size_t count) {
+    const FetchReply reply{std::vector(count, FetchAnswer{})};
+    return message_in(read_message(write_message({.request_id = 7, .body = reply, .gossip = {}}))) != nullptr;
+  };
+  CHECK(is_read(limits::batch_items_max));
+  CHECK_FALSE(is_read(limits::batch_items_max + 1));
 }
 
 TEST_CASE("ranges of keys end where keys do, and are written in one way", "[wire]") {
