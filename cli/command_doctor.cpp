@@ -85,6 +85,7 @@ void examine_running(const std::string& socket, Examination& examination) {
     patient.folder = text(status["data"]);
     patient.port = static_cast<std::uint16_t>(status["port"].number().value_or(0));
     patient.has_discovery = status["discovery"].boolean().value_or(true);
+    patient.disk_reserve_bytes = status["reserve_bytes"].number().value_or(0);
     examination.add({"daemon", Verdict::ok, fmt::format("version {} answers at {}", text(status["version"]), socket)});
     examination.add(on_clock(status["clock_ahead_ms"].integer().value_or(0)));
     examination.add(daemon::compare_clocks({status["other_clocks"]["members"].number().value_or(0),

@@ -19,14 +19,16 @@ constexpr std::uint64_t patience_ms = 7ULL * 24 * 3600 * 1000;
 
 std::uint64_t number(const RpcValue& value) { return value.number().value_or(0); }
 
+// "waits for kitchen, which is away"; empty where nobody is.
 std::string waits_for(const RpcValue& state) {
   std::string names;
+  std::size_t count = 0;
   state["waits_for"].for_each([&](const RpcValue& member) {
     const auto name = member["name"].text().value_or("");
-    names += (names.empty() ? "" : ", ") +
+    names += (count++ == 0 ? "" : ", ") +
              std::string(name.empty() ? member["node"].text().value_or("").substr(0, 10) : name);
   });
-  return names;
+  return count == 0 ? "" : fmt::format("waits for {}, which {} away", names, count == 1 ? "is" : "are");
 }
 
 // Why it is not over yet.
@@ -34,7 +36,7 @@ std::string reason(const RpcValue& state) {
   if (!state["counted"].boolean().value_or(false)) return "counting what is here";
   const bool has_more = number(state["records"]) + number(state["outbox"]) > 0;
   const std::string away = waits_for(state);
-  if (has_more && !away.empty()) return "waits for " + away + ", who is away";
+  if (has_more && !away.empty()) return away;
   if (number(state["outbox"]) > 0) return fmt::format("{} keys wait for a replica", grouped(number(state["outbox"])));
   if (!has_more) return "telling the others";
   return fmt::format("{} records to go", grouped(number(state["records"])));

@@ -154,10 +154,18 @@ void add_mesh(CLI::App& app, CommandLine& line) {
 void add_snapshots(CLI::App& app, CommandLine& line) {
   CLI::App* snapshot_verb = app.add_subcommand("snapshot", "copy the running daemon's database into a file");
   snapshot_verb->add_option("FILE", line.snapshot_file, "the file to be; kithd writes it")->required();
+  snapshot_verb->footer(
+      "Examples:\n"
+      "  kith snapshot /var/lib/kith/monday    writes go on meanwhile; progress on a terminal\n"
+      "  kith --json snapshot /srv/backup/kith    for a script: where it is, and how large");
   snapshot_verb->callback([&line] { line.chosen = [&line] { return snapshot(line.common, line.snapshot_file); }; });
   CLI::App* restore_verb = app.add_subcommand("restore", "bring a snapshot back: merged, or into a fresh --home");
   restore_verb->add_option("FILE", line.restore.file, "a file that `kith snapshot` made")->required();
   restore_verb->add_option("--after", line.restore.after, "go on from where an earlier restore ended");
+  restore_verb->footer(
+      "Examples:\n"
+      "  kith restore /var/lib/kith/monday              merged: what was lost comes back, nothing newer is undone\n"
+      "  kith --home /srv/kith restore /mnt/usb/monday  a fresh home: a new node in the same mesh");
   restore_verb->callback([&line] { line.chosen = [&line] { return restore(line.common, line.restore); }; });
 }
 

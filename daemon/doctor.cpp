@@ -6,6 +6,7 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -23,7 +24,6 @@ namespace kith::daemon {
 namespace {
 
 constexpr std::uint64_t mebibyte = 1U << 20;
-constexpr std::uint64_t bytes_needed = 64 * mebibyte;  // storage.reserve_bytes, below which writes are refused
 constexpr std::uint64_t bytes_comfortable = 512 * mebibyte;
 constexpr std::uint64_t inodes_needed = 100;
 constexpr std::int64_t clock_off_comfortable_ms = 10'000;
@@ -40,19 +40,24 @@ Finding examine_clock() {
   return {"clock", Verdict::ok, "kept right by a time service"};
 }
 
-Finding examine_disk(const std::string& folder) {
+Finding examine_disk(const Patient& patient) {
+  const std::string& folder = patient.folder;
   struct statvfs status {};
   if (::statvfs(folder.c_str(), &status) != 0) {
     return {"disk", Verdict::warn, folder + ": " + reason(errno), "the first start of kithd makes the folder"};
   }
   const std::uint64_t bytes = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
   std::string found = std::to_string(bytes / mebibyte) + " MiB free at " + folder;
-  if (bytes < bytes_needed) return {"disk", Verdict::fail, found, "make room: writes are refused, reads go on"};
+  if (bytes < patient.disk_reserve_bytes) {
+    found += ", and storage.reserve_bytes is " + std::to_string(patient.disk_reserve_bytes / mebibyte) + " MiB";
+    return {"disk", Verdict::fail, found, "make room: writes are refused, reads go on"};
+  }
   // A file system without a table of inodes says that it has none.
   if (status.f_files > 0 && status.f_favail < inodes_needed) {
     return {"disk", Verdict::fail, std::to_string(status.f_favail) + " inodes free at " + folder, "remove files there"};
   }
-  if (bytes < bytes_comfortable) return {"disk", Verdict::warn, found, "make room before writes are refused"};
+  if (bytes < std::max(bytes_comfortable, 2 * patient.disk_reserve_bytes))
+    return {"disk", Verdict::warn, found, "make room before writes are refused"};
   return {"disk", Verdict::ok, found};
 }
 
@@ -82,6 +87,17 @@ Finding examine_database(const std::string& folder) {
             "look at the disk's health; remove " + folder + "/kith.db.damaged-* when you like"};
   }
   return {"database", Verdict::ok, path + " is whole"};
+}
+
+// What a start needs to find the others again. Those whom it knows are told by the daemon while it runs.
+Finding examine_contacts(const std::string& folder) {
+  const dht::Result<std::uint64_t> count = store::count_contacts(folder + "/kith.db");
+  if (!count) return {"contacts", Verdict::warn, count.error().message, "see to the database first"};
+  if (*count == 0) {
+    return {"contacts", Verdict::warn, "no other member is remembered",
+            "where there is one: kithd --join SEED, which `kith status` shows there; alone, all is well"};
+  }
+  return {"contacts", Verdict::ok, "other members that are remembered: " + std::to_string(*count)};
 }
 
 Finding examine_keys(const std::string& folder) {
@@ -131,7 +147,8 @@ dht::Result<Patient> find_patient(const std::string& home) {
   return Patient{.folder = config->node.data.empty() ? paths->data_folder : config->node.data,
                  .address = {},
                  .port = static_cast<std::uint16_t>(port),
-                 .has_discovery = config->network.discovery};
+                 .has_discovery = config->network.discovery,
+                 .disk_reserve_bytes = static_cast<std::uint64_t>(config->storage.reserve_bytes)};
 }
 
 Finding compare_clocks(const dht::ClockSurvey& others) {
@@ -152,12 +169,11 @@ Finding compare_clocks(const dht::ClockSurvey& others) {
 }
 
 std::vector<Finding> examine(const Patient& patient) {
-  return {examine_clock(),
-          examine_port(patient),
-          examine_multicast(patient),
-          examine_disk(patient.folder),
-          examine_database(patient.folder),
-          examine_keys(patient.folder)};
+  std::vector<Finding> findings{examine_clock(), examine_port(patient), examine_multicast(patient),
+                                examine_disk(patient), examine_database(patient.folder)};
+  if (patient.address.empty()) findings.push_back(examine_contacts(patient.folder));
+  findings.push_back(examine_keys(patient.folder));
+  return findings;
 }
 
 }  // namespace kith::daemon

@@ -33,12 +33,14 @@ struct Patient {
   std::string address;  // "HOST:PORT" of the running daemon; empty: none runs
   std::uint16_t port = 0;
   bool has_discovery = true;
+  std::uint64_t disk_reserve_bytes = 0;  // storage.reserve_bytes, below which writes are refused
 };
 
 // By --home, or where a daemon of this user would look. Errors: what is wrong with the configuration.
 dht::Result<Patient> find_patient(const std::string& home);
 
-// Clock, ports, multicast, disk, database and keys, in this order. Takes seconds where the database is large.
+// Clock, ports, multicast, disk, database, contacts (while no daemon runs) and keys, in this order. Takes seconds where
+// the database is large.
 std::vector<Finding> examine(const Patient& patient);
 
 // This device's wall clock against those of other members, as its daemon knows them.

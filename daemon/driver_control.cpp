@@ -260,6 +260,7 @@ ProcessFacts Driver::facts() const {
           .durability = durability_word(options_.config.storage.durability),
           .data = home_->folder(),
           .has_discovery = options_.config.network.discovery,
+          .disk_reserve_bytes = static_cast<std::uint64_t>(options_.config.storage.reserve_bytes),
           .clock_ahead_ms = now_ ? host_->node().clock_ahead_ms(now_->wall_ms) : 0,
           .other_clocks = now_ ? host_->node().clock_survey(*now_) : dht::ClockSurvey{},
           .port = network_.port(),

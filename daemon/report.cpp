@@ -176,7 +176,7 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
   const dht::Node& node = report.host.node();
   const MemberCounts members = count_members(node);
   const dht::NodeOptions& options = node.options();
-  writer.map(22);
+  writer.map(23);
   write_identity(writer, report);
   writer.text("leaving").boolean(node.leave_progress().stage != dht::Leaving::Stage::member);
   writer.text("members");
@@ -193,6 +193,7 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
   writer.text("durability").text(report.facts.durability);
   writer.text("data").name(report.facts.data);
   writer.text("discovery").boolean(report.facts.has_discovery);
+  writer.text("reserve_bytes").number(report.facts.disk_reserve_bytes);
   writer.text("clock_ahead_ms").integer(report.facts.clock_ahead_ms);
   writer.text("other_clocks").map(2);
   writer.text("members").number(report.facts.other_clocks.members);

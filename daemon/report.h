@@ -17,6 +17,7 @@ struct ProcessFacts {
   std::string durability;
   std::string data;  // the folder
   bool has_discovery = false;
+  std::uint64_t disk_reserve_bytes = 0;
   std::int64_t clock_ahead_ms = 0;
   dht::ClockSurvey other_clocks = {};
   std::uint16_t port = 0;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "dht/model/prefix.h"
+
 namespace kith::store {
 namespace {
 
@@ -193,11 +195,9 @@ std::vector<KeyHash> Database::keys_after(const std::optional<KeyHash>& after) {
 
 std::vector<KeyHash> Database::keys_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) {
   const std::vector<KeyHash> stored = reader_->keys_between(first, last, count_max);
-  const std::vector<KeyHash> pinned = cache_.pinned_keys();
-  const auto begin = std::ranges::lower_bound(pinned, first);
+  const std::vector<KeyHash> pinned = cache_.pinned_keys(first, last);
   std::vector<KeyHash> keys;
-  std::set_union(stored.begin(), stored.end(), begin, std::upper_bound(begin, pinned.end(), last),
-                 std::back_inserter(keys));
+  std::ranges::set_union(stored, pinned, std::back_inserter(keys));
   keys.resize(std::min(keys.size(), count_max));
   return keys;
 }
@@ -269,9 +269,9 @@ std::vector<Reader::Named> Database::names_after(const std::optional<KeyHash>& a
   std::vector<Reader::Named> names = reader_->names(after, scan_names_max);
   const bool is_last = names.size() < scan_names_max;
   const auto stored = static_cast<std::ptrdiff_t>(names.size());
-  for (const KeyHash& key : cache_.pinned_keys()) {
-    if (after && key <= *after) continue;
-    if (!is_last && names[scan_names_max - 1].key < key) break;
+  const KeyHash last = is_last ? dht::Prefix{}.last_key() : names.back().key;
+  for (const KeyHash& key : cache_.pinned_keys(after.value_or(KeyHash{}), last)) {
+    if (key == after) continue;
     const bool is_stored =
         std::ranges::binary_search(names.begin(), names.begin() + stored, key, {}, &Reader::Named::key);
     if (!is_stored) names.push_back({.key = key, .name = {}});

@@ -72,10 +72,11 @@ void RowCache::unpin(std::span<const dht::KeyHash> keys, std::uint64_t batch) {
   evict(absent_);
 }
 
-std::vector<dht::KeyHash> RowCache::pinned_keys() const {
+std::vector<dht::KeyHash> RowCache::pinned_keys(const dht::KeyHash& first, const dht::KeyHash& last) const {
   std::vector<dht::KeyHash> keys;
-  keys.reserve(pinned_.entries.size());
-  for (const Entry& entry : pinned_.entries) keys.push_back(entry.key);
+  for (const Entry& entry : pinned_.entries) {
+    if (first <= entry.key && entry.key <= last) keys.push_back(entry.key);
+  }
   std::sort(keys.begin(), keys.end());
   return keys;
 }

@@ -45,8 +45,8 @@ class RowCache {
   // The batch is durable: keys that no later batch wrote may go again.
   void unpin(std::span<const dht::KeyHash> keys, std::uint64_t batch);
 
-  // Keys that wait for their commit, sorted.
-  std::vector<dht::KeyHash> pinned_keys() const;
+  // Keys that wait for their commit, sorted; both ends included.
+  std::vector<dht::KeyHash> pinned_keys(const dht::KeyHash& first, const dht::KeyHash& last) const;
 
   // Of entries that are not pinned. Never above bytes_max by more than one entry.
   std::size_t bytes() const { return present_.bytes + absent_.bytes; }

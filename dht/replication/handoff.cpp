@@ -259,14 +259,13 @@ void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply
   target.parts.empty() ? send_records(turn, slot) : ask(turn, slot);
 }
 
-// Who catches up fetches what the others have, and sees to most of it before the next sweep: the first one leaves out
-// all of the range. Who is elsewhere sees the mesh otherwise.
+// Who catches up fetches what the others have, and sees to most of it before the next sweep: where the last one could
+// settle all, this one leaves out all of the range. Who is elsewhere sees the mesh otherwise.
 void Handoff::look_closer(Target& target, const Part& part, FetchStatus status, std::vector<Part>& smaller) const {
   std::vector<Part> parts = divide(part, status == FetchStatus::absent ? part.size() : parts_of_range);
   const bool is_whole = parts.size() == 1;
-  const bool is_first_try = retry_wait_ == retry_interval;
   if (status == FetchStatus::elsewhere) return;
-  if (status == FetchStatus::catching_up && (is_whole || is_first_try)) return;
+  if (status == FetchStatus::catching_up && (is_whole || !looks_closer_)) return;
   if (is_whole) {
     target.differing.insert(target.differing.end(), part.begin(), part.end());
   } else {
@@ -307,9 +306,7 @@ void Handoff::take_verdicts(Turn& turn, std::size_t slot, const StoreReply& repl
     const auto of_key = verdicts.first(target.records[i]);
     verdicts = verdicts.subspan(target.records[i]);
     const auto is_refused = [](const StoreAnswer& answer) { return answer.status == StoreStatus::refused; };
-    if (std::any_of(of_key.begin(), of_key.end(), is_refused)) continue;
-    items_[target.sent[i]].confirmations += 1;
-    retry_wait_ = retry_interval;
+    if (std::none_of(of_key.begin(), of_key.end(), is_refused)) items_[target.sent[i]].confirmations += 1;
   }
   finish_target(turn, slot);
 }
@@ -370,6 +367,7 @@ void Handoff::drop(Turn& turn, const Item& item) {
 void Handoff::finish_sweep(Instant now) {
   after_.reset();
   next_step_ = now + (is_complete_ ? sweep_interval : retry_wait_);
+  looks_closer_ = !is_complete_;
   retry_wait_ = is_complete_ ? retry_interval : std::min<Duration>(2 * retry_wait_, sweep_interval);
   is_complete_ = true;
 }

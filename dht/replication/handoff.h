@@ -120,6 +120,7 @@ class Handoff {
   std::optional<KeyHash> after_;  // how far the sweep is
   bool is_complete_ = true;       // nothing that this sweep met had to be left for the next
   Duration retry_wait_{};         // before that one
+  bool looks_closer_ = false;     // the last sweep left something
   std::uint64_t batch_number_ = 0;
   std::vector<Item> items_;
   std::vector<Target> targets_;

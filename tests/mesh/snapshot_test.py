@@ -166,10 +166,24 @@ def doctor_finds_a_healthy_node_healthy_and_names_what_is_wrong_with_one_that_do
         for name, advice in (("daemon", "kithd --home"), ("keys", "chmod 600"), ("database", "start kithd again")):
             check(found[name]["verdict"] == "fail" and advice in found[name]["advice"], f"{found[name]}")
         check(found["disk"]["verdict"] == "ok", f"{found['disk']}")
+        check("contacts" in found, f"{found}")
+
+
+def doctor_of_a_daemon_that_does_not_run_tells_who_is_remembered_and_what_is_kept_free():
+    with mesh(2) as (daemon, _):
+        wait_for(lambda: doctor(daemon)[1]["members"]["found"].startswith("1 of 1"), "the two to meet")
+        daemon.stop()
+        daemon.process = None
+        found = doctor(daemon)[1]["contacts"]
+        check(found["verdict"] == "ok" and found["found"].endswith(": 1"), f"{found}")
+        (daemon.home / "kith.toml").write_text(f"[storage]\nreserve_bytes = {1 << 50}\n")
+        found = doctor(daemon)[1]["disk"]
+        check(found["verdict"] == "fail" and "reserve_bytes" in found["found"], f"{found}")
 
 
 run_tests(a_snapshot_under_load_lives_on_in_a_fresh_home_as_another_node,
           a_merge_into_a_living_mesh_brings_back_what_is_lost_and_undoes_nothing,
           a_fresh_home_finds_the_mesh_that_still_lives_and_undoes_nothing,
           a_bad_file_is_refused_and_leaves_nothing_behind,
-          doctor_finds_a_healthy_node_healthy_and_names_what_is_wrong_with_one_that_does_not_run)
+          doctor_finds_a_healthy_node_healthy_and_names_what_is_wrong_with_one_that_does_not_run,
+          doctor_of_a_daemon_that_does_not_run_tells_who_is_remembered_and_what_is_kept_free)

@@ -201,6 +201,7 @@ TEST_CASE("of a replica that still catches up with a range no more is asked at f
   CHECK(holder.bench.sent_to(node(3)).size() == 1);
   CHECK(holder.holds_copy());
   SECTION("but by the next sweep, with which parts it does") {
+    holder.handoff.on_work(holder.bench.now.instant);
     holder.sweep_again();
     holder.confirm(2);
     holder.say(3, status);

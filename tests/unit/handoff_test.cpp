@@ -134,14 +134,30 @@ TEST_CASE("sweeps that bring nothing become rare, until something changes", "[ha
     holder.handoff.on_work(holder.bench.now.instant);
     wait_for_sweep();
   }
-  SECTION("at a replica, which takes a copy") {
-    holder.lack(2);
-    holder.reply(2, StoreReply{{stored}});
-    holder.say(3, status);
+  SECTION("at its replicas, and a copy is let go") {
+    holder.bench.neighbours.sets[partition_of(hash_key("default/shape"))] = {{node(4)}, {}};
+    holder.hold_another();  // behind the other: this sweep comes to it
+    wait_for_sweep();
+    holder.confirm(4);
     holder.sweep_again();
   }
   CHECK(wait_for_sweep() < 62s);
   CHECK(holder.holds_copy());
+}
+
+TEST_CASE("a copy that replicas know to be old is not sent again and again while one of them is elsewhere",
+          "[handoff]") {
+  Holder holder;
+  Instant swept{};
+  Duration between{};
+  for (int sweep = 0; sweep < 8; ++sweep) {
+    between = holder.bench.now.instant - std::exchange(swept, holder.bench.now.instant);
+    holder.say(2, FetchStatus::found, RowsDigest{1});
+    holder.reply(2, StoreReply{{{.status = StoreStatus::stale, .reason = {}, .seen = {}}}});
+    holder.say(3, FetchStatus::elsewhere);
+    holder.sweep_again();
+  }
+  CHECK(between > 9min);
 }
 
 TEST_CASE("a spare copy that is where it should be does not make sweeps frequent that bring nothing else",
