@@ -88,6 +88,8 @@ std::vector<std::size_t> Mesh::members() const {
   return members;
 }
 
+std::uint64_t Mesh::bytes_sent() const { return roads_ ? roads_->bytes_sent() : 0; }
+
 void Mesh::heal() {
   is_healed_ = true;
   network_.become_reliable(queue_.now());

@@ -55,6 +55,8 @@ class Mesh final : public Surroundings {
   bool is_member(std::size_t device) const { return !retired_.contains(device); }
   // Those that have not left.
   std::vector<std::size_t> members() const;
+  // By all devices since the run began, with headers; at datagram level, else zero.
+  std::uint64_t bytes_sent() const;
   // Faults end: every member is up, and what is sent arrives.
   void heal();
 

@@ -13,11 +13,14 @@ using std::chrono::seconds;
 constexpr dht::Duration retransmission = milliseconds(200);
 constexpr dht::Duration connect_timeout = seconds(3);
 constexpr dht::Duration tcp_gives_up_after = seconds(15);
+constexpr std::size_t datagram_headers = 28;  // of IPv4 and UDP
 
 }  // namespace
 
 void Roads::carry(std::size_t from, dht::HostOutputs& out) {
   const std::uint64_t boot = devices_[from]->boots();
+  for (const dht::Datagram& datagram : out.datagrams) bytes_sent_ += datagram.bytes.size() + datagram_headers;
+  for (const dht::StreamBytes& each : out.writes) bytes_sent_ += each.bytes.size();
   for (const dht::Datagram& datagram : out.datagrams) carry(from, datagram);
   for (const dht::StreamOpen& request : out.opens) open({from, boot, request.stream}, request.to);
   for (dht::StreamBytes& each : out.writes) {

@@ -43,6 +43,7 @@ class Roads {
   void become_reliable() { is_noisy_ = false; }
 
   std::uint64_t streams_opened() const { return streams_opened_; }
+  std::uint64_t bytes_sent() const { return bytes_sent_; }  // with the headers of datagrams
 
  private:
   struct End {
@@ -84,6 +85,7 @@ class Roads {
   std::map<End, Flow> flows_;  // by the end that writes
   bool is_noisy_ = true;
   std::uint64_t streams_opened_ = 0;
+  std::uint64_t bytes_sent_ = 0;
 };
 
 }  // namespace kith::sim

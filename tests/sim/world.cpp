@@ -16,6 +16,9 @@ using std::chrono::seconds;
 constexpr dht::Duration calm_for = seconds(40);
 constexpr dht::Duration repair_time = seconds(60);
 constexpr dht::Duration healing_time = seconds(120);
+constexpr dht::Duration rest = seconds(30);  // the last of it: nothing is left to be healed
+constexpr double rate_at_rest_max = 1000;    // bytes a second and device; the largest of many seeds is two thirds of it
+constexpr double rate_in_all_max = 4000;
 
 crypto::Rng rng_of(std::uint64_t seed) {
   std::array<std::uint8_t, 32> bytes{'w', 'o', 'r', 'l', 'd'};
@@ -44,7 +47,10 @@ Report World::run() {
   queue_.run_until(healed + repair_time, stop);
   await_reaping();
   check_replicas_equal("without having been read");
+  queue_.run_until(healed + healing_time - rest, stop);
+  const std::uint64_t sent_before = mesh_.bytes_sent();
   queue_.run_until(healed + healing_time, stop);
+  check_bytes("at rest", mesh_.bytes_sent() - sent_before, rest, rate_at_rest_max);
   check_left();
   check_views();
   check_handed_off();
@@ -53,6 +59,7 @@ Report World::run() {
   await_reaping();
   check_replicas_equal("after it was read");
   clients_.check_tickets();
+  check_bytes("in all", mesh_.bytes_sent(), queue_.now().time_since_epoch(), rate_in_all_max);
   trace_.mix(queue_.executed());
   return report();
 }
@@ -323,6 +330,13 @@ void World::check_limits() {
   const dht::Node& node = device.node();
   if (node.tickets_open() > dht::limits::tickets_max) findings_.add("more tickets are open than the limit allows");
   if (node.members().size() >= mesh_.size()) findings_.add("a node knows more members than there are");
+}
+
+// Checker 11: what all send stays below a bound. Nothing is sent again and again for ever.
+void World::check_bytes(const char* when, std::uint64_t bytes, dht::Duration time, double rate_max) {
+  const double device_seconds = std::chrono::duration<double>(time).count() * static_cast<double>(mesh_.size());
+  const double rate = static_cast<double>(bytes) / device_seconds;
+  if (rate > rate_max) findings_.add(fmt::format("{} devices send {:.0f} B/s each, above {}", when, rate, rate_max));
 }
 
 // Whoever was leaving had everybody there to take over, and is gone.
