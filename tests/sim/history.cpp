@@ -119,7 +119,7 @@ Writes History::visible_in(const dht::ReadAnswer& answer) const {
 }
 
 // A delete that was reaped is not shown any more, and is still the last word where nothing came after it. What replaced
-// it for certain may itself have been replaced by what is shown, whose author never heard of the delete.
+// it for certain may itself have been replaced by what is shown, or by a later delete, whose author never heard of it.
 void History::add_reaped(const std::string& key, Writes& visible) const {
   const auto reaped = reaped_.find(dht::hash_key(key));
   if (reaped == reaped_.end()) return;
@@ -127,10 +127,11 @@ void History::add_reaped(const std::string& key, Writes& visible) const {
   for (const dht::Seq seq : reaped->second) {
     if (const std::uint64_t number = delete_behind(key, seq); number != 0) deletes.insert(number);
   }
-  Writes all = visible;
-  join(all, deletes);
-  for (const std::uint64_t shown : visible) {
-    for (const std::uint64_t number : writes_.at(shown).maybe) {
+  Writes last = visible;
+  join(last, deletes);
+  Writes all = last;
+  for (const std::uint64_t word : last) {
+    for (const std::uint64_t number : writes_.at(word).maybe) {
       if (writes_.at(number).is_acknowledged) all.insert(number);
     }
   }
