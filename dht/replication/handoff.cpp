@@ -262,9 +262,9 @@ void Handoff::take_digests(Turn& turn, std::size_t slot, const FetchReply& reply
 // Who catches up fetches what the others have, and sees to most of it before the next sweep: where the last one could
 // settle all, this one leaves out all of the range. Who is elsewhere sees the mesh otherwise.
 void Handoff::look_closer(Target& target, const Part& part, FetchStatus status, std::vector<Part>& smaller) const {
+  if (status == FetchStatus::elsewhere) return;
   std::vector<Part> parts = divide(part, status == FetchStatus::absent ? part.size() : parts_of_range);
   const bool is_whole = parts.size() == 1;
-  if (status == FetchStatus::elsewhere) return;
   if (status == FetchStatus::catching_up && (is_whole || !looks_closer_)) return;
   if (is_whole) {
     target.differing.insert(target.differing.end(), part.begin(), part.end());

@@ -66,6 +66,15 @@ struct Holder {
     for (const char* name : {"default/shape", "default/size"}) hold_another(name);
     start_over();
   }
+  // The same, and the one in the middle is of replicas 4 and 5. In order of their hash.
+  std::vector<KeyHash> hold_divided() {
+    std::vector<KeyHash> keys;
+    for (const char* name : {key, "default/shape", "default/size"}) keys.push_back(hash_key(name));
+    std::ranges::sort(keys);
+    bench.neighbours.sets[partition_of(keys[1])] = {{node(4), node(5)}, {}};
+    hold_more();
+    return keys;
+  }
   void start_over() {
     handoff = Handoff(bench.data_key, 2, crypto::Rng(std::array<std::uint8_t, 32>{}));
     handoff.on_work(bench.now.instant);

@@ -71,11 +71,7 @@ TEST_CASE("a replica confirms once, whatever it answers and how often", "[handof
 
 TEST_CASE("a key that lies between two of a batch and is not in it divides their range", "[handoff]") {
   Holder holder;
-  std::vector<KeyHash> keys;
-  for (const char* name : {key, "default/shape", "default/size"}) keys.push_back(hash_key(name));
-  std::ranges::sort(keys);
-  holder.bench.neighbours.sets[partition_of(keys[1])] = {{node(4), node(5)}, {}};
-  holder.hold_more();
+  const std::vector<KeyHash> keys = holder.hold_divided();
   CHECK(holder.asked(2).ranges == std::vector<KeyRange>{{beginning_of(keys[0]), beginning_of(keys[0])},
                                                         {beginning_of(keys[2]), beginning_of(keys[2])}});
   SECTION("also where it is passed over") {
@@ -214,11 +210,7 @@ TEST_CASE("of a replica that still catches up with a range no more is asked at f
 
 TEST_CASE("a replica that catches up with one of several ranges confirms the others", "[handoff]") {
   Holder holder;
-  std::vector<KeyHash> keys;
-  for (const char* name : {key, "default/shape", "default/size"}) keys.push_back(hash_key(name));
-  std::ranges::sort(keys);
-  holder.bench.neighbours.sets[partition_of(keys[1])] = {{node(4), node(5)}, {}};
-  holder.hold_more();
+  const std::vector<KeyHash> keys = holder.hold_divided();
   REQUIRE(holder.asked(3).ranges.size() == 2);
   holder.confirm(2);
   const FetchAnswer behind{.status = FetchStatus::catching_up, .digest = {}, .records = {}};

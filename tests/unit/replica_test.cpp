@@ -31,6 +31,8 @@ std::vector<KeyDigest> hold(Bench& bench, Bench& author, int count) {
   return held;
 }
 
+KeyRange range_of_one(const KeyHash& hash) { return {beginning_of(hash), beginning_of(hash)}; }
+
 }  // namespace
 
 TEST_CASE("a replica refuses what it cannot compare with its rows, and writes over none of them", "[replica]") {
@@ -91,7 +93,7 @@ TEST_CASE("who is no replica of a key does not confirm that it holds it", "[repl
     return std::get<FetchReply>(replica.fetch(fetch, bench.neighbours).body).answers;
   };
   const std::vector keys{held[0].key, held[1].key};
-  const auto range_of = [&](std::size_t i) { return KeyRange{beginning_of(held[i].key), beginning_of(held[i].key)}; };
+  const auto range_of = [&](std::size_t i) { return range_of_one(held[i].key); };
   const auto confirmed = ask({FetchForm::ranges, {}, {range_of(0), range_of(1)}});
   CHECK(confirmed.at(0).digest == digest_of_keys(std::vector{held[0]}, bench.data_key));
   CHECK(confirmed.at(1).digest == RowsDigest{});
@@ -130,7 +132,7 @@ TEST_CASE("a digest that speaks of rows which are not durable yet leaves when th
   const std::vector<KeyDigest> held = hold(bench, author, 4);
   bench.neighbours.sets[partition_of(held[3].key)] = {{node(2), node(3)}, {}};
   Replica replica(bench.signatures, bench.store, bench.data_key);
-  const auto range_of = [&](std::size_t i) { return KeyRange{beginning_of(held[i].key), beginning_of(held[i].key)}; };
+  const auto range_of = [&](std::size_t i) { return range_of_one(held[i].key); };
   const auto release_of = [&](const std::vector<KeyRange>& ranges) {
     return replica.fetch({FetchForm::ranges, {}, ranges}, bench.neighbours).release;
   };
