@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -18,6 +19,7 @@ namespace kith::cli {
 struct Item {
   std::string key;
   crypto::Bytes value;
+  std::optional<std::int64_t> by = {};  // instead of a value: counts
   std::uint64_t ttl_ms = 0;
   crypto::ByteArray<16> op_id{};
   std::uint64_t line = 0;  // where it stood in the input

@@ -53,6 +53,14 @@ struct DelCommand {
   WriteTerms terms;
 };
 
+struct IncrCommand {
+  std::string key;
+  std::int64_t by = 1;
+  bool is_reset = false;
+  std::uint64_t ttl_ms = 0;
+  WriteTerms terms;
+};
+
 struct ImportCommand {
   std::string file;  // "-" is stdin
   WriteTerms terms;
@@ -90,6 +98,7 @@ struct LeaveCommand {
 Exit put(const Common& common, const PutCommand& command);
 Exit get(const Common& common, const GetCommand& command);
 Exit del(const Common& common, const DelCommand& command);
+Exit incr(const Common& common, const IncrCommand& command);
 Exit mget(const Common& common, const GetCommand& command);
 Exit mput(const Common& common, const WriteTerms& terms);
 Exit import_file(const Common& common, const ImportCommand& command);

@@ -28,7 +28,13 @@ std::uint64_t time_left_ms(std::uint64_t expires_ms) {
   return expires_ms > static_cast<std::uint64_t>(now) ? expires_ms - static_cast<std::uint64_t>(now) : 0;
 }
 
-// One line: {"key": "a", "value": "text" or {"base64": "…"}, "ttl_ms": 1000}, or "expires_ms" as export tells it.
+bool is_int64(const Json& number) {
+  if (number.is_number_unsigned()) return number.get<std::uint64_t>() <= INT64_MAX;
+  return number.is_number_integer();
+}
+
+// One line: {"key": "a", "value": "text" or {"base64": "…"}, "ttl_ms": 1000}, or "expires_ms" as export tells it; a
+// counter has "incr": 5 in place of the value.
 // Nothing where it has expired.
 std::optional<Item> read_item(const std::string& line, std::uint64_t number) {
   const auto wrong = [&](std::string_view what) { die(Exit::usage, fmt::format("line {}: {}", number, what)); };
@@ -36,9 +42,16 @@ std::optional<Item> read_item(const std::string& line, std::uint64_t number) {
   if (!object.is_object()) wrong(R"(not a JSON object; a line is {"key": "a", "value": "text"})");
   const auto key = object.contains("key") ? bytes_of(object["key"]) : std::nullopt;
   if (!key) wrong(R"(no "key", or it is neither a string nor {"base64": "…"})");
-  const auto value = object.contains("value") ? bytes_of(object["value"]) : std::nullopt;
-  if (!value) wrong(R"(no "value", or it is neither a string nor {"base64": "…"})");
-  Item item{.key = {key->begin(), key->end()}, .value = *value, .ttl_ms = 0, .line = number};
+  Item item{.key = {key->begin(), key->end()}, .value = {}, .ttl_ms = 0, .line = number};
+  if (object.contains("incr")) {
+    if (object.contains("value")) wrong(R"(both "value" and "incr"; a key is a value or a counter)");
+    if (!is_int64(object["incr"])) wrong(R"("incr" is no whole number)");
+    item.by = object["incr"].get<std::int64_t>();
+  } else {
+    auto value = object.contains("value") ? bytes_of(object["value"]) : std::nullopt;
+    if (!value) wrong(R"(no "value", or it is neither a string nor {"base64": "…"})");
+    item.value = std::move(*value);
+  }
   if (object.contains("ttl_ms")) {
     if (!object["ttl_ms"].is_number_unsigned()) wrong("\"ttl_ms\" is no whole number of milliseconds");
     item.ttl_ms = object["ttl_ms"].get<std::uint64_t>();
@@ -109,7 +122,12 @@ bool print_export_line(const RpcValue& answer) {
   const Json object = to_json(answer);
   if (object["values"].empty() && answer["degraded"].boolean().value_or(false)) return false;
   for (const Json& value : object["values"]) {
-    Json line{{"key", object["key"]}, {"value", value["value"]}};
+    Json line{{"key", object["key"]}};
+    if (value.contains("counter")) {
+      line["incr"] = std::stoll(value["value"].get<std::string>());
+    } else {
+      line["value"] = value["value"];
+    }
     if (value.contains("expires_ms")) line["expires_ms"] = value["expires_ms"];
     fmt::print("{}\n", line.dump());
   }

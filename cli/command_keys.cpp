@@ -140,6 +140,19 @@ Exit del(const Common& common, const DelCommand& command) {
   return Exit::done;
 }
 
+Exit incr(const Common& common, const IncrCommand& command) {
+  Client client(find_socket(common.socket));
+  const RpcValue receipt = client.call("incr", [&](RpcWriter& params) {
+    params.map(2 + (command.ttl_ms > 0 ? 1U : 0U) + count_fields(command.terms)).text("key").name(command.key);
+    command.is_reset ? params.text("reset").boolean(true) : params.text("by").integer(command.by);
+    if (command.ttl_ms > 0) params.text("ttl_ms").number(command.ttl_ms);
+    write_fields(params, command.terms);
+  });
+  print_receipt(common, receipt);
+  if (!common.json) fmt::print("{}\n", receipt["value"].integer().value_or(0));
+  return Exit::done;
+}
+
 std::size_t count_fields(const WriteTerms& terms) {
   return 1 + (terms.wait.empty() ? 0U : 1U) + (terms.w ? 1U : 0U) + (terms.strict ? 1U : 0U);
 }

@@ -26,6 +26,7 @@ struct CommandLine {
   GetCommand get;
   GetCommand mget;
   DelCommand del;
+  IncrCommand incr;
   WriteTerms mput;
   ImportCommand import;
   ExportCommand export_keys;
@@ -39,6 +40,7 @@ struct CommandLine {
   LeaveCommand leave;
   std::string time_to_wait;
   std::string ttl;
+  std::string amount;
   std::function<Exit()> chosen;
 };
 
@@ -46,6 +48,7 @@ constexpr const char* footer = R"(Examples:
   kith put greeting hello            write, and wait for W copies
   kith get greeting                  read
   kith put photo --file cat.jpg --wait all
+  kith incr visits; kith incr stock -3
   echo '{"key":"a","value":"1"}' | kith mput
   kith import rows.jsonl --wait all
   kith members; kith locate greeting
@@ -115,6 +118,43 @@ void add_del(CLI::App& app, CommandLine& line) {
   verb->add_option("--version", line.del.version, "delete what was read: the version of a `get --json`");
   add_write_options(*verb, line.del.terms);
   verb->callback([&line] { line.chosen = [&line] { return del(line.common, line.del); }; });
+}
+
+std::int64_t amount_of(const std::string& word) {
+  std::int64_t amount = 1;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), amount);
+  if (error != std::errc() || end != word.data() + word.size()) {
+    die(Exit::usage, fmt::format("{} is no amount to count by; write a whole number, as 5 or -5", word));
+  }
+  return amount;
+}
+
+void add_incr(CLI::App& app, CommandLine& line) {
+  CLI::App* verb = app.add_subcommand("incr", "count: add to a counter, from any device, and print what it stands at");
+  verb->add_option("KEY", line.incr.key, "the counter")->required();
+  verb->add_option("BY", line.amount, "how many, 1 unless said; below zero takes away");
+  verb->add_flag("--reset", line.incr.is_reset, "set it to 0: what others count meanwhile stays counted");
+  verb->add_option("--ttl", line.ttl, "how long what this device has counted lives from now: 90s, 10m, 24h, 7d");
+  add_write_options(*verb, line.incr.terms);
+  verb->allow_extras();
+  verb->footer(
+      "Examples:\n"
+      "  kith incr visits           1 more; prints the counter\n"
+      "  kith incr stock -3         3 fewer\n"
+      "  kith incr visits --reset   from 0 again\n"
+      "  kith incr door --wait local    counted here at once, told to the others when they can be reached");
+  verb->callback([&line, verb] {
+    // An amount below zero looks like an option, and is what the parser leaves over.
+    for (const std::string& word : verb->remaining()) {
+      if (!line.amount.empty()) die(Exit::usage, fmt::format("{} is one word too many", word));
+      line.amount = word;
+    }
+    if (line.incr.is_reset && !line.amount.empty())
+      die(Exit::usage, "--reset sets the counter to 0; it takes no amount");
+    if (!line.amount.empty()) line.incr.by = amount_of(line.amount);
+    if (!line.ttl.empty()) line.incr.ttl_ms = milliseconds_of(line.ttl);
+    line.chosen = [&line] { return incr(line.common, line.incr); };
+  });
 }
 
 void add_batches(CLI::App& app, CommandLine& line) {
@@ -236,6 +276,7 @@ void build(CLI::App& app, CommandLine& line) {
   add_put(app, line);
   add_reads(app, line);
   add_del(app, line);
+  add_incr(app, line);
   add_batches(app, line);
   add_mesh(app, line);
   add_snapshots(app, line);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "dht/model/author.h"
+#include "dht/model/counter.h"
 #include "dht/model/key.h"
 
 namespace kith::daemon {
@@ -23,10 +24,32 @@ bool is_of_mesh(const dht::Rows& rows, const dht::Signatures& signatures) {
                      [&](const dht::Row& row) { return row.record.has_valid_signature(signatures); });
 }
 
-std::vector<dht::LiveEntry> values_of(const dht::Rows& rows, dht::WallMs wall_ms) {
-  auto live = dht::live_entries(rows, wall_ms);
-  std::erase_if(live, [](const dht::LiveEntry& each) { return each.entry.kind == dht::EntryKind::tombstone; });
-  return live;
+// What is to be written anew. Points into the rows.
+struct Living {
+  dht::WriteIntent intent;  // its key and token are left out
+  dht::Seq seq = 0;         // of when it was written
+};
+
+// Oldest first. A counter is one increment.
+std::vector<Living> living_of(const dht::Rows& rows, dht::WallMs wall_ms) {
+  std::vector<Living> living;
+  const auto live = dht::live_entries(rows, wall_ms);
+  for (const dht::LiveEntry& each : live) {
+    const dht::Entry& entry = each.entry;
+    if (entry.kind != dht::EntryKind::value) continue;
+    living.push_back(
+        {{.key = {}, .value = entry.bytes, .expires_ms = entry.expires_ms, .op_id = entry.op_id}, entry.seq});
+  }
+  if (const auto counter = dht::counter_in(live)) {
+    living.push_back({{.key = {},
+                       .kind = dht::EntryKind::counter,
+                       .value = {},
+                       .by = counter->value,
+                       .expires_ms = counter->expires_ms},
+                      counter->newest.entry.seq});
+  }
+  std::sort(living.begin(), living.end(), [](const Living& a, const Living& b) { return a.seq < b.seq; });
+  return living;
 }
 
 // Keys of another mesh, in the order in which they were written last. An error where the disk does not give one.
@@ -40,8 +63,8 @@ dht::Result<std::vector<Adopted>> find_foreign(dht::RecordStore& store, const dh
       if (held.is_unread) return dht::unread_error("a key that was to be brought along");
       const dht::Rows& rows = held.rows;
       if (is_of_mesh(rows, signatures)) continue;
-      const auto values = values_of(rows, wall_ms);
-      foreign.push_back({values.empty() ? 0 : values.front().entry.seq, key});
+      const auto living = living_of(rows, wall_ms);
+      foreign.push_back({living.empty() ? 0 : living.back().seq, key});
     }
     after = keys.back();
   }
@@ -63,15 +86,15 @@ class Adoption {
     const dht::Rows& old = held.rows;
     const std::string key(old.front().record.key());
     const auto owner = dht::owner_of(key);
-    auto values = owner && *owner != self_ ? std::vector<dht::LiveEntry>{} : values_of(old, wall_ms_);
-    std::reverse(values.begin(), values.end());  // oldest first
+    const auto living = owner && *owner != self_ ? std::vector<Living>{} : living_of(old, wall_ms_);
 
     dht::Rows rows;
     const dht::VersionVector nothing_seen;
-    for (const dht::LiveEntry& value : values) {
-      const dht::Entry& entry = value.entry;
-      const dht::WriteIntent intent{key, entry.kind, entry.bytes, entry.expires_ms, entry.op_id, &nothing_seen};
-      const auto authored = author_.write(intent, rows, {}, dht::seq_wall_ms(entry.seq));
+    for (const auto& [each, seq] : living) {
+      dht::WriteIntent intent = each;
+      intent.key = key;
+      intent.token = &nothing_seen;
+      const auto authored = author_.write(intent, rows, {}, dht::seq_wall_ms(seq));
       if (!authored) return authored.error();
       dht::merge_own(rows, authored->record, dht::OwnPlacement::author_and_replica);
     }

@@ -70,6 +70,10 @@ class Params {
     return value;
   }
 
+  std::optional<std::int64_t> integer(std::string_view name) {
+    return take(name, "an integer", [](const RpcValue& v) { return v.integer(); });
+  }
+
   bool flag(std::string_view name) {
     return take(name, "true or false", [](const RpcValue& v) { return v.boolean(); }).value_or(false);
   }
@@ -132,15 +136,32 @@ void take_write_terms(Params& params, dht::PutRequest& request) {
   request.deadline = params.deadline(request.deadline);
 }
 
+void take_op_id(Params& params, dht::PutRequest& request) {
+  request.op_id = params.take("op_id", "16 bytes", op_id_of);
+}
+
 void take_write_item(Params& params, dht::PutRequest& request) {
   request.key = params.key();
   request.token = copy(params.take("version", "bytes", [](const RpcValue& v) { return v.bytes(); }));
-  request.op_id = params.take("op_id", "16 bytes", op_id_of);
+  take_op_id(params, request);
+}
+
+void take_ttl(Params& params, dht::PutRequest& request) {
+  request.ttl_ms = params.number("ttl_ms", 0, UINT64_MAX >> 17U).value_or(0);
 }
 
 void take_value(Params& params, dht::PutRequest& request) {
   request.value = copy(params.require("value", "bytes", [](const RpcValue& v) { return v.text_or_bytes(); }));
-  request.ttl_ms = params.number("ttl_ms", 0, UINT64_MAX >> 17U).value_or(0);
+  take_ttl(params, request);
+}
+
+// An item of a batch is a value, or an increment.
+void take_value_or_increment(Params& params, dht::PutRequest& request) {
+  const auto by = params.integer("incr");
+  if (!by) return take_value(params, request);
+  request.kind = dht::EntryKind::counter;
+  request.by = *by;
+  take_ttl(params, request);
 }
 
 void take_read_terms(Params& params, GetCall& call) {
@@ -186,6 +207,21 @@ dht::Result<dht::PutRequest> read_del(const RpcValue& map) {
   return finished(params, std::move(request));
 }
 
+dht::Result<dht::PutRequest> read_incr(const RpcValue& map) {
+  Params params(map);
+  dht::PutRequest request;
+  request.key = params.key();
+  const auto by = params.integer("by");
+  const bool is_reset = params.flag("reset");
+  if (is_reset && by) params.fail("by and reset exclude each other: a reset sets the counter to 0");
+  request.kind = is_reset ? dht::EntryKind::counter_reset : dht::EntryKind::counter;
+  request.by = by.value_or(1);
+  take_op_id(params, request);
+  take_ttl(params, request);
+  take_write_terms(params, request);
+  return finished(params, std::move(request));
+}
+
 dht::Result<GetCall> read_get(const RpcValue& map) {
   Params params(map);
   GetCall call;
@@ -221,7 +257,7 @@ dht::Result<MputCall> read_mput(const RpcValue& map) {
     Params item_params(item);
     dht::PutRequest request = terms;
     take_write_item(item_params, request);
-    take_value(item_params, request);
+    take_value_or_increment(item_params, request);
     if (const auto& error = item_params.finish()) {
       params.fail("item " + std::to_string(call.items.size()) + ": " + error->message);
     }

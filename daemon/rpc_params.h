@@ -50,6 +50,7 @@ struct JoinCall {
 
 dht::Result<dht::PutRequest> read_put(const RpcValue& map);
 dht::Result<dht::PutRequest> read_del(const RpcValue& map);
+dht::Result<dht::PutRequest> read_incr(const RpcValue& map);
 dht::Result<GetCall> read_get(const RpcValue& map);
 dht::Result<MgetCall> read_mget(const RpcValue& map);
 dht::Result<MputCall> read_mput(const RpcValue& map);

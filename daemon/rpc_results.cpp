@@ -7,15 +7,17 @@ namespace kith::daemon {
 namespace {
 
 bool is_tombstone(const dht::ReadValue& value) { return value.kind == dht::EntryKind::tombstone; }
+bool is_counter(const dht::ReadValue& value) { return value.kind == dht::EntryKind::counter; }
 
 void write_value(RpcWriter& writer, const dht::ReadValue& value) {
   const bool expires = value.expires_ms != 0;
-  writer.map(3U + (expires ? 1 : 0) + (is_tombstone(value) ? 1 : 0));
+  writer.map(3U + (expires ? 1 : 0) + (is_tombstone(value) || is_counter(value) ? 1 : 0));
   writer.text("value").bytes(value.bytes);
   if (expires) writer.text("expires_ms").number(value.expires_ms);
   writer.text("author").text(dht::to_text(value.author));
   writer.text("seq").number(value.seq);
   if (is_tombstone(value)) writer.text("tombstone").boolean(true);
+  if (is_counter(value)) writer.text("counter").boolean(true);
 }
 
 std::uint64_t count(int number) { return number < 0 ? 0 : static_cast<std::uint64_t>(number); }
@@ -32,6 +34,7 @@ void write_receipt_fields(RpcWriter& writer, const dht::Receipt& receipt) {
   writer.text("hints").number(count(receipt.hints));
   writer.text("queued").number(count(receipt.queued));
   writer.text("durable").boolean(receipt.durable);
+  if (receipt.counter) writer.text("value").integer(*receipt.counter);
   writer.text("took_ms").real(milliseconds(receipt.took));
 }
 
@@ -75,7 +78,7 @@ void write_error(RpcWriter& writer, const dht::Error& error, const dht::Receipt*
     writer.nil();
     return;
   }
-  writer.map(receipt_fields);
+  writer.map(receipt_fields(*so_far));
   write_receipt_fields(writer, *so_far);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // From what the core answers to the fields of a result (docs/socket.md). Each write_…_fields() appends as many pairs
-// as its constant says, into a map that the caller opened: an item of a batch has the same fields and a few more.
+// as it is said there, into a map that the caller opened: an item of a batch has the same fields and a few more.
 #pragma once
 
 #include "daemon/rpc_codec.h"
@@ -9,7 +9,7 @@
 
 namespace kith::daemon {
 
-inline constexpr std::size_t receipt_fields = 8;
+inline std::size_t receipt_fields(const dht::Receipt& receipt) { return receipt.counter ? 9 : 8; }
 void write_receipt_fields(RpcWriter& writer, const dht::Receipt& receipt);
 
 inline constexpr std::size_t read_fields = 8;

@@ -19,9 +19,10 @@ std::size_t room_for(Shown shown) { return dht::limits::value_bytes_default * (s
 
 Service::Method Service::find_method(std::string_view name) {
   // The most frequent first.
-  static constexpr std::array<std::pair<std::string_view, Method>, 16> methods{{{"get", &Service::get},
+  static constexpr std::array<std::pair<std::string_view, Method>, 17> methods{{{"get", &Service::get},
                                                                                 {"put", &Service::put},
                                                                                 {"del", &Service::del},
+                                                                                {"incr", &Service::incr},
                                                                                 {"mget", &Service::mget},
                                                                                 {"mput", &Service::mput},
                                                                                 {"scan", &Service::scan},
@@ -61,6 +62,10 @@ void Service::put(dht::Now now, const Call& call, dht::HostOutputs& out) {
 
 void Service::del(dht::Now now, const Call& call, dht::HostOutputs& out) {
   write(now, call, read_del(call.params), out);
+}
+
+void Service::incr(dht::Now now, const Call& call, dht::HostOutputs& out) {
+  write(now, call, read_incr(call.params), out);
 }
 
 void Service::write(dht::Now now, const Call& call, dht::Result<dht::PutRequest> request, dht::HostOutputs& out) {
@@ -290,7 +295,7 @@ void Service::answer(const Asked& asked, const dht::Completion& completion) {
   }
   if (const auto* receipt = std::get_if<dht::Receipt>(&completion.outcome)) {
     responder_.respond(asked.from, [&](RpcWriter& writer) {
-      writer.map(receipt_fields);
+      writer.map(receipt_fields(*receipt));
       write_receipt_fields(writer, *receipt);
     });
     return;

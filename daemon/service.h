@@ -146,6 +146,7 @@ class Service {
 
   void put(dht::Now now, const Call& call, dht::HostOutputs& out);
   void del(dht::Now now, const Call& call, dht::HostOutputs& out);
+  void incr(dht::Now now, const Call& call, dht::HostOutputs& out);
   void get(dht::Now now, const Call& call, dht::HostOutputs& out);
   void mget(dht::Now now, const Call& call, dht::HostOutputs& out);
   void mput(dht::Now now, const Call& call, dht::HostOutputs& out);

@@ -82,7 +82,7 @@ void Service::answer_item(const Asked& asked, Batch& batch, const dht::Completio
     return;
   }
   if (const auto* receipt = std::get_if<dht::Receipt>(&completion.outcome)) {
-    responder_.item(asked.from, asked.index, receipt_fields,
+    responder_.item(asked.from, asked.index, receipt_fields(*receipt),
                     [&](RpcWriter& writer) { write_receipt_fields(writer, *receipt); });
     return;
   }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "dht/model/author.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
+#include "dht/model/counter.h"
 #include "dht/model/limits.h"
 
 namespace kith::dht {
@@ -35,6 +37,52 @@ Past past_blind(std::span<const Row> rows, const VersionVector& heard) {
   return past;
 }
 
+bool is_reset(const Entry& entry) { return entry.kind == EntryKind::counter_reset; }
+
+// An increment: nobody else's goes. Of the author's own, its tally goes on in the new entry, and what it deleted stays
+// covered by the context.
+Past past_of_increment(const Record* own) {
+  Past past;
+  if (own == nullptr) return past;
+  past = past_with_token({}, own);
+  std::erase_if(past.kept, [](const Entry& entry) {
+    return entry.kind == EntryKind::counter || entry.kind == EntryKind::tombstone;
+  });
+  return past;
+}
+
+Past past_of(const WriteIntent& intent, std::span<const Row> rows, const VersionVector& heard, const Record* own) {
+  if (intent.kind == EntryKind::counter) return past_of_increment(own);
+  return intent.token == nullptr ? past_blind(rows, heard) : past_with_token(*intent.token, own);
+}
+
+// What the new record takes away of a counter: the entry of a reset says it, and before that of a value or a tombstone
+// another does. Returns the bytes that the entry points into.
+crypto::Bytes take_away(Past& past, std::span<const Row> rows, Entry& written) {
+  std::erase_if(past.kept, is_reset);  // said anew
+  crypto::Bytes deductions = deductions_of(rows, past.context).encode();
+  if (is_reset(written)) {
+    written.bytes = deductions;
+  } else if (!deductions.empty()) {
+    past.kept.push_back({.kind = EntryKind::counter_reset, .bytes = deductions});
+  }
+  return deductions;
+}
+
+// The author's tally as it stands, with its expiry; a new one where it has none, or it was taken away, or expired.
+struct Standing {
+  Tally tally;
+  WallMs expires_ms = 0;
+};
+Standing standing_of(const Record* own, std::span<const Row> rows, WallMs wall_ms) {
+  if (own == nullptr) return {};
+  for (const LiveEntry& live : live_entries(rows, wall_ms)) {
+    const bool is_it = live.record == own && live.entry.kind == EntryKind::counter;
+    if (is_it) return {.tally = read_tally(live.entry.bytes), .expires_ms = live.entry.expires_ms};
+  }
+  return {};
+}
+
 Error too_large(const std::string& what, const char* limit, std::size_t value) {
   return {ErrorCode::too_large, what + "; the limit " + limit + " is " + std::to_string(value)};
 }
@@ -45,30 +93,39 @@ std::size_t bytes_of(std::span<const Entry> entries) {
   return bytes;
 }
 
-std::optional<Error> find_fault(const WriteIntent& intent, const Past& past) {
-  if (intent.value.size() > limits::value_bytes_max) {
-    return too_large("the value has " + std::to_string(intent.value.size()) + " bytes", "value_bytes_max",
+// `entries` are all of the new record, the new one last.
+std::optional<Error> find_fault(std::span<const Entry> entries, const VersionVector& context) {
+  const Entry& written = entries.back();
+  if (written.bytes.size() > limits::value_bytes_max) {
+    return too_large("the value has " + std::to_string(written.bytes.size()) + " bytes", "value_bytes_max",
                      limits::value_bytes_max);
   }
-  if (!is_well_formed({.kind = intent.kind, .bytes = intent.value})) {
+  if (!std::ranges::all_of(entries, is_well_formed)) {
     return Error{ErrorCode::invalid, "the value does not have the form of its kind; a tombstone has none"};
   }
-  if (past.context.entries().size() > limits::context_entries_max) {
+  if (context.entries().size() > limits::context_entries_max) {
     return too_large("the version names too many writers", "context_entries_max", limits::context_entries_max);
   }
   static constexpr std::size_t framing_bytes_max = std::size_t{128} * 1024;  // head, key, context and entry heads
-  if (past.kept.size() >= limits::record_entries_max ||
-      bytes_of(past.kept) + intent.value.size() + framing_bytes_max > limits::record_bytes_max) {
+  if (entries.size() > limits::record_entries_max || bytes_of(entries) + framing_bytes_max > limits::record_bytes_max) {
     return too_large("too many values written with stale versions live on; read the key and write with its version",
                      "record_entries_max", limits::record_entries_max);
   }
   return std::nullopt;
 }
 
+// A reset before another entry is no value: it belongs to that entry.
+bool keeps_older_value(const Record& record) {
+  for (std::size_t i = 0; i + 1 < record.entry_count(); ++i) {
+    if (!is_reset(record.entry(i))) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 VersionVector token_after(const Record& record, const VersionVector* given) {
-  if (record.entry_count() > 1) return given != nullptr ? *given : VersionVector{};
+  if (keeps_older_value(record)) return given != nullptr ? *given : VersionVector{};
   VersionVector token;
   token.join(record.context());
   token.raise(record.tag(), record.seq());
@@ -90,17 +147,32 @@ void Author::begin_run(crypto::Rng& rng, WallMs wall_ms) {
 
 Result<Authored> Author::write(const WriteIntent& intent, std::span<const Row> rows, const VersionVector& heard,
                                WallMs wall_ms) {
-  const bool is_blind = intent.token == nullptr;
-  Past past = is_blind ? past_blind(rows, heard) : past_with_token(*intent.token, own_record(rows));
-  if (auto fault = find_fault(intent, past)) return *std::move(fault);
+  const Record* own = own_record(rows);
+  Past past = past_of(intent, rows, heard, own);
   if (contradicts(past.context, rows)) {
     return Error{ErrorCode::internal, "the key's version names a write that this node does not remember"};
   }
-  const Seq seq = clock_.next(wall_ms);
-  std::vector<Entry> entries = std::move(past.kept);
-  entries.push_back({seq, intent.kind, intent.expires_ms, intent.op_id, intent.value});
+  Entry written{.kind = intent.kind, .expires_ms = intent.expires_ms, .op_id = intent.op_id, .bytes = intent.value};
+  crypto::Bytes counted;  // what an entry below may point into
+  if (intent.kind == EntryKind::counter) {
+    Standing standing = standing_of(own, rows, wall_ms);
+    const std::optional<Sums> sums = add(standing.tally.sums, intent.by);
+    if (!sums) return Error{ErrorCode::too_large, "this device has counted to 2^63 on this key; reset the counter"};
+    if (standing.tally.birth == 0) standing.tally.birth = clock_.next(wall_ms);
+    counted = encode(Tally{.birth = standing.tally.birth, .sums = *sums});
+    written.bytes = counted;
+    if (written.expires_ms == 0) written.expires_ms = standing.expires_ms;
+  } else {
+    counted = take_away(past, rows, written);
+  }
+  past.kept.push_back(written);
+  if (auto fault = find_fault(past.kept, past.context)) return *std::move(fault);
+  for (Entry& entry : past.kept) {
+    if (entry.seq == 0) entry.seq = clock_.next(wall_ms);
+  }
   Record record = Record::sign(
-      {.key = intent.key, .actor = actor_, .seq = seq, .context = &past.context, .entries = entries}, signatures_);
+      {.key = intent.key, .actor = actor_, .seq = past.kept.back().seq, .context = &past.context, .entries = past.kept},
+      signatures_);
   VersionVector token = token_after(record, intent.token);
   return Authored{.record = std::move(record), .token = std::move(token), .reserved = clock_.state()};
 }

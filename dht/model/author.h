@@ -20,10 +20,11 @@ namespace kith::dht {
 struct WriteIntent {
   std::string_view key;  // canonical
   EntryKind kind = EntryKind::value;
-  crypto::ByteSpan value;
+  crypto::ByteSpan value;  // of a value
+  std::int64_t by = 0;     // of a counter: what is added, or, below zero, taken away
   WallMs expires_ms = 0;
   OpId op_id{};
-  const VersionVector* token = nullptr;  // null: blind write
+  const VersionVector* token = nullptr;  // null: blind write; not for counters
 };
 
 struct Authored {
@@ -48,6 +49,8 @@ class Author {
   // Builds and signs the next record for the key from the rows known here (docs/data-model.md, "Writing").
   // `rows` are all rows of the key at this node, the own row among them; `heard` is what answers to earlier blind
   // writes told of the key. Requires: a run; neither token, heard nor rows contradict this node.
+  // An increment has seen nothing but this author's own earlier writes, whatever else is in the rows, and so takes
+  // nothing away; a reset is blind.
   // Errors: too_large (names the limit), invalid (bytes that do not fit the kind), internal (a contradiction).
   Result<Authored> write(const WriteIntent& intent, std::span<const Row> rows, const VersionVector& heard,
                          WallMs wall_ms);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "crypto/hash.h"
+#include "dht/model/counter.h"
 
 namespace kith::dht {
 namespace {
@@ -60,9 +61,12 @@ std::optional<WallMs> end_of(const Entry& entry) {
   return entry.expires_ms != 0 ? std::optional(entry.expires_ms) : std::nullopt;
 }
 
+// What a reset took away matters as long as what came after it.
 bool is_finished(const Record& record, WallMs until_ms) {
   for (std::size_t i = 0; i < record.entry_count(); ++i) {
-    const std::optional<WallMs> end = end_of(record.entry(i));
+    const Entry entry = record.entry(i);
+    if (entry.kind == EntryKind::counter_reset && entry.seq != record.seq()) continue;
+    const std::optional<WallMs> end = end_of(entry);
     if (!end || *end > until_ms) return false;
   }
   return true;
@@ -124,8 +128,9 @@ std::vector<LiveEntry> live_entries(std::span<const Row> rows, WallMs wall_ms) {
 
 bool is_listed(std::span<const Row> rows) {
   static constexpr WallMs before_any_expiry = 0;
-  return std::ranges::any_of(live_entries(rows, before_any_expiry),
-                             [](const LiveEntry& live) { return live.entry.kind != EntryKind::tombstone; });
+  const std::vector<LiveEntry> live = live_entries(rows, before_any_expiry);
+  const auto is_value = [](const LiveEntry& each) { return each.entry.kind == EntryKind::value; };
+  return std::ranges::any_of(live, is_value) || counter_in(live);
 }
 
 bool may_finish(std::span<const Row> rows) {

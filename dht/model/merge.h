@@ -51,7 +51,8 @@ struct LiveEntry {
   Entry entry;
 };
 
-// The entries that are unmasked and not expired at `wall_ms`, tombstones included, newest first by (seq, tag).
+// The entries that are unmasked and not expired at `wall_ms`, tombstones and what counters are made of included, newest
+// first by (seq, tag).
 // Looks at replica rows and own rows alike: both are knowledge.
 std::vector<LiveEntry> live_entries(std::span<const Row> rows, WallMs wall_ms);
 

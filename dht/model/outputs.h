@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -35,9 +36,11 @@ struct Receipt {
   int hints = 0;   // copies held for someone else
   int queued = 0;  // replicas away that the outbox will serve
   bool durable = false;
+  std::optional<std::int64_t> counter;  // what it stands at, as far as is known here; of increments and resets
   Duration took{};
 };
 
+// All that was counted on a key is one value, its number in decimal digits.
 struct ReadValue {
   crypto::Bytes bytes;
   EntryKind kind = EntryKind::value;
@@ -47,7 +50,7 @@ struct ReadValue {
 };
 struct ReadAnswer {
   std::string key;
-  std::vector<ReadValue> values;  // newest first; empty: not found
+  std::vector<ReadValue> values;  // newest first, a counter before tombstones; empty: not found
   crypto::Bytes version;          // token, even when nothing was found
   int replies = 0;
   int wanted = 0;         // R, capped by the members

@@ -5,6 +5,7 @@
 
 #include "crypto/assert.h"
 #include "crypto/hash.h"
+#include "dht/model/counter.h"
 #include "dht/model/limits.h"
 
 namespace kith::dht {
@@ -40,8 +41,6 @@ constexpr std::size_t bytes = 37;
 
 constexpr std::size_t version_entry_bytes = 16;
 constexpr std::size_t signature_bytes = 64;
-constexpr std::size_t counter_bytes = 16;        // increments u64, decrements u64
-constexpr std::size_t counter_reset_bytes = 24;  // for each actor: tag u64, increments u64, decrements u64
 
 template <std::size_t N>
 std::array<std::uint8_t, N> array_at(const std::uint8_t* at) {
@@ -127,9 +126,9 @@ bool is_well_formed(const Entry& entry) {
     case EntryKind::tombstone:
       return entry.bytes.empty();
     case EntryKind::counter:
-      return entry.bytes.size() == counter_bytes;
+      return is_tally(entry.bytes);
     case EntryKind::counter_reset:
-      return entry.bytes.size() % counter_reset_bytes == 0 && entry.bytes.size() <= limits::value_bytes_max;
+      return are_tallies(entry.bytes) && entry.bytes.size() <= limits::value_bytes_max;
   }
   return false;
 }

@@ -52,7 +52,8 @@ struct Entry {
   crypto::ByteSpan bytes;  // points into the record it came from
 };
 
-// True for a known kind whose bytes have its form: a value within limits.h, an empty tombstone, two sums of a counter.
+// True for a known kind whose bytes have its form: a value within limits.h, an empty tombstone, a tally of a counter,
+// the tallies that a reset of one takes away (counter.h).
 bool is_well_formed(const Entry& entry);
 
 // What goes into a new record. `key` is the full name, "namespace/name".

@@ -19,11 +19,12 @@ enum class Strictness : std::uint8_t { sloppy, strict };
 
 struct PutRequest {
   std::string key;                    // as typed; made canonical by the coordinator
-  EntryKind kind = EntryKind::value;  // a tombstone deletes
+  EntryKind kind = EntryKind::value;  // a tombstone deletes; a counter is incremented, or reset
   crypto::Bytes value;
+  std::int64_t by = 0;        // of a counter: below zero, it is decremented
   WallMs ttl_ms = 0;          // 0: for ever
   std::optional<OpId> op_id;  // the same id again is the same write
-  crypto::Bytes token;        // empty: a blind write
+  crypto::Bytes token;        // empty: a blind write; not for counters
   Wait wait = Wait::quorum;
   std::optional<int> w;  // overrides wait
   Strictness strictness = Strictness::sloppy;

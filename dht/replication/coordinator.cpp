@@ -11,33 +11,6 @@ namespace {
 
 constexpr std::size_t heard_keys_max = 4096;
 
-bool holds(const std::vector<NodeId>& nodes, const NodeId& node) {
-  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
-}
-
-std::size_t capped(int wished, std::size_t members) {
-  return std::min(static_cast<std::size_t>(std::max(wished, 1)), members);
-}
-
-std::size_t required_copies(const PutRequest& request, int default_w, std::size_t replicas) {
-  if (request.w) return capped(*request.w, replicas);
-  switch (request.wait) {
-    case Wait::local:
-      return 0;
-    case Wait::one:
-      return 1;
-    case Wait::quorum:
-      return capped(default_w, replicas);
-    case Wait::all:
-      return replicas;
-  }
-  return replicas;
-}
-
-Duration bounded(Duration deadline) {
-  return std::clamp(deadline, Duration(std::chrono::milliseconds(1)), Duration(limits::request_deadline_max));
-}
-
 }  // namespace
 
 Coordinator::Coordinator(QuorumDefaults defaults, DataKey data_key, Author& author, Replica& replica, crypto::Rng rng)
@@ -49,32 +22,7 @@ Coordinator::Coordinator(QuorumDefaults defaults, DataKey data_key, Author& auth
       outbox_(data_key),
       handoff_(data_key, static_cast<std::size_t>(defaults.w), rng_.fork()) {}
 
-// ---- writing
-
-Ticket Coordinator::put(Turn& turn, PutRequest request) {
-  const Ticket ticket = ++last_ticket_;
-  Result<std::string> key = canonical_key(request.key, turn.neighbours.self());
-  if (!key) {
-    fail(turn, ticket, key.error());
-    return ticket;
-  }
-  request.key = std::move(*key);
-  Result<WriteTerms> terms = author_write(turn, request, ticket);
-  if (!terms) {
-    fail(turn, ticket, terms.error());
-    return ticket;
-  }
-  start_write(turn, std::move(*terms));
-  return ticket;
-}
-
-void Coordinator::start_write(Turn& turn, WriteTerms terms) {
-  const Ticket ticket = terms.ticket;
-  const ReplicaSet& set = turn.neighbours.replica_set(partition_of(terms.record.key_hash()));
-  Write& write = writes_.insert_or_assign(ticket, Write(std::move(terms))).first->second;
-  write.start(turn, set);
-  settle(turn, ticket, write);
-}
+// ---- asking
 
 std::optional<Error> Coordinator::check_room(const Turn& turn) const {
   if (tickets_open() < limits::tickets_max && turn.requests.size() < limits::requests_in_flight_max)
@@ -82,148 +30,6 @@ std::optional<Error> Coordinator::check_room(const Turn& turn) const {
   return Error{ErrorCode::unavailable,
                std::to_string(tickets_open()) + " operations are in progress already; wait for some to complete"};
 }
-
-std::optional<Error> Coordinator::check_put(const PutRequest& request, const NodeId& self) const {
-  if (request.value.size() > defaults_.value_bytes_max) {
-    return Error{ErrorCode::too_large, "the value has " + std::to_string(request.value.size()) +
-                                           " bytes; the limit is " + std::to_string(defaults_.value_bytes_max) +
-                                           " (replication.value_bytes_max, at most " +
-                                           std::to_string(limits::value_bytes_max) + ")"};
-  }
-  const std::optional<NodeId> owner = owner_of(request.key);
-  if (owner && *owner != self) {
-    return Error{ErrorCode::denied, "only node " + to_short_text(*owner) + " may write " + request.key +
-                                        "; your own keys begin with @me/"};
-  }
-  const std::optional<crypto::Bytes> blob = blob_hash_of(request.key);
-  if (!blob) return std::nullopt;
-  const crypto::Hash256 hash = crypto::blake2b_256({request.value});
-  if (request.kind == EntryKind::value && !std::equal(hash.begin(), hash.end(), blob->begin(), blob->end())) {
-    return Error{ErrorCode::invalid, "the value's BLAKE2b-256 is not the hash that " + request.key + " names"};
-  }
-  return std::nullopt;
-}
-
-Result<WriteTerms> Coordinator::author_write(Turn& turn, const PutRequest& request, Ticket ticket) {
-  if (auto error = check_room(turn)) return *error;
-  if (auto error = check_put(request, turn.neighbours.self())) return *error;
-  const KeyHash hash = hash_key(request.key);
-  if (request.op_id) {
-    if (const auto done = turn.store.find_operation(*request.op_id)) return repeat_write(turn, request, *done, ticket);
-  }
-  const ReplicaSet& set = turn.neighbours.replica_set(partition_of(hash));
-  const std::size_t required = required_copies(request, defaults_.w, set.replicas.size());
-  if (auto error = check_strict(turn, request, set, required)) return *error;
-  std::optional<VersionVector> token;
-  if (!request.token.empty()) {
-    token = open_token(request.token, hash, data_key_);
-    if (!token) return Error{ErrorCode::invalid, "the version is not one that this mesh gave for " + request.key};
-    if (is_forgotten(turn, hash, *token)) begin_run(turn);
-  }
-  const OpId op_id = request.op_id ? *request.op_id : rng_.bytes<16>();
-  const WallMs expires = request.ttl_ms == 0 ? 0 : turn.now.wall_ms + request.ttl_ms;
-  Result<Authored> authored = author_row(turn, {.key = request.key,
-                                                .kind = request.kind,
-                                                .value = request.value,
-                                                .expires_ms = expires,
-                                                .op_id = op_id,
-                                                .token = token ? &*token : nullptr});
-  if (!authored) return authored.error();
-  if (request.op_id) {
-    turn.store.remember_operation(
-        op_id,
-        {.key = hash, .seq = authored->record.seq(), .expires_ms = turn.now.wall_ms + limits::operation_keep_ms});
-  }
-  return WriteTerms{.ticket = ticket,
-                    .record = std::move(authored->record),
-                    .token = std::move(authored->token),
-                    .wanted = set.replicas.size(),
-                    .required = required,
-                    .is_strict = request.strictness == Strictness::strict,
-                    .began = turn.now.instant,
-                    .deadline = turn.now.instant + bounded(request.deadline)};
-}
-
-std::optional<Error> Coordinator::check_strict(Turn& turn, const PutRequest& request, const ReplicaSet& set,
-                                               std::size_t required) const {
-  if (request.strictness == Strictness::sloppy) return std::nullopt;
-  const auto usable = static_cast<std::size_t>(std::count_if(
-      set.replicas.begin(), set.replicas.end(), [&](const NodeId& node) { return turn.neighbours.is_usable(node); }));
-  if (usable >= required) return std::nullopt;
-  return Error{ErrorCode::unavailable, std::to_string(usable) + " of the " + std::to_string(required) +
-                                           " replicas that --strict asks for are here; nothing was written"};
-}
-
-// Writes the author's own row into this turn; it is committed before the record leaves (docs/data-model.md, "Runs").
-Result<Authored> Coordinator::author_row(Turn& turn, const WriteIntent& intent) {
-  static const VersionVector nothing;
-  const KeyHash hash = hash_key(intent.key);
-  const auto found = heard_.find(hash);
-  const VersionVector& heard = found == heard_.end() ? nothing : found->second;
-  const KeyRows& before = turn.store.read(hash);
-  if (before.is_unread) return unread_error(intent.key);
-  if (before.is_damaged || author_.needs_new_run(turn.now.wall_ms) || author_.contradicts(heard, before.rows)) {
-    begin_run(turn);
-  }
-  const KeyRows& held = turn.store.read(hash);
-  Result<Authored> authored = author_.write(intent, held.rows, heard, turn.now.wall_ms);
-  if (!authored) return authored;
-  const bool is_replica = holds(turn.neighbours.replica_set(partition_of(hash)).replicas, turn.neighbours.self());
-  Rows rows = held.rows;
-  merge_own(rows, authored->record, is_replica ? OwnPlacement::author_and_replica : OwnPlacement::author_only);
-  turn.store.replace(hash, std::move(rows));
-  reserve(turn);
-  return authored;
-}
-
-void Coordinator::reserve(Turn& turn) {
-  if (author_.state() == reserved_) return;
-  reserved_ = author_.state();
-  turn.store.reserve(reserved_);
-}
-
-// The same operation again: the own row of that key, which holds the write or covers it, goes out once more.
-Result<WriteTerms> Coordinator::repeat_write(Turn& turn, const PutRequest& request, const Operation& operation,
-                                             Ticket ticket) {
-  const KeyHash& key = operation.key;
-  const auto given = open_token(request.token, key, data_key_);
-  const KeyRows& held = turn.store.read(key);
-  if (held.is_unread) return unread_error(request.key);
-  const auto own = std::find_if(held.rows.begin(), held.rows.end(), [&](const Row& row) {
-    return row.is_own && row.record.tag() == author_.tag() && row.record.seq() >= operation.seq;
-  });
-  if (own == held.rows.end() || hash_key(request.key) != key) {
-    return Error{ErrorCode::indeterminate,
-                 "this operation was carried out in an earlier run; read " + request.key + " to see what became of it"};
-  }
-  // A later write of this node may have replaced values which this client never saw.
-  const bool is_same_write = own->record.seq() == operation.seq;
-  const ReplicaSet& set = turn.neighbours.replica_set(partition_of(key));
-  return WriteTerms{
-      .ticket = ticket,
-      .record = own->record,
-      .token = is_same_write ? token_after(own->record, given ? &*given : nullptr) : given.value_or(VersionVector{}),
-      .wanted = set.replicas.size(),
-      .required = required_copies(request, defaults_.w, set.replicas.size()),
-      .is_strict = request.strictness == Strictness::strict,
-      .began = turn.now.instant,
-      .deadline = turn.now.instant + bounded(request.deadline)};
-}
-
-// True when `seen` names more of this author than it knows to have written. Rows that the disk did not give prove
-// nothing.
-bool Coordinator::is_forgotten(Turn& turn, const KeyHash& key, const VersionVector& seen) {
-  const KeyRows& held = turn.store.read(key);
-  return !held.is_unread && author_.contradicts(seen, held.rows);
-}
-
-void Coordinator::begin_run(Turn& turn) {
-  author_.begin_run(rng_, turn.now.wall_ms);
-  reserve(turn);
-  turn.out.events.push_back({EventKind::run_began, turn.neighbours.self(), {}});
-}
-
-// ---- reading
 
 Ticket Coordinator::get(Turn& turn, const GetRequest& request) {
   const Ticket ticket = ++last_ticket_;
@@ -236,25 +42,27 @@ Ticket Coordinator::get(Turn& turn, const GetRequest& request) {
                   .key = std::move(*key),
                   .hash = {},
                   .recent = {},
+                  .wanted = static_cast<std::size_t>(std::max(request.r.value_or(defaults_.r), 1)),
                   .is_strict = request.strictness == Strictness::strict,
                   .began = turn.now.instant,
                   .deadline = turn.now.instant + bounded(request.deadline)};
   terms.hash = hash_key(terms.key);
+  begin_read(turn, std::move(terms));
+  return ticket;
+}
+
+void Coordinator::begin_read(Turn& turn, ReadTerms terms) {
+  const Ticket ticket = terms.ticket;
   const ReplicaSet& set = turn.neighbours.replica_set(partition_of(terms.hash));
-  terms.wanted = capped(request.r.value_or(defaults_.r), set.replicas.size());
+  terms.wanted = std::min(terms.wanted, set.replicas.size());
   if (auto error = check_room(turn)) {
-    fail(turn, ticket, std::move(*error));
-    return ticket;
+    return conclude_read(turn, {.ticket = ticket, .outcome = std::move(*error), .partial = {}}, {});
   }
-  if (auto completion = read_alone(turn, terms, set, data_key_)) {
-    emit(turn, std::move(*completion));
-    return ticket;
-  }
+  if (auto completion = read_alone(turn, terms, set, data_key_)) return conclude_read(turn, std::move(*completion), {});
   terms.recent = recent_.of(terms.hash);
   Read& read = reads_.emplace(ticket, Read(std::move(terms))).first->second;
   read.start(turn, set, data_key_);
   settle(turn, ticket, read);
-  return ticket;
 }
 
 Ticket Coordinator::scan(Turn& turn, const ScanRequest& request) {
@@ -307,31 +115,6 @@ void Coordinator::on_write_reply(Turn& turn, const NodeId& from, const RequestOw
     return rewrite(turn, owner.ticket, write);
   write.on_answer(turn, owner.slot, answer);
   settle(turn, owner.ticket, write);
-}
-
-// A replica claims to have seen more of this actor than it ever wrote: a forgotten past. The write is made again under
-// a new run, where no earlier context can mask it.
-void Coordinator::rewrite(Turn& turn, Ticket ticket, const Write& write) {
-  begin_run(turn);
-  WriteTerms terms = write.terms();
-  turn.requests.cancel({RequestOwner::Kind::write, ticket, 0});
-  const Record record = terms.record;
-  const Entry entry = record.entry(record.entry_count() - 1);
-  VersionVector token;
-  token.join(record.context());
-  Result<Authored> authored = author_row(turn, {.key = record.key(),
-                                                .kind = entry.kind,
-                                                .value = entry.bytes,
-                                                .expires_ms = entry.expires_ms,
-                                                .op_id = entry.op_id,
-                                                .token = &token});
-  if (!authored) {
-    writes_.erase(ticket);
-    return fail(turn, ticket, authored.error());
-  }
-  terms.record = std::move(authored->record);
-  terms.token = std::move(authored->token);
-  start_write(turn, std::move(terms));
 }
 
 // Kept only where it says more than the rows here do.
@@ -421,15 +204,26 @@ void Coordinator::settle(Turn& turn, Ticket ticket, Write& write) {
 }
 
 void Coordinator::settle(Turn& turn, Ticket ticket, Read& read) {
-  if (auto completion = read.take_completion(turn)) emit(turn, std::move(*completion));
-  if (read.is_finished()) {
-    if (read.has_replaced_damage()) begin_run(turn);
-    read_repairs_ += read.repairs();
-    remember(turn, read);
-    reads_.erase(ticket);
+  auto completion = read.take_completion(turn);
+  if (!completion) {
+    if (const auto when = read.next_deadline()) wakeups_.add(*when, ticket);
     return;
   }
-  if (const auto when = read.next_deadline()) wakeups_.add(*when, ticket);
+  if (read.has_replaced_damage()) begin_run(turn);
+  read_repairs_ += read.repairs();
+  remember(turn, read);
+  const auto finished = reads_.extract(ticket);
+  static const Rows nothing;
+  const Read& last = finished.mapped();
+  conclude_read(turn, std::move(*completion), last.is_forgotten() ? nothing : last.merged());
+}
+
+// Answers the client, or goes on with the write that waited for what was read. That needs no answer of anybody: what
+// was not read is not known to it.
+void Coordinator::conclude_read(Turn& turn, Completion completion, const Rows& rows) {
+  const auto intended = after_read_.extract(completion.ticket);
+  if (intended.empty()) return emit(turn, std::move(completion));
+  write(turn, completion.ticket, intended.mapped(), rows);
 }
 
 void Coordinator::settle(Turn& turn, Ticket ticket, Listing& listing) {
@@ -473,6 +267,7 @@ void Coordinator::fail(Turn& turn, Ticket ticket, Error error) {
 
 void Coordinator::cancel(Ticket ticket) {
   const auto write = writes_.find(ticket);
+  after_read_.erase(ticket);
   const bool awaits_write = write != writes_.end() && !write->second.is_answered();
   if (awaits_write || reads_.contains(ticket) || listings_.contains(ticket)) cancelled_.insert(ticket);
 }

@@ -14,19 +14,13 @@
 #include "dht/replication/handoff.h"
 #include "dht/replication/listing.h"
 #include "dht/replication/outbox.h"
+#include "dht/replication/quorum.h"
 #include "dht/replication/read.h"
 #include "dht/replication/recent_reads.h"
 #include "dht/replication/replica.h"
 #include "dht/replication/write.h"
 
 namespace kith::dht {
-
-struct QuorumDefaults {
-  int n = 3;
-  int r = 2;
-  int w = 2;
-  std::size_t value_bytes_max = limits::value_bytes_default;
-};
 
 class Coordinator {
  public:
@@ -70,11 +64,25 @@ class Coordinator {
   const Handoff::Counters& handoff_counters() const { return handoff_.counters(); }
 
  private:
-  Result<WriteTerms> author_write(Turn& turn, const PutRequest& request, Ticket ticket);
-  Result<WriteTerms> repeat_write(Turn& turn, const PutRequest& request, const Operation& operation, Ticket ticket);
-  Result<Authored> author_row(Turn& turn, const WriteIntent& intent);
+  struct Intended {
+    PutRequest request;  // its key is canonical
+    Instant began;
+  };
+  struct OwnWrite {
+    Authored authored;
+    std::optional<std::int64_t> counter;  // what it stands at now, as far as is known here
+  };
+
+  bool reads_first(Turn& turn, const PutRequest& request) const;
+  void read_first(Turn& turn, Ticket ticket, const Intended& intended);
+  void write(Turn& turn, Ticket ticket, const Intended& intended, const Rows& read);
+  Result<WriteTerms> author_write(Turn& turn, Ticket ticket, const Intended& intended, const Rows& read);
+  Result<WriteTerms> repeat_write(Turn& turn, Ticket ticket, const Intended& intended, const Operation& operation);
+  Result<OwnWrite> author_row(Turn& turn, const WriteIntent& intent, const Rows& read);
   Result<Record> take_restored(Turn& turn, const RestoreRequest& request);
   void start_write(Turn& turn, WriteTerms terms);
+  void begin_read(Turn& turn, ReadTerms terms);
+  void conclude_read(Turn& turn, Completion completion, const Rows& rows);
   void rewrite(Turn& turn, Ticket ticket, const Write& write);
   // An error while as much is in progress as may be.
   std::optional<Error> check_room(const Turn& turn) const;
@@ -105,6 +113,7 @@ class Coordinator {
   Ticket last_ticket_ = 0;
   std::unordered_map<Ticket, Write> writes_;
   std::unordered_map<Ticket, Read> reads_;
+  std::unordered_map<Ticket, Intended> after_read_;  // writes whose read is under way
   std::unordered_map<Ticket, Listing> listings_;
   std::unordered_set<Ticket> cancelled_;
   Deadlines<Ticket> wakeups_;

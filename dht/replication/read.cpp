@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "dht/model/counter.h"
 #include "dht/model/limits.h"
 
 namespace kith::dht {
@@ -29,11 +30,33 @@ ReadValue read_value(const LiveEntry& live) {
           .seq = live.entry.seq};
 }
 
+ReadValue read_value(const Counter& counter) {
+  ReadValue value = read_value(counter.newest);
+  const std::string digits = std::to_string(counter.value);
+  value.bytes.assign(digits.begin(), digits.end());
+  value.kind = EntryKind::counter;
+  value.expires_ms = counter.expires_ms;
+  return value;
+}
+
+// Newest first, as they are; but a counter, which is one value, stands before tombstones: they had not seen it.
+std::vector<ReadValue> values_of(std::span<const LiveEntry> live) {
+  std::vector<ReadValue> values;
+  const std::optional<Counter> counter = counter_in(live);
+  if (counter && counter->is_shown) values.push_back(read_value(*counter));
+  for (const LiveEntry& each : live) {
+    const bool is_part = each.entry.kind == EntryKind::counter || each.entry.kind == EntryKind::counter_reset;
+    if (!is_part) values.push_back(read_value(each));
+  }
+  if (counter && !counter->is_shown) values.push_back(read_value(*counter));
+  return values;
+}
+
 ReadAnswer answer_of(const Rows& rows, WallMs wall_ms, const ReadTerms& terms, const DataKey& data_key) {
   ReadAnswer answer;
   answer.key = terms.key;
   answer.version = seal_token(joined_context(rows), terms.hash, data_key);
-  for (const LiveEntry& live : live_entries(rows, wall_ms)) answer.values.push_back(read_value(live));
+  answer.values = values_of(live_entries(rows, wall_ms));
   answer.wanted = static_cast<int>(terms.wanted);
   return answer;
 }

@@ -52,7 +52,6 @@ class Read {
 
   // Empty until the client can be answered; then once. Repairs what was found stale, in the same call.
   std::optional<Completion> take_completion(Turn& turn);
-  bool is_finished() const { return answered_; }
   const KeyHash& key_hash() const { return terms_.hash; }
   // The key was forgotten meanwhile: what was read of it is answered, but neither repaired nor remembered.
   void forget() { is_forgotten_ = true; }

@@ -255,6 +255,7 @@ Receipt Write::receipt(Instant now, const DataKey& data_key) const {
   receipt.hints = static_cast<int>(count(State::stored, true));
   receipt.queued = static_cast<int>(queued());
   receipt.durable = own_committed_;
+  receipt.counter = terms_.counter;
   receipt.took = now - terms_.began;
   return receipt;
 }

@@ -28,7 +28,9 @@ struct WriteTerms {
   bool is_strict = false;
   Instant began;
   Instant deadline;
-  bool is_restored = false;  // written long ago, perhaps by another author
+  bool is_restored = false;                  // written long ago, perhaps by another author
+  std::int64_t by = 0;                       // of an increment
+  std::optional<std::int64_t> counter = {};  // what it stands at then
 };
 
 class Write {

@@ -13,6 +13,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr dht::Duration ticket_patience = seconds(10);
+constexpr std::uint64_t counter_keys = 3;
 
 // A large mesh bears more; its runs would last too long otherwise.
 dht::Duration operation_interval(const Options& options) {
@@ -41,9 +42,10 @@ void Clients::operate() {
   if (!mesh_.at(device).is_up()) return;
   before_each_(device);
   const Choice choice = choose(device);
+  if (choice.kind == KeyKind::counter && rng_.chance(0.7)) return count(choice);
   const bool must_read = choice.kind == KeyKind::careful && known_to(choice) == nullptr;
   const bool must_wait = choice.kind == KeyKind::own && is_busy_[device];
-  if (must_read || must_wait || rng_.chance(0.35)) {
+  if (must_read || must_wait || choice.kind == KeyKind::counter || rng_.chance(0.35)) {
     read(choice);
   } else {
     write(choice);
@@ -54,10 +56,11 @@ Clients::Choice Clients::choose(std::size_t device) {
   const auto number = [this] { return rng_.below(static_cast<std::uint64_t>(options_.keys)); };
   const std::size_t client = rng_.below(clients_per_device);
   const std::uint64_t dice = rng_.below(100);
-  if (dice < 45) {
+  if (dice < 40) {
     return {device, client, fmt::format("default/own-{}-{}", device, rng_.below(3)), KeyKind::own};
   }
-  if (dice < 70) return {device, client, fmt::format("default/shared-{}", number()), KeyKind::shared};
+  if (dice < 65) return {device, client, fmt::format("default/shared-{}", number()), KeyKind::shared};
+  if (dice < 77) return {device, client, fmt::format("default/counter-{}", rng_.below(counter_keys)), KeyKind::counter};
   return {device, client, fmt::format("default/careful-{}", number()), KeyKind::careful};
 }
 
@@ -103,6 +106,24 @@ std::optional<dht::Seq> Clients::own_seq(std::size_t device, const std::string& 
   return youngest;
 }
 
+void Clients::count(const Choice& choice) {
+  using Kind = CounterHistory::Kind;
+  const std::uint64_t dice = rng_.below(100);
+  const Kind kind = dice < 94 ? Kind::increment : dice < 97 ? Kind::reset : Kind::deletion;
+  dht::PutRequest request;
+  request.key = choice.key;
+  request.kind = kind == Kind::increment ? dht::EntryKind::counter
+                 : kind == Kind::reset   ? dht::EntryKind::counter_reset
+                                         : dht::EntryKind::tombstone;
+  request.by = static_cast<std::int64_t>(rng_.below(13)) - 3;
+  if (rng_.chance(0.2)) request.wait = dht::Wait::local;
+  const std::uint64_t number = counters_.begin(
+      {.key = choice.key, .kind = kind, .by = request.by, .device = choice.device, .began = queue_.now()});
+  const dht::Ticket ticket = mesh_.at(choice.device).put(std::move(request));
+  ask({.device = choice.device, .client = choice.client, .write = number, .key = choice.key, .kind = choice.kind},
+      ticket);
+}
+
 // Own keys are read by everybody.
 void Clients::read(const Choice& choice) {
   dht::GetRequest request;
@@ -114,16 +135,23 @@ void Clients::read(const Choice& choice) {
 std::string Clients::any_own_key() { return fmt::format("default/own-{}-{}", any_device(), rng_.below(3)); }
 
 void Clients::read_everything() {
-  for (const std::string& key : history_.keys()) {
+  for (const std::string& key : keys()) {
     queue_.after(dht::Duration(static_cast<std::int64_t>(rng_.below(5'000'000))), [this, key] {
       dht::GetRequest request;
       request.key = key;
       request.r = options_.n;
       const std::size_t device = any_member();
-      ask({.device = device, .key = key, .kind = history_.kind_of(key), .is_final = true},
-          mesh_.at(device).get(request));
+      const KeyKind kind = key.starts_with("default/counter-") ? KeyKind::counter : history_.kind_of(key);
+      ask({.device = device, .key = key, .kind = kind, .is_final = true}, mesh_.at(device).get(request));
     });
   }
+}
+
+std::vector<std::string> Clients::keys() const {
+  std::vector<std::string> keys = history_.keys();
+  const std::vector<std::string> counters = counters_.keys();
+  keys.insert(keys.end(), counters.begin(), counters.end());
+  return keys;
 }
 
 void Clients::ask(Asked asked, dht::Ticket ticket) {
@@ -143,7 +171,9 @@ bool Clients::complete(std::size_t device, dht::Completion completion) {
   const Asked asked = std::move(found->second);
   asked_.erase(found);
   if (std::holds_alternative<dht::Error>(completion.outcome)) counts_.errors += 1;
-  if (asked.write != 0) return finish_write(asked, completion);
+  if (asked.write != 0) {
+    return asked.kind == KeyKind::counter ? finish_count(asked, completion) : finish_write(asked, completion);
+  }
   finish_read(asked, completion);
   return false;
 }
@@ -151,10 +181,19 @@ bool Clients::complete(std::size_t device, dht::Completion completion) {
 bool Clients::finish_write(const Asked& asked, const dht::Completion& completion) {
   if (asked.kind == KeyKind::own) is_busy_[asked.device] = false;
   const auto* receipt = std::get_if<dht::Receipt>(&completion.outcome);
+  if (receipt == nullptr) history_.give_up(asked.write);
   if (receipt == nullptr || mesh_.is_liar(asked.device)) return false;  // a liar's clients have no promise from anybody
   knowledge_[{asked.device, asked.client, asked.key}] =
       history_.acknowledge(asked.write, *receipt, reader(asked.device), queue_.now());
   return true;
+}
+
+bool Clients::finish_count(const Asked& asked, const dht::Completion& completion) {
+  const auto* receipt = std::get_if<dht::Receipt>(&completion.outcome);
+  const bool is_promise = receipt != nullptr && !mesh_.is_liar(asked.device);
+  is_promise ? counters_.acknowledge(asked.write, *receipt, queue_.now())
+             : counters_.give_up(asked.write, queue_.now());
+  return is_promise;
 }
 
 void Clients::finish_read(const Asked& asked, const dht::Completion& completion) {
@@ -165,6 +204,7 @@ void Clients::finish_read(const Asked& asked, const dht::Completion& completion)
   }
   counts_.reads += 1;
   if (answer->degraded) counts_.reads_degraded += 1;
+  if (asked.kind == KeyKind::counter) return check_counter(asked, *answer);
   const Seen seen{reader(asked.device), asked.kind, asked.began, queue_.now(), *answer};
   History::Violations violations;
   knowledge_[{asked.device, asked.client, asked.key}] = history_.observe(seen, violations);
@@ -173,6 +213,28 @@ void Clients::finish_read(const Asked& asked, const dht::Completion& completion)
     history_.check_final(seen, violations);
   }
   for (const std::string& violation : violations) findings_.add(violation);
+}
+
+// A device that was away for long tells nothing until it has asked the others, and a liar's clients are told anything.
+void Clients::check_counter(const Asked& asked, const dht::ReadAnswer& answer) {
+  if (asked.is_final && answer.degraded) findings_.add(asked.key + " is read degraded after healing");
+  if (mesh_.is_liar(asked.device) || (!asked.is_final && options_.has_long_absence)) return;
+  const auto wrong =
+      asked.is_final ? counters_.check_final(answer) : counters_.check_read(asked.device, asked.began, answer);
+  if (wrong) findings_.add(*wrong);
+}
+
+void Clients::on_crash(std::size_t device) {
+  is_busy_[device] = false;
+  for (const auto& [id, asked] : asked_) {
+    if (asked.device != device || asked.write == 0) continue;
+    asked.kind == KeyKind::counter ? counters_.give_up(asked.write, queue_.now()) : history_.give_up(asked.write);
+  }
+}
+
+void Clients::on_wipe(std::size_t device) {
+  history_.forgive_wipe(device);
+  counters_.forgive_wipe(device);
 }
 
 std::string Clients::reader(std::size_t device) const {

@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "tests/sim/counter_history.h"
 #include "tests/sim/findings.h"
 #include "tests/sim/history.h"
 #include "tests/sim/mesh.h"
@@ -37,13 +38,17 @@ class Clients {
   // A ticket is complete. Returns true where that acknowledged a write.
   bool complete(std::size_t device, dht::Completion completion);
 
-  void on_crash(std::size_t device) { is_busy_[device] = false; }
+  void on_crash(std::size_t device);
+  // Its disk is lost.
+  void on_wipe(std::size_t device);
 
   // Checker 10: every ticket completes, unless its daemon died first.
   void check_tickets();
 
   History& history() { return history_; }
   const History& history() const { return history_; }
+  const CounterHistory& counters() const { return counters_; }
+  std::vector<std::string> keys() const;  // all that were written
   const Counts& counts() const { return counts_; }
 
  private:
@@ -56,7 +61,7 @@ class Clients {
     std::uint64_t boot = 0;
     std::uint64_t write = 0;  // 0: a read
     std::string key;
-    KeyKind kind = KeyKind::own;
+    KeyKind kind = KeyKind::own;  // of a counter, `write` numbers what was counted
     dht::Instant began{};
     bool is_final = false;
   };
@@ -72,12 +77,15 @@ class Clients {
   Choice choose(std::size_t device);
   std::string any_own_key();
   void write(const Choice& choice);
+  void count(const Choice& choice);
   void read(const Choice& choice);
   void ask(Asked asked, dht::Ticket ticket);
   const Knowledge* known_to(const Choice& choice) const;
   std::optional<dht::Seq> own_seq(std::size_t device, const std::string& key);
   bool finish_write(const Asked& asked, const dht::Completion& completion);
+  bool finish_count(const Asked& asked, const dht::Completion& completion);
   void finish_read(const Asked& asked, const dht::Completion& completion);
+  void check_counter(const Asked& asked, const dht::ReadAnswer& answer);
   std::string reader(std::size_t device) const;
   std::size_t any_device() { return rng_.below(mesh_.size()); }
   std::size_t any_member() {
@@ -92,6 +100,7 @@ class Clients {
   crypto::Rng rng_;
   std::function<void(std::size_t)> before_each_;
   History history_;
+  CounterHistory counters_;
   Counts counts_;
   std::map<std::pair<std::size_t, dht::Ticket>, Asked> asked_;
   std::map<std::tuple<std::size_t, std::size_t, std::string>, Knowledge> knowledge_;  // by device, client and key

@@ -31,6 +31,9 @@ std::uint64_t History::begin_write(Intent intent) {
   Written written;
   written.number = ++last_number_;
   std::vector<std::uint64_t>& earlier = of_key_[intent.key];
+  for (const std::uint64_t number : reading_) {
+    if (writes_.at(number).intent.key == intent.key) writes_.at(number).maybe.insert(written.number);
+  }
   if (intent.knowledge) {
     written.surely = intent.knowledge->surely;
     written.maybe = intent.knowledge->maybe;
@@ -38,13 +41,15 @@ std::uint64_t History::begin_write(Intent intent) {
     // A blind write replaces all that its daemon knows: its own writes, as long as it has its disk, and perhaps any.
     for (const std::uint64_t number : earlier) {
       const Written& other = writes_.at(number);
-      if (other.intent.device != intent.device || wiped_.contains(intent.device)) continue;
+      const bool is_known = other.intent.device == intent.device && !reading_.contains(number);
+      if (!is_known || wiped_.contains(intent.device)) continue;
       written.surely.insert(number);
       join(written.surely, other.surely);
     }
     written.maybe = {earlier.begin(), earlier.end()};
   }
   earlier.push_back(written.number);
+  if (intent.is_delete) reading_.insert(written.number);
   written.intent = std::move(intent);
   return writes_.emplace(written.number, std::move(written)).first->first;
 }
@@ -53,6 +58,7 @@ std::uint64_t History::begin_write(Intent intent) {
 Knowledge History::acknowledge(std::uint64_t number, const dht::Receipt& receipt, const std::string& reader,
                                dht::Instant now) {
   Written& written = writes_.at(number);
+  reading_.erase(number);
   written.is_acknowledged = true;
   written.is_weak = receipt.copies < 2;
   written.seqs.insert(receipt.seq);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the clients of a run did and saw, and what must hold of it (docs/testing.md, "Checkers").
 //
-// Every value is unique: it names the write that made it. Three kinds of keys tell different things:
+// Every value is unique: it names the write that made it. Three kinds of keys tell different things (what counters tell
+// is another matter: counter_history.h):
 //
 //   own      written by one client, one write after the other: the order of the writes says what may be read
 //   shared   written by all, with the version of the last read or without one
@@ -23,7 +24,7 @@
 
 namespace kith::sim {
 
-enum class KeyKind : std::uint8_t { own, shared, careful };
+enum class KeyKind : std::uint8_t { own, shared, careful, counter };
 
 using Writes = std::set<std::uint64_t>;  // by number
 
@@ -70,7 +71,12 @@ class History {
   // Returns the number that names the write; its value is value_of(number).
   std::uint64_t begin_write(Intent intent);
   // The author has given the write this seq; a tombstone has no value that would name it.
-  void note_seq(std::uint64_t number, dht::Seq seq) { writes_.at(number).seqs.insert(seq); }
+  void note_seq(std::uint64_t number, dht::Seq seq) {
+    writes_.at(number).seqs.insert(seq);
+    reading_.erase(number);
+  }
+  // It failed, or its daemon died: it is not made any more.
+  void give_up(std::uint64_t number) { reading_.erase(number); }
 
   // The mesh has forgotten this delete, and may answer that there is nothing; expired entries are not told apart.
   void note_reaped(const dht::KeyHash& key, dht::Seq seq) { reaped_[key].insert(seq); }
@@ -113,6 +119,7 @@ class History {
   void check_replaced(const Seen& seen, const Writes& visible, Violations& violations);
 
   std::map<std::uint64_t, Written> writes_;
+  Writes reading_;  // deletes that read first, and may not have been made yet: what comes meanwhile may be part of that
   std::map<std::string, std::vector<std::uint64_t>> of_key_;
   // By reader and own key: the newest write it was told of, and when.
   std::map<std::pair<std::string, std::string>, std::map<dht::Instant, std::uint64_t>> newest_told_;

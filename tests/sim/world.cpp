@@ -68,8 +68,8 @@ Report World::report() const {
   return {.violations = findings_.all(),
           .hash = trace_.hash(),
           .deliveries = trace_.deliveries(),
-          .writes = clients_.history().writes(),
-          .acknowledged = clients_.history().acknowledged(),
+          .writes = clients_.history().writes() + clients_.counters().size(),
+          .acknowledged = clients_.history().acknowledged() + clients_.counters().acknowledged(),
           .reaped = clients_.history().reaped(),
           .counts = clients_.counts()};
 }
@@ -179,7 +179,7 @@ void World::wipe_one() {
   if (left_.contains(victim)) return;
   wiped_ = victim;
   Device& device = mesh_.at(victim);
-  clients_.history().forgive_wipe(victim);
+  clients_.on_wipe(victim);
   if (device.is_up()) mesh_.crash(victim);
   device.wipe();
   clients_.on_crash(victim);
@@ -234,8 +234,8 @@ void World::on_message(std::size_t from, const dht::Message& message) {
   for (const crypto::Bytes& bytes : store->records) {
     const auto record = dht::Record::parse(bytes);
     if (!record || record->actor().author != mesh_.at(from).signatures().signing_key()) continue;
-    dht::Seq& told = told_[{from, record->key_hash()}];
-    told = std::max(told, record->seq());
+    dht::VersionEntry& told = told_[{from, record->key_hash()}];
+    if (told.seq < record->seq()) told = {.tag = record->tag(), .seq = record->seq()};
   }
 }
 
@@ -244,15 +244,27 @@ void World::on_message(std::size_t from, const dht::Message& message) {
 void World::check_author_remembers(std::size_t author) {
   if (wiped_ || options_.planted == Planted::forgotten_own_row) return;
   for (auto told = told_.lower_bound({author, {}}); told != told_.end() && told->first.first == author; ++told) {
-    if (clients_.history().was_reaped(told->first.second) || is_outlived(author)) continue;
+    const dht::KeyHash& key = told->first.second;
+    if (clients_.history().was_reaped(key) || is_outlived(author) || is_being_reaped(key, told->second)) continue;
     dht::Seq remembered = 0;
-    for (const dht::Row& row : mesh_.at(author).store().read(told->first.second).rows) {
+    for (const dht::Row& row : mesh_.at(author).store().read(key).rows) {
       if (row.is_own) remembered = std::max(remembered, row.record.seq());
     }
-    if (remembered < told->second) {
+    if (remembered < told->second.seq) {
       findings_.add(fmt::format("device {} crashed and forgot a record that it had sent", author));
     }
   }
+}
+
+// Authors forget what a finished tombstone covers, before its replicas forget the tombstone itself.
+bool World::is_being_reaped(const dht::KeyHash& key, const dht::VersionEntry& told) {
+  for (std::size_t i = 0; i < mesh_.size(); ++i) {
+    for (const dht::Row& row : mesh_.at(i).store().read(key).rows) {
+      const dht::Seq covered = row.record.tag() == told.tag ? row.record.seq() : row.record.context_at(told.tag);
+      if (covered >= told.seq && is_finished(i, {.key = key, .records = {row.record}, .target = {}})) return true;
+    }
+  }
+  return false;
 }
 
 // Nothing is let go before those it is for have it: a copy before every replica has it, a delivery before its target.
@@ -384,7 +396,7 @@ void World::await_reaping() {
 
 std::optional<std::string> World::differing_key() {
   dht::Node& witness = mesh_.at(mesh_.members().front()).node();
-  for (const std::string& key : clients_.history().keys()) {
+  for (const std::string& key : clients_.keys()) {
     const dht::KeyHash hash = dht::hash_key(key);
     const std::array<std::uint8_t, 32> digest_key{};
     std::optional<dht::RowsDigest> first;

@@ -59,6 +59,7 @@ class World final : public Onlooker {
   bool knows(const dht::NodeId& node, const LetGo& what);
   bool is_finished(std::size_t device, const LetGo& what);
   bool is_outlived(std::size_t device);
+  bool is_being_reaped(const dht::KeyHash& key, const dht::VersionEntry& told);
   void check_reaped(const LetGo& what);
   bool is_noted(std::size_t device, const dht::NodeId& node, const dht::KeyHash& key);
   void check_left();
@@ -80,7 +81,7 @@ class World final : public Onlooker {
   Findings findings_{queue_};
   Mesh mesh_;
   Clients clients_;
-  std::map<std::pair<std::size_t, dht::KeyHash>, dht::Seq> told_;  // what each author's records said, by key
+  std::map<std::pair<std::size_t, dht::KeyHash>, dht::VersionEntry> told_;  // each author's latest, by key
   dht::Instant load_end_;
   bool is_healed_ = false;
   std::optional<std::size_t> wiped_;      // the device that lost its disk

@@ -64,7 +64,7 @@ TEST_CASE("a receipt has the documented fields", "[rpc]") {
   receipt.durable = true;
   receipt.took = std::chrono::microseconds(1500);
   const Received result([&](RpcWriter& w) {
-    w.map(receipt_fields);
+    w.map(receipt_fields(receipt));
     write_receipt_fields(w, receipt);
   });
   CHECK(result["key"].text() == "default/k");

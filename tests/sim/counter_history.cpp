@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/counter_history.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kith::sim {
+
+namespace {
+
+// All sums that some of these amounts make, each taken once or not.
+std::set<std::int64_t> sums_of_some(std::int64_t start, const std::vector<std::int64_t>& amounts) {
+  std::set<std::int64_t> sums{start};
+  for (const std::int64_t amount : amounts) {
+    std::set<std::int64_t> more = sums;
+    for (const std::int64_t sum : sums) more.insert(sum + amount);
+    sums = std::move(more);
+  }
+  return sums;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> counter_of(const dht::ReadAnswer& answer) {
+  if (answer.values.empty() || answer.values.front().kind == dht::EntryKind::tombstone) return 0;
+  const dht::ReadValue& newest = answer.values.front();
+  if (newest.kind != dht::EntryKind::counter) return std::nullopt;
+  return std::stoll(std::string(newest.bytes.begin(), newest.bytes.end()));
+}
+
+std::uint64_t CounterHistory::begin(Count count) {
+  const std::uint64_t number = counts_.size() + 1;
+  of_key_[count.key].push_back(number);
+  counts_.emplace(number, Counted{.count = std::move(count), .acknowledged = {}, .ended = {}});
+  return number;
+}
+
+void CounterHistory::acknowledge(std::uint64_t number, const dht::Receipt& receipt, dht::Instant now) {
+  Counted& counted = counts_.at(number);
+  counted.acknowledged = counted.ended = now;
+  counted.is_weak = receipt.copies < 2;
+  acknowledged_ += 1;
+}
+
+void CounterHistory::give_up(std::uint64_t number, dht::Instant now) {
+  Counted& counted = counts_.at(number);
+  if (!counted.ended) counted.ended = now;
+}
+
+bool CounterHistory::is_binding(const Counted& counted) const {
+  return counted.acknowledged && !(counted.is_weak && !wiped_.empty());
+}
+
+// A reset takes away what its device has heard of when it writes its record, which it has done when it ends.
+bool CounterHistory::may_see(const Counted& reset, const Counted& increment) const {
+  return !reset.ended || increment.count.began <= *reset.ended;
+}
+
+// Its own device's: those it has never forgotten.
+bool CounterHistory::surely_saw(const Counted& reset, const Counted& increment) const {
+  const bool is_own = reset.count.device == increment.count.device && !wiped_.contains(reset.count.device);
+  return is_own && is_binding(reset) && increment.acknowledged && *increment.acknowledged <= reset.count.began;
+}
+
+// `known`: the increments and resets whose effects the answer must show, where they are binding.
+std::optional<std::string> CounterHistory::check(const dht::ReadAnswer& answer,
+                                                 const std::set<std::uint64_t>& known) const {
+  const auto of_key = of_key_.find(answer.key);
+  if (of_key == of_key_.end()) return std::nullopt;
+  const auto value = counter_of(answer);
+  if (!value) return fmt::format("{} was counted and shows a value that nobody wrote there", answer.key);
+  std::int64_t surely = 0;
+  std::vector<std::int64_t> maybe;
+  for (const std::uint64_t number : of_key->second) {
+    const Counted& counted = counts_.at(number);
+    if (counted.count.kind != Kind::increment) continue;
+    bool is_gone = false;
+    bool is_doubtful = !is_binding(counted) || !known.contains(number);
+    for (const std::uint64_t other : of_key->second) {
+      const Counted& reset = counts_.at(other);
+      if (reset.count.kind == Kind::increment) continue;
+      is_gone |= known.contains(other) && surely_saw(reset, counted);
+      is_doubtful |= may_see(reset, counted);
+    }
+    if (is_gone) continue;
+    if (is_doubtful) {
+      maybe.push_back(counted.count.by);
+    } else {
+      surely += counted.count.by;
+    }
+  }
+  if (sums_of_some(surely, maybe).contains(*value)) return std::nullopt;
+  return fmt::format("{} stands at {}; {} was counted for certain, and perhaps {}", answer.key, *value, surely,
+                     fmt::join(maybe, " "));
+}
+
+std::optional<std::string> CounterHistory::check_read(std::size_t device, dht::Instant asked,
+                                                      const dht::ReadAnswer& answer) const {
+  std::set<std::uint64_t> known;
+  const bool remembers = !wiped_.contains(device);
+  for (const auto& [number, counted] : counts_) {
+    if (remembers && counted.count.device == device && counted.acknowledged && *counted.acknowledged <= asked)
+      known.insert(number);
+  }
+  return check(answer, known);
+}
+
+std::optional<std::string> CounterHistory::check_final(const dht::ReadAnswer& answer) const {
+  std::set<std::uint64_t> all;
+  for (const auto& [number, counted] : counts_) all.insert(number);
+  return check(answer, all);
+}
+
+std::vector<std::string> CounterHistory::keys() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, numbers] : of_key_) keys.push_back(key);
+  return keys;
+}
+
+}  // namespace kith::sim
