@@ -128,6 +128,17 @@ TEST_CASE("a counter that was deleted is not there, and is listed again when som
   CHECK(a.value() == 1);
 }
 
+TEST_CASE("a device that counts again has done with its delete", "[counter]") {
+  Device a(1);
+  a.count(3);
+  a.del();
+  const Record record = a.count(2);
+  CHECK(a.value() == 2);
+  CHECK(record.entry(record.entry_count() - 1).kind == EntryKind::counter);
+  const auto live = live_entries(a.rows, noon);
+  CHECK(std::ranges::none_of(live, [](const LiveEntry& each) { return each.entry.kind == EntryKind::tombstone; }));
+}
+
 TEST_CASE("a delete of nothing does not hide what is counted beside it", "[counter]") {
   Device a(1);
   Device b(2);
