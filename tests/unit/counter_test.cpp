@@ -172,6 +172,20 @@ TEST_CASE("what replaces a counter says for good what it took away", "[counter]"
   CHECK(c.value() == 4);
 }
 
+TEST_CASE("what was taken away is said once, however many writes carry it", "[counter]") {
+  Device a(1);
+  a.count(3);
+  a.write({.key = {}, .value = crypto::as_bytes("text")});
+  a.write({.key = {}, .value = crypto::as_bytes("left"), .token = &nothing});
+  const auto right = a.try_write({.key = {}, .value = crypto::as_bytes("right"), .token = &nothing});
+  REQUIRE(right);
+  int resets = 0;
+  for (std::size_t i = 0; i < right->record.entry_count(); ++i) {
+    resets += right->record.entry(i).kind == EntryKind::counter_reset ? 1 : 0;
+  }
+  CHECK(resets == 1);
+}
+
 TEST_CASE("a version of a write over a counter covers that write", "[counter]") {
   Device a(1);
   a.count(3);

@@ -94,6 +94,41 @@ TEST_CASE("an operation id has sixteen bytes", "[rpc]") {
   CHECK(error_of(read_put(given.params())) == "op_id must be 16 bytes");
 }
 
+TEST_CASE("an incr counts one up unless told otherwise, or resets", "[rpc]") {
+  const Given plain([](RpcWriter& w) { w.map(1).text("key").text("k"); });
+  CHECK(read_incr(plain.params())->kind == dht::EntryKind::counter);
+  CHECK(read_incr(plain.params())->by == 1);
+  const Given down([](RpcWriter& w) {
+    w.map(4).text("key").text("k").text("by").integer(-3).text("ttl_ms").number(9).text("op_id").bytes(sixteen);
+  });
+  CHECK(read_incr(down.params())->by == -3);
+  CHECK(read_incr(down.params())->ttl_ms == 9);
+  CHECK(read_incr(down.params())->op_id.has_value());
+  const Given reset([](RpcWriter& w) { w.map(2).text("key").text("k").text("reset").boolean(true); });
+  CHECK(read_incr(reset.params())->kind == dht::EntryKind::counter_reset);
+}
+
+TEST_CASE("an incr that is no integer, or both counts and resets, is refused", "[rpc]") {
+  const Given real([](RpcWriter& w) { w.map(2).text("key").text("k").text("by").real(1.5); });
+  CHECK(error_of(read_incr(real.params())) == "by must be an integer");
+  const Given large([](RpcWriter& w) { w.map(2).text("key").text("k").text("by").number(UINT64_MAX); });
+  CHECK(error_of(read_incr(large.params())) == "by must be an integer");
+  const Given both(
+      [](RpcWriter& w) { w.map(3).text("key").text("k").text("by").integer(2).text("reset").boolean(true); });
+  CHECK(error_of(read_incr(both.params())) == "by and reset exclude each other: a reset sets the counter to 0");
+  const Given version([](RpcWriter& w) { w.map(2).text("key").text("k").text("version").bytes(sixteen); });
+  CHECK(error_of(read_incr(version.params())) == "version is not a param of this method (docs/socket.md)");
+}
+
+TEST_CASE("an item of a batch may count", "[rpc]") {
+  const Given given(
+      [](RpcWriter& w) { w.map(1).text("items").array(1).map(2).text("key").text("a").text("incr").integer(-4); });
+  const auto call = read_mput(given.params());
+  REQUIRE(call);
+  CHECK(call->items[0].kind == dht::EntryKind::counter);
+  CHECK(call->items[0].by == -4);
+}
+
 TEST_CASE("a batch takes its terms for all items and names the item that is wrong", "[rpc]") {
   const Given good([](RpcWriter& w) {
     w.map(2).text("items").array(2);
