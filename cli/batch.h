@@ -19,8 +19,8 @@ namespace kith::cli {
 struct Item {
   std::string key;
   crypto::Bytes value;
-  std::optional<std::int64_t> by = {};  // instead of a value: counts
-  std::uint64_t ttl_ms = 0;
+  std::optional<std::int64_t> by = {};       // instead of a value: counts
+  std::optional<std::uint64_t> ttl_ms = {};  // 0: for ever
   crypto::ByteArray<16> op_id{};
   std::uint64_t line = 0;  // where it stood in the input
   int tries = 0;

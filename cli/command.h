@@ -37,8 +37,8 @@ struct PutCommand {
   std::string key;
   std::optional<std::string> value;  // "-" reads stdin
   std::string file;
-  std::string version;  // hexadecimal, of an earlier read
-  std::uint64_t ttl_ms = 0;
+  std::string version;                  // hexadecimal, of an earlier read
+  std::optional<std::uint64_t> ttl_ms;  // 0: for ever; absent: as the namespace's policy says
   WriteTerms terms;
 };
 
@@ -57,8 +57,17 @@ struct IncrCommand {
   std::string key;
   std::int64_t by = 1;
   bool is_reset = false;
-  std::uint64_t ttl_ms = 0;
+  std::optional<std::uint64_t> ttl_ms;
   WriteTerms terms;
+};
+
+struct NsCommand {
+  std::string name;
+  bool is_create = false;
+  std::string conflict;
+  std::optional<std::uint64_t> r;
+  std::optional<std::uint64_t> w;
+  std::optional<std::uint64_t> ttl_ms;
 };
 
 struct ImportCommand {
@@ -68,6 +77,13 @@ struct ImportCommand {
 
 struct ExportCommand {
   std::string prefix;
+};
+
+struct ListCommand {
+  std::string prefix;
+  std::string after;  // hexadecimal: a place that an earlier listing told
+  std::optional<std::uint64_t> limit;
+  bool is_count = false;
 };
 
 struct JoinCommand {
@@ -102,10 +118,15 @@ Exit incr(const Common& common, const IncrCommand& command);
 Exit mget(const Common& common, const GetCommand& command);
 Exit mput(const Common& common, const WriteTerms& terms);
 Exit import_file(const Common& common, const ImportCommand& command);
+Exit list(const Common& common, const ListCommand& command);
+Exit ttl(const Common& common, const std::string& key);
 Exit export_keys(const Common& common, const ExportCommand& command);
 Exit status(const Common& common);
 Exit members(const Common& common);
 Exit locate(const Common& common, const std::string& key);
+Exit ns_set(const Common& common, const NsCommand& command);
+Exit ns_show(const Common& common, const std::string& name);
+Exit ns_list(const Common& common);
 Exit invite(const Common& common);
 Exit join(const Common& common, const JoinCommand& command);
 Exit doctor(const Common& common);

@@ -3,15 +3,16 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <set>
 
 #include "cli/batch.h"
 #include "cli/command.h"
 #include "cli/json.h"
+#include "cli/pages.h"
 #include "cli/terminal.h"
 
 namespace kith::cli {
@@ -21,12 +22,6 @@ namespace {
 using daemon::RpcValue;
 using daemon::RpcWriter;
 using Json = nlohmann::ordered_json;
-
-std::uint64_t time_left_ms(std::uint64_t expires_ms) {
-  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
-  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count();
-  return expires_ms > static_cast<std::uint64_t>(now) ? expires_ms - static_cast<std::uint64_t>(now) : 0;
-}
 
 bool is_int64(const Json& number) {
   if (number.is_number_unsigned()) return number.get<std::uint64_t>() <= INT64_MAX;
@@ -42,7 +37,7 @@ std::optional<Item> read_item(const std::string& line, std::uint64_t number) {
   if (!object.is_object()) wrong(R"(not a JSON object; a line is {"key": "a", "value": "text"})");
   const auto key = object.contains("key") ? bytes_of(object["key"]) : std::nullopt;
   if (!key) wrong(R"(no "key", or it is neither a string nor {"base64": "…"})");
-  Item item{.key = {key->begin(), key->end()}, .value = {}, .ttl_ms = 0, .line = number};
+  Item item{.key = {key->begin(), key->end()}, .value = {}, .line = number};
   if (object.contains("incr")) {
     if (object.contains("value")) wrong(R"(both "value" and "incr"; a key is a value or a counter)");
     if (!is_int64(object["incr"])) wrong(R"("incr" is no whole number)");
@@ -60,7 +55,7 @@ std::optional<Item> read_item(const std::string& line, std::uint64_t number) {
   if (!object["expires_ms"].is_number_unsigned()) wrong("\"expires_ms\" is no whole number of milliseconds since 1970");
   const auto left = time_left_ms(object["expires_ms"].get<std::uint64_t>());
   if (left == 0) return std::nullopt;
-  item.ttl_ms = item.ttl_ms == 0 ? left : std::min(item.ttl_ms, left);
+  item.ttl_ms = item.ttl_ms.value_or(0) == 0 ? left : std::min(*item.ttl_ms, left);
   return item;
 }
 
@@ -117,18 +112,35 @@ std::vector<std::string> keys_or_lines(const std::vector<std::string>& keys) {
   return lines;
 }
 
-// False: too few replicas answered for it to be known what the key holds.
-bool print_export_line(const RpcValue& answer) {
+// Namespaces whose values expire unless they say that they do not.
+std::set<std::string> read_namespaces_with_a_life(Client& client) {
+  std::set<std::string> names;
+  client.call("ns_list", write_nothing)["namespaces"].for_each([&](const RpcValue& policy) {
+    if (policy["ttl_ms"].number().value_or(0) > 0) names.emplace(policy["namespace"].text().value_or(""));
+  });
+  return names;
+}
+
+// False: too few replicas answered for it to be known what the key holds. Of several values the newest comes last: it
+// is the one that stays where they are imported one by one.
+bool print_export_line(const RpcValue& answer, const std::set<std::string>& with_a_life) {
   const Json object = to_json(answer);
   if (object["values"].empty() && answer["degraded"].boolean().value_or(false)) return false;
-  for (const Json& value : object["values"]) {
+  const std::string_view key = answer["key"].text().value_or("");
+  const bool must_say_never = with_a_life.contains(std::string(key.substr(0, key.find('/'))));
+  for (std::size_t i = object["values"].size(); i-- > 0;) {
+    const Json& value = object["values"][i];
     Json line{{"key", object["key"]}};
     if (value.contains("counter")) {
       line["incr"] = std::stoll(value["value"].get<std::string>());
     } else {
       line["value"] = value["value"];
     }
-    if (value.contains("expires_ms")) line["expires_ms"] = value["expires_ms"];
+    if (value.contains("expires_ms")) {
+      line["expires_ms"] = value["expires_ms"];
+    } else if (must_say_never) {
+      line["ttl_ms"] = 0;
+    }
     fmt::print("{}\n", line.dump());
   }
   return true;
@@ -201,36 +213,25 @@ Exit import_file(const Common& common, const ImportCommand& command) {
 Exit export_keys(const Common& common, const ExportCommand& command) {
   Client client(find_socket(common.socket));
   Progress progress("exporting", 0);
+  const std::set<std::string> with_a_life = read_namespaces_with_a_life(client);
+  Pages pages(client, command.prefix);
   std::uint64_t exported = 0;
-  crypto::Bytes after;
   std::uint64_t unknown = 0;
   std::string cause = "too few of their replicas answered; see `kith members`";  // of the first
   Exit exit = Exit::quorum;
-  bool is_partial = false;
-  do {
-    const RpcValue page = client.call("scan", [&](RpcWriter& params) {
-      params.map(after.empty() ? 1 : 2).text("prefix").text(command.prefix);
-      if (!after.empty()) params.text("after").bytes(after);
-    });
-    std::vector<std::string> keys;
-    page["keys"].for_each([&](const RpcValue& key) {
-      const auto bytes = key.text_or_bytes().value_or(crypto::ByteSpan{});
-      keys.emplace_back(bytes.begin(), bytes.end());
-    });
-    is_partial |= page["members_answered"].number() != page["members_asked"].number();
-    const auto next = page["next"].bytes();
-    after = next ? crypto::Bytes(next->begin(), next->end()) : crypto::Bytes{};
+  while (pages.has_more()) {
+    const std::vector<std::string> keys = pages.next();
     read_keys(client, keys, {}, [&](std::size_t, const RpcValue& answer) {
       const RpcValue error = answer["error"];
       if (!error.is_nil() && unknown == 0) {
         cause = error["message"].text().value_or("");
         exit = exit_of(error["code"].text().value_or("internal"));
       }
-      (error.is_nil() && print_export_line(answer) ? exported : unknown) += 1;
+      (error.is_nil() && print_export_line(answer, with_a_life) ? exported : unknown) += 1;
       progress.show(exported);
     });
-  } while (!after.empty());
-  if (is_partial) die(Exit::quorum, "some members did not answer; keys that only they hold are missing");
+  }
+  if (pages.is_partial()) die(Exit::quorum, "some members did not answer; keys that only they hold are missing");
   if (unknown > 0) die(exit, fmt::format("{} keys are missing: {}", grouped(unknown), cause));
   return Exit::done;
 }

@@ -65,6 +65,7 @@ void print_meta(const RpcValue& answer, const RpcValue& value) {
   fmt::print("key       {}\nauthor    {}\nseq       {}\n", answer["key"].text().value_or("?"),
              value["author"].text().value_or("?"), value["seq"].number().value_or(0));
   if (value["tombstone"].boolean().value_or(false)) fmt::print("kind      tombstone\n");
+  if (value["counter"].boolean().value_or(false)) fmt::print("kind      counter\n");
   if (const auto expires = value["expires_ms"].number()) fmt::print("expires   {} ms since 1970\n", *expires);
   if (const auto bytes = value["value"].bytes()) fmt::print("bytes     {}\n", bytes->size());
   fmt::print("replies   {} of {}{}\nversion   {}\n", answer["replies"].number().value_or(0),
@@ -74,7 +75,7 @@ void print_meta(const RpcValue& answer, const RpcValue& value) {
 
 // Raw bytes, nothing added, so that `kith get KEY > file` is exact; several values are a line each.
 void print_values(const GetCommand& command, const RpcValue& answer) {
-  const bool several = command.keys.size() > 1 || command.terms.all;
+  const bool several = command.keys.size() > 1 || command.terms.all || answer["values"].size() > 1;
   answer["values"].for_each([&](const RpcValue& value) {
     if (command.terms.meta) return print_meta(answer, value);
     const auto bytes = value["value"].bytes();
@@ -97,7 +98,14 @@ Exit read_one(Client& client, const Common& common, const GetCommand& command, c
                  answer["replies"].number().value_or(0), answer["wanted"].number().value_or(0));
     }
   }
-  if (answer["found"].boolean().value_or(false)) return Exit::done;
+  const bool is_found = answer["found"].boolean().value_or(false);
+  if (!common.json && is_found && !command.terms.all && answer["values"].size() > 1) {
+    fmt::print(stderr,
+               "kith: {} has {} concurrent values; a put replaces what is known of them, and with the version of a "
+               "`kith get --json` exactly those\n",
+               key, answer["values"].size());
+  }
+  if (is_found) return Exit::done;
   if (!common.json) fmt::print(stderr, "kith: {} is not there\n", key);
   return Exit::not_found;
 }
@@ -108,11 +116,11 @@ Exit put(const Common& common, const PutCommand& command) {
   const crypto::Bytes value = value_of(command);
   const crypto::Bytes version = command.version.empty() ? crypto::Bytes{} : version_of(command.version);
   Client client(find_socket(common.socket));
-  const std::size_t optional_fields = (command.ttl_ms > 0 ? 1U : 0U) + (version.empty() ? 0U : 1U);
+  const std::size_t optional_fields = (command.ttl_ms ? 1U : 0U) + (version.empty() ? 0U : 1U);
   print_receipt(common, client.call("put", [&](RpcWriter& params) {
     params.map(2 + optional_fields + count_fields(command.terms));
     params.text("key").name(command.key).text("value").bytes(value);
-    if (command.ttl_ms > 0) params.text("ttl_ms").number(command.ttl_ms);
+    if (command.ttl_ms) params.text("ttl_ms").number(*command.ttl_ms);
     if (!version.empty()) params.text("version").bytes(version);
     write_fields(params, command.terms);
   }));
@@ -125,6 +133,28 @@ Exit get(const Common& common, const GetCommand& command) {
   for (const std::string& key : command.keys) worst = std::max(worst, read_one(client, common, command, key));
   std::cout.flush();
   return worst;
+}
+
+// By this device's clock: the daemon reads by the same.
+Exit ttl(const Common& common, const std::string& key) {
+  Client client(find_socket(common.socket));
+  const RpcValue answer = client.call("get", [&](RpcWriter& params) { params.map(1).text("key").name(key); });
+  std::optional<RpcValue> newest;
+  answer["values"].for_each([&](const RpcValue& value) { newest = newest.value_or(value); });
+  if (!newest) {
+    fmt::print(stderr, "kith: {} is not there\n", key);
+    return Exit::not_found;
+  }
+  const auto expires_ms = (*newest)["expires_ms"].number();
+  const std::uint64_t left_ms = expires_ms ? time_left_ms(*expires_ms) : 0;
+  if (common.json) {
+    nlohmann::ordered_json line{{"key", to_json(answer["key"])}, {"ttl_ms", nullptr}};
+    if (expires_ms) line["ttl_ms"] = left_ms;
+    fmt::print("{}\n", line.dump());
+  } else {
+    fmt::print("{}\n", expires_ms ? human_time(left_ms) : "never expires");
+  }
+  return Exit::done;
 }
 
 Exit del(const Common& common, const DelCommand& command) {
@@ -143,9 +173,9 @@ Exit del(const Common& common, const DelCommand& command) {
 Exit incr(const Common& common, const IncrCommand& command) {
   Client client(find_socket(common.socket));
   const RpcValue receipt = client.call("incr", [&](RpcWriter& params) {
-    params.map(2 + (command.ttl_ms > 0 ? 1U : 0U) + count_fields(command.terms)).text("key").name(command.key);
+    params.map(2 + (command.ttl_ms ? 1U : 0U) + count_fields(command.terms)).text("key").name(command.key);
     command.is_reset ? params.text("reset").boolean(true) : params.text("by").integer(command.by);
-    if (command.ttl_ms > 0) params.text("ttl_ms").number(command.ttl_ms);
+    if (command.ttl_ms) params.text("ttl_ms").number(*command.ttl_ms);
     write_fields(params, command.terms);
   });
   print_receipt(common, receipt);

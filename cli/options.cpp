@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
@@ -27,6 +28,9 @@ struct CommandLine {
   GetCommand mget;
   DelCommand del;
   IncrCommand incr;
+  NsCommand ns;
+  ListCommand list;
+  std::string ttl_key;
   WriteTerms mput;
   ImportCommand import;
   ExportCommand export_keys;
@@ -49,6 +53,7 @@ constexpr const char* footer = R"(Examples:
   kith get greeting                  read
   kith put photo --file cat.jpg --wait all
   kith incr visits; kith incr stock -3
+  kith ns create carts --conflict siblings
   echo '{"key":"a","value":"1"}' | kith mput
   kith import rows.jsonl --wait all
   kith members; kith locate greeting
@@ -66,9 +71,15 @@ std::uint64_t milliseconds_of(const std::string& text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
   const auto unit = units.find(std::string(end, text.data() + text.size()));
   if (error != std::errc() || unit == units.end() || amount == 0) {
-    die(Exit::usage, fmt::format("{} is no time; write 500ms, 90s, 10m, 24h or 7d", text));
+    die(Exit::usage, fmt::format("{} is no time; write 500ms, 90s, 10m, 24h or 7d, and of a --ttl also never", text));
   }
   return amount * unit->second;
+}
+
+// Of --ttl: nothing where it was not given, 0 for a life without an end.
+std::optional<std::uint64_t> lifetime_of(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  return text == "never" ? 0 : milliseconds_of(text);
 }
 
 void add_write_options(CLI::App& verb, WriteTerms& terms) {
@@ -91,11 +102,11 @@ void add_put(CLI::App& app, CommandLine& line) {
   verb->add_option("KEY", line.put.key, "namespace/name, or a name in the namespace default")->required();
   verb->add_option("VALUE", line.put.value, "the value; - reads it from stdin");
   verb->add_option("--file", line.put.file, "take the value from a file")->check(CLI::ExistingFile);
-  verb->add_option("--ttl", line.ttl, "how long it lives: 90s, 10m, 24h, 7d");
+  verb->add_option("--ttl", line.ttl, "how long it lives: 90s, 10m, 24h, 7d, or never to expire");
   verb->add_option("--version", line.put.version, "replace what was read: the version of a `get --json`");
   add_write_options(*verb, line.put.terms);
   verb->callback([&line] {
-    if (!line.ttl.empty()) line.put.ttl_ms = milliseconds_of(line.ttl);
+    line.put.ttl_ms = lifetime_of(line.ttl);
     line.chosen = [&line] { return put(line.common, line.put); };
   });
 }
@@ -122,7 +133,8 @@ void add_del(CLI::App& app, CommandLine& line) {
 
 std::int64_t amount_of(const std::string& word) {
   std::int64_t amount = 1;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), amount);
+  const char* digits = word.data() + (word.starts_with('+') ? 1 : 0);
+  const auto [end, error] = std::from_chars(digits, word.data() + word.size(), amount);
   if (error != std::errc() || end != word.data() + word.size()) {
     die(Exit::usage, fmt::format("{} is no amount to count by; write a whole number, as 5 or -5", word));
   }
@@ -136,7 +148,8 @@ void add_incr(CLI::App& app, CommandLine& line) {
   verb->add_flag("--reset", line.incr.is_reset, "set it to 0: what others count meanwhile stays counted");
   verb->add_option("--ttl", line.ttl, "how long what this device has counted lives from now: 90s, 10m, 24h, 7d");
   add_write_options(*verb, line.incr.terms);
-  verb->allow_extras();
+  // An amount below zero looks like an option, and becomes one (see amounts_as_options).
+  verb->add_option("--by", line.amount, "as BY")->group("");
   verb->footer(
       "Examples:\n"
       "  kith incr visits           1 more; prints the counter\n"
@@ -144,15 +157,11 @@ void add_incr(CLI::App& app, CommandLine& line) {
       "  kith incr visits --reset   from 0 again\n"
       "  kith incr door --wait local    counted here at once, told to the others when they can be reached");
   verb->callback([&line, verb] {
-    // An amount below zero looks like an option, and is what the parser leaves over.
-    for (const std::string& word : verb->remaining()) {
-      if (!line.amount.empty()) die(Exit::usage, fmt::format("{} is one word too many", word));
-      line.amount = word;
-    }
-    if (line.incr.is_reset && !line.amount.empty())
-      die(Exit::usage, "--reset sets the counter to 0; it takes no amount");
-    if (!line.amount.empty()) line.incr.by = amount_of(line.amount);
-    if (!line.ttl.empty()) line.incr.ttl_ms = milliseconds_of(line.ttl);
+    const bool has_amount = verb->count("BY") + verb->count("--by") > 0;
+    if (line.incr.is_reset && has_amount) die(Exit::usage, "--reset sets the counter to 0; it takes no amount");
+    if (line.incr.is_reset && !line.ttl.empty()) die(Exit::usage, "--reset takes no --ttl: a reset does not expire");
+    if (has_amount) line.incr.by = amount_of(line.amount);
+    line.incr.ttl_ms = lifetime_of(line.ttl);
     line.chosen = [&line] { return incr(line.common, line.incr); };
   });
 }
@@ -169,6 +178,24 @@ void add_batches(CLI::App& app, CommandLine& line) {
   CLI::App* export_verb = app.add_subcommand("export", "print the keys of the whole mesh as JSON lines");
   export_verb->add_option("PREFIX", line.export_keys.prefix, "only keys that begin with this, as in default/");
   export_verb->callback([&line] { line.chosen = [&line] { return export_keys(line.common, line.export_keys); }; });
+}
+
+void add_list(CLI::App& app, CommandLine& line) {
+  CLI::App* verb = app.add_subcommand("ls", "list the keys of the whole mesh, in an order that stays");
+  verb->add_option("PREFIX", line.list.prefix, "only keys that begin with this, as in default/gr");
+  verb->add_flag("--count", line.list.is_count, "how many there are, and not which");
+  verb->add_option("--limit", line.list.limit, "at most so many; it says how to go on")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
+  verb->add_option("--after", line.list.after, "go on after the place that an earlier listing told");
+  verb->footer(
+      "Examples:\n"
+      "  kith ls carts/\n"
+      "  kith ls --count\n"
+      "  kith ls --limit 100; kith ls --limit 100 --after 5f0c…");
+  verb->callback([&line] { line.chosen = [&line] { return list(line.common, line.list); }; });
+  CLI::App* ttl_verb = app.add_subcommand("ttl", "how long a key's value still lives");
+  ttl_verb->add_option("KEY", line.ttl_key, "the key")->required();
+  ttl_verb->callback([&line] { line.chosen = [&line] { return ttl(line.common, line.ttl_key); }; });
 }
 
 void add_mesh(CLI::App& app, CommandLine& line) {
@@ -189,6 +216,43 @@ void add_mesh(CLI::App& app, CommandLine& line) {
   join_verb->add_option("INVITE", line.join.invite, "the line that `kith invite` printed; without it, from stdin");
   join_verb->add_option("--timeout", line.join.timeout_ms, "milliseconds to wait (default 10000)");
   join_verb->callback([&line] { line.chosen = [&line] { return join(line.common, line.join); }; });
+}
+
+void add_ns_changes(CLI::App& verb, CommandLine& line) {
+  verb.add_option("NAME", line.ns.name, "the namespace: what stands before the slash of a key")->required();
+  verb.add_option("--conflict", line.ns.conflict, "of concurrent values show the newest, or all siblings")
+      ->check(CLI::IsMember({"newest", "siblings"}));
+  verb.add_option("-r", line.ns.r, "ask this many replicas; 0: as many as the mesh does")->check(CLI::Range(0, 16));
+  verb.add_option("-w", line.ns.w, "wait for this many copies; 0: for as many as the mesh does")
+      ->check(CLI::Range(0, 16));
+  verb.add_option("--ttl", line.ttl,
+                  "how long values live that are written without --ttl: 90s, 10m, 24h, 7d, or never to expire");
+  verb.callback([&line, is_create = verb.get_name() == "create"] {
+    line.ns.is_create = is_create;
+    line.ns.ttl_ms = lifetime_of(line.ttl);
+    line.chosen = [&line] { return ns_set(line.common, line.ns); };
+  });
+}
+
+void add_ns(CLI::App& app, CommandLine& line) {
+  CLI::App* verb =
+      app.add_subcommand("ns", "policies of namespaces: what holds where a request does not say otherwise");
+  verb->require_subcommand(1);
+  verb->fallthrough();
+  verb->footer(
+      "Examples:\n"
+      "  kith ns create carts --conflict siblings    concurrent values are all kept and shown\n"
+      "  kith ns create sessions --ttl 30m -r 1\n"
+      "  kith ns set carts -w 3\n"
+      "  kith ns list");
+  add_ns_changes(*verb->add_subcommand("create", "give a namespace a policy"), line);
+  add_ns_changes(*verb->add_subcommand("set", "change what is said of a policy, and nothing else of it"), line);
+  CLI::App* show = verb->add_subcommand("show", "one policy; exit code 1 where there is none");
+  show->add_option("NAME", line.ns.name, "the namespace")->required();
+  show->callback([&line] { line.chosen = [&line] { return ns_show(line.common, line.ns.name); }; });
+  verb->add_subcommand("list", "all policies")->callback([&line] {
+    line.chosen = [&line] { return ns_list(line.common); };
+  });
 }
 
 void add_snapshots(CLI::App& app, CommandLine& line) {
@@ -253,6 +317,17 @@ void add_testnet(CLI::App& app, CommandLine& line) {
   });
 }
 
+// `incr KEY -5`: the parser would take -5 for an option that there is not. After `--` nothing is one.
+std::vector<std::string> amounts_as_options(std::vector<std::string> words) {
+  const auto verb = std::ranges::find(words, "incr");
+  for (auto word = verb; word != words.end() && *word != "--"; ++word) {
+    const bool is_amount =
+        word->size() > 1 && (*word)[0] == '-' && word->find_first_not_of("0123456789", 1) == std::string::npos;
+    if (is_amount) *word = "--by=" + *word;
+  }
+  return words;
+}
+
 // Words up to and with the --run of a testnet: what follows belongs to another program, dashes and all.
 int count_own_words(int count, char** words) {
   bool is_testnet = false;
@@ -278,7 +353,9 @@ void build(CLI::App& app, CommandLine& line) {
   add_del(app, line);
   add_incr(app, line);
   add_batches(app, line);
+  add_list(app, line);
   add_mesh(app, line);
+  add_ns(app, line);
   add_snapshots(app, line);
   add_repair(app, line);
   add_leave(app, line);
@@ -294,7 +371,9 @@ int run(int count, char** words) try {
   const int own = count_own_words(count, words);
   line.testnet.run.assign(words + own, words + count);
   try {
-    app.parse(own, words);
+    std::vector<std::string> arguments = amounts_as_options({words + 1, words + own});
+    std::ranges::reverse(arguments);  // as the parser wants them
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     die(Exit::usage, fmt::format("{}; `kith --help` shows how", error.what()));

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 
 namespace kith::cli {
@@ -91,6 +92,21 @@ void Progress::draw(std::uint64_t done) {
   const std::uint64_t filled = std::min(width, done * width / total_);
   fmt::print(stderr, "\r{}  [{:#<{}}{:.<{}}]  {:3} %  {} of {}  {} {}", what_, "", filled, "", width - filled,
              done * 100 / total_, amount(done), amount(total_), ending(done), clear_to_end);
+}
+
+std::string human_time(std::uint64_t milliseconds) {
+  const std::uint64_t minutes = milliseconds / 60'000;
+  if (milliseconds < 1000) return fmt::format("{}ms", milliseconds);
+  if (minutes == 0) return fmt::format("{:.1f}s", static_cast<double>(milliseconds) / 1e3);
+  if (minutes < 60) return fmt::format("{}m {}s", minutes, milliseconds / 1000 % 60);
+  if (minutes < 24 * 60) return fmt::format("{}h {}m", minutes / 60, minutes % 60);
+  return fmt::format("{}d {}h", minutes / (24 * 60), minutes / 60 % 24);
+}
+
+std::uint64_t time_left_ms(std::uint64_t expires_ms) {
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count();
+  return expires_ms > static_cast<std::uint64_t>(now) ? expires_ms - static_cast<std::uint64_t>(now) : 0;
 }
 
 }  // namespace kith::cli

@@ -118,12 +118,32 @@ class Adoption {
   std::size_t uncommitted_ = 0;  // bytes
 };
 
+// As of when they were made: a policy that the mesh has made since is the later one. True where there were any.
+bool adopt_policies(dht::RecordStore& store, const dht::Signatures& signatures, crypto::Rng& rng) {
+  bool has_any = false;
+  for (const crypto::Bytes& bytes : store.policies()) {
+    const auto old = dht::Record::parse(bytes);
+    if (!old || old->has_valid_signature(signatures)) continue;
+    const dht::WallMs then = dht::seq_wall_ms(old->seq());
+    dht::Author author(signatures, {});
+    author.begin_run(rng, then);
+    const auto authored = author.write({.key = old->key(), .value = old->entry(0).bytes}, {}, {}, then);
+    if (!authored) continue;
+    store.keep_policy(old->key_hash(), authored->record.bytes());
+    has_any = true;
+  }
+  return has_any;
+}
+
 }  // namespace
 
 dht::Result<std::uint64_t> adopt_records(dht::RecordStore& store, const dht::Signatures& signatures, crypto::Rng& rng,
                                          dht::WallMs wall_ms, const Commit& commit) {
   const auto foreign = find_foreign(store, signatures, wall_ms);
   if (!foreign) return foreign.error();
+  if (adopt_policies(store, signatures, rng)) {
+    if (dht::Status status = commit(); !status) return status.error();
+  }
   if (foreign->empty()) return std::uint64_t{0};
   const auto oldest =
       std::find_if(foreign->begin(), foreign->end(), [](const Adopted& each) { return each.newest > 0; });

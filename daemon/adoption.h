@@ -19,7 +19,7 @@ namespace kith::daemon {
 // Writes every live value anew whose record `signatures`, those of the mesh that is joined, do not verify, and drops
 // what is left of such keys. `commit` makes durable what was done so far, some megabytes each time: broken off in
 // between and begun again it does the rest. Keys that only another node may write are dropped too. Returns how many
-// keys were written.
+// keys were written. Policies of namespaces are brought along too.
 using Commit = std::function<dht::Status()>;
 dht::Result<std::uint64_t> adopt_records(dht::RecordStore& store, const dht::Signatures& signatures, crypto::Rng& rng,
                                          dht::WallMs wall_ms, const Commit& commit);

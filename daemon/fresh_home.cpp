@@ -74,7 +74,8 @@ class Restoring {
     if (taken_ == 0 && refused_ > 0) {
       return Error{ErrorCode::denied, "no record of the snapshot is what its author signed in that mesh"};
     }
-    return take_contacts();
+    if (Status taken = take_contacts(); !taken) return taken;
+    return take_policies();
   }
 
   std::uint64_t refused() const { return refused_; }
@@ -98,6 +99,16 @@ class Restoring {
     for (const crypto::Bytes& bytes : *contacts) {
       const auto contact = dht::read_contact(bytes, signatures_);
       if (contact) database_.remember_contact(contact->id, bytes);
+    }
+    return database_.flush();
+  }
+
+  // Each is proved when the node loads it.
+  Status take_policies() {
+    const auto policies = file_.policies();
+    if (!policies) return policies.error();
+    for (const crypto::Bytes& bytes : *policies) {
+      if (const auto record = dht::Record::parse(bytes)) database_.keep_policy(record->key_hash(), bytes);
     }
     return database_.flush();
   }

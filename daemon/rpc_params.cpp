@@ -10,7 +10,7 @@
 namespace kith::daemon {
 namespace {
 
-constexpr int copies_max = 16;
+constexpr std::uint64_t copies_max = dht::limits::quorum_max;
 constexpr std::uint64_t wait_ms_most = std::uint64_t{7} * 24 * 3600 * 1000;
 
 dht::Error invalid(std::string message) { return {dht::ErrorCode::invalid, std::move(message)}; }
@@ -116,6 +116,12 @@ std::optional<dht::OpId> op_id_of(const RpcValue& value) {
   return id;
 }
 
+std::optional<dht::Conflict> conflict_of(const RpcValue& value) {
+  const std::string_view word = value.text().value_or("");
+  if (word == "newest") return dht::Conflict::newest;
+  return word == "siblings" ? std::optional(dht::Conflict::siblings) : std::nullopt;
+}
+
 std::optional<dht::Wait> wait_of(const RpcValue& value) {
   static constexpr std::array<std::string_view, 4> words{"local", "one", "quorum", "all"};
   const auto word = std::find(words.begin(), words.end(), value.text().value_or(""));
@@ -147,7 +153,7 @@ void take_write_item(Params& params, dht::PutRequest& request) {
 }
 
 void take_ttl(Params& params, dht::PutRequest& request) {
-  request.ttl_ms = params.number("ttl_ms", 0, UINT64_MAX >> 17U).value_or(0);
+  request.ttl_ms = params.number("ttl_ms", 0, dht::limits::life_ms_max);
 }
 
 void take_value(Params& params, dht::PutRequest& request) {
@@ -218,6 +224,7 @@ dht::Result<dht::PutRequest> read_incr(const RpcValue& map) {
   request.by = by.value_or(1);
   take_op_id(params, request);
   take_ttl(params, request);
+  if (is_reset && request.ttl_ms) params.fail("ttl_ms and reset exclude each other: a reset does not expire");
   take_write_terms(params, request);
   return finished(params, std::move(request));
 }
@@ -287,6 +294,23 @@ dht::Result<std::string> read_locate(const RpcValue& map) {
   Params params(map);
   std::string key = params.key();
   return finished(params, std::move(key));
+}
+
+dht::Result<dht::PolicyRequest> read_ns_set(const RpcValue& map) {
+  Params params(map);
+  dht::PolicyRequest request;
+  request.name = params.require("namespace", "a string", [](const RpcValue& v) { return v.text(); }).value_or("");
+  if (!is_utf8(request.name)) params.fail("namespace must be UTF-8");
+  request.must_be_new = params.flag("create");
+  request.conflict = params.take("conflict", "\"newest\" or \"siblings\"", conflict_of);
+  const auto copies = [&](std::string_view name) -> std::optional<std::uint8_t> {
+    const auto given = params.number(name, 0, copies_max);
+    return given ? std::optional(static_cast<std::uint8_t>(*given)) : std::nullopt;
+  };
+  request.r = copies("r");
+  request.w = copies("w");
+  request.ttl_ms = params.number("ttl_ms", 0, dht::limits::life_ms_max);
+  return finished(params, std::move(request));
 }
 
 dht::Result<std::string> read_snapshot(const RpcValue& map) {

@@ -56,6 +56,7 @@ dht::Result<MgetCall> read_mget(const RpcValue& map);
 dht::Result<MputCall> read_mput(const RpcValue& map);
 dht::Result<dht::ScanRequest> read_scan(const RpcValue& map);
 dht::Result<std::string> read_locate(const RpcValue& map);
+dht::Result<dht::PolicyRequest> read_ns_set(const RpcValue& map);
 dht::Result<std::string> read_snapshot(const RpcValue& map);
 dht::Result<RestoreCall> read_restore(const RpcValue& map);
 dht::Result<RepairCall> read_repair(const RpcValue& map);

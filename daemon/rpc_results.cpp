@@ -20,6 +20,18 @@ void write_value(RpcWriter& writer, const dht::ReadValue& value) {
   if (is_counter(value)) writer.text("counter").boolean(true);
 }
 
+// Newest first. A tombstone only to who wants to see all.
+std::vector<const dht::ReadValue*> shown_of(const dht::ReadAnswer& answer, Shown shown) {
+  std::vector<const dht::ReadValue*> values;
+  const bool is_one = shown == Shown::newest && answer.conflict == dht::Conflict::newest;
+  for (const dht::ReadValue& value : answer.values) {
+    if (is_one && is_tombstone(value)) break;
+    if (shown == Shown::all || !is_tombstone(value)) values.push_back(&value);
+    if (is_one) break;
+  }
+  return values;
+}
+
 std::uint64_t count(int number) { return number < 0 ? 0 : static_cast<std::uint64_t>(number); }
 
 }  // namespace
@@ -38,8 +50,10 @@ void write_receipt_fields(RpcWriter& writer, const dht::Receipt& receipt) {
   writer.text("took_ms").real(milliseconds(receipt.took));
 }
 
+// Values that did not see each other are all shown where the namespace keeps them.
 bool is_found(const dht::ReadAnswer& answer, Shown shown) {
-  if (shown == Shown::newest) return !answer.values.empty() && !is_tombstone(answer.values.front());
+  if (shown == Shown::newest && answer.conflict == dht::Conflict::newest)
+    return !answer.values.empty() && !is_tombstone(answer.values.front());
   return !std::all_of(answer.values.begin(), answer.values.end(), is_tombstone);
 }
 
@@ -47,19 +61,31 @@ void write_read_fields(RpcWriter& writer, const dht::ReadAnswer& answer, Shown s
   const bool found = is_found(answer, shown);
   writer.text("key").name(answer.key);
   writer.text("found").boolean(found);
-  writer.text("values");
-  if (shown == Shown::newest) {
-    writer.array(found ? 1 : 0);
-    if (found) write_value(writer, answer.values.front());
-  } else {
-    writer.array(answer.values.size());
-    for (const dht::ReadValue& value : answer.values) write_value(writer, value);
-  }
+  const std::vector<const dht::ReadValue*> values = shown_of(answer, shown);
+  writer.text("values").array(values.size());
+  for (const dht::ReadValue* value : values) write_value(writer, *value);
   writer.text("version").bytes(answer.version);
   writer.text("replies").number(count(answer.replies));
   writer.text("wanted").number(count(answer.wanted));
   writer.text("degraded").boolean(answer.degraded);
   writer.text("took_ms").real(milliseconds(answer.took));
+}
+
+void write_policy(RpcWriter& writer, std::string_view name, const dht::Policy& policy) {
+  const auto copies = [&](std::string_view field, std::uint8_t count) {
+    writer.text(field);
+    count > 0 ? writer.number(count) : writer.nil();  // nil: the mesh's
+  };
+  writer.map(5).text("namespace").name(name);
+  writer.text("conflict").text(policy.conflict == dht::Conflict::siblings ? "siblings" : "newest");
+  copies("r", policy.r);
+  copies("w", policy.w);
+  writer.text("ttl_ms").number(policy.ttl_ms);
+}
+
+void write_policies(RpcWriter& writer, const dht::Policies& policies) {
+  writer.map(1).text("namespaces").array(policies.all().size());
+  for (const auto& [name, known] : policies.all()) write_policy(writer, name, known.policy);
 }
 
 void write_scan(RpcWriter& writer, const dht::ScanAnswer& answer) {

@@ -6,6 +6,7 @@
 #include "daemon/rpc_codec.h"
 #include "daemon/rpc_params.h"
 #include "dht/model/outputs.h"
+#include "dht/replication/policies.h"
 
 namespace kith::daemon {
 
@@ -14,6 +15,9 @@ void write_receipt_fields(RpcWriter& writer, const dht::Receipt& receipt);
 
 inline constexpr std::size_t read_fields = 8;
 void write_read_fields(RpcWriter& writer, const dht::ReadAnswer& answer, Shown shown);
+
+void write_policy(RpcWriter& writer, std::string_view name, const dht::Policy& policy);
+void write_policies(RpcWriter& writer, const dht::Policies& policies);
 
 void write_scan(RpcWriter& writer, const dht::ScanAnswer& answer);
 

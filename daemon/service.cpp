@@ -19,7 +19,7 @@ std::size_t room_for(Shown shown) { return dht::limits::value_bytes_default * (s
 
 Service::Method Service::find_method(std::string_view name) {
   // The most frequent first.
-  static constexpr std::array<std::pair<std::string_view, Method>, 17> methods{{{"get", &Service::get},
+  static constexpr std::array<std::pair<std::string_view, Method>, 19> methods{{{"get", &Service::get},
                                                                                 {"put", &Service::put},
                                                                                 {"del", &Service::del},
                                                                                 {"incr", &Service::incr},
@@ -29,6 +29,8 @@ Service::Method Service::find_method(std::string_view name) {
                                                                                 {"status", &Service::status},
                                                                                 {"members", &Service::members},
                                                                                 {"locate", &Service::locate},
+                                                                                {"ns_set", &Service::ns_set},
+                                                                                {"ns_list", &Service::ns_list},
                                                                                 {"invite", &Service::invite},
                                                                                 {"join", &Service::join},
                                                                                 {"snapshot", &Service::snapshot},
@@ -117,6 +119,20 @@ void Service::locate(dht::Now, const Call& call, dht::HostOutputs&) {
   if (!key) return responder_.fail(call.from, key.error());
   const dht::Location location = node.locate(*key);
   responder_.respond(call.from, [&](RpcWriter& writer) { write_location(writer, node, location); });
+}
+
+void Service::ns_set(dht::Now now, const Call& call, dht::HostOutputs& out) {
+  const auto request = read_ns_set(call.params);
+  if (!request) return responder_.fail(call.from, request.error());
+  if (dht::Status status = control_.accepts_writes(); !status) return responder_.fail(call.from, status.error());
+  client_states_[call.from.client].requests += 1;
+  expect(control_.host().set_policy(now, *request, out), {.from = call.from});
+}
+
+void Service::ns_list(dht::Now, const Call& call, dht::HostOutputs&) {
+  if (const auto status = read_nothing(call.params); !status) return responder_.fail(call.from, status.error());
+  const dht::Policies& policies = control_.host().node().policies();
+  responder_.respond(call.from, [&](RpcWriter& writer) { write_policies(writer, policies); });
 }
 
 void Service::invite(dht::Now, const Call& call, dht::HostOutputs&) {
@@ -302,6 +318,10 @@ void Service::answer(const Asked& asked, const dht::Completion& completion) {
   }
   if (const auto* page = std::get_if<dht::ScanAnswer>(&completion.outcome)) {
     responder_.respond(asked.from, [&](RpcWriter& writer) { write_scan(writer, *page); });
+    return;
+  }
+  if (const auto* policy = std::get_if<dht::PolicyAnswer>(&completion.outcome)) {
+    responder_.respond(asked.from, [&](RpcWriter& writer) { write_policy(writer, policy->name, policy->policy); });
     return;
   }
   const bool is_write = !completion.partial.key.empty();

@@ -154,6 +154,8 @@ class Service {
   void status(dht::Now now, const Call& call, dht::HostOutputs& out);
   void members(dht::Now now, const Call& call, dht::HostOutputs& out);
   void locate(dht::Now now, const Call& call, dht::HostOutputs& out);
+  void ns_set(dht::Now now, const Call& call, dht::HostOutputs& out);
+  void ns_list(dht::Now now, const Call& call, dht::HostOutputs& out);
   void invite(dht::Now now, const Call& call, dht::HostOutputs& out);
   void join(dht::Now now, const Call& call, dht::HostOutputs& out);
   void snapshot(dht::Now now, const Call& call, dht::HostOutputs& out);

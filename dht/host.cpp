@@ -311,6 +311,13 @@ Ticket Host::scan(Now now, const ScanRequest& request, HostOutputs& out) {
   return ticket;
 }
 
+Ticket Host::set_policy(Now now, const PolicyRequest& request, HostOutputs& out) {
+  Turn turn(*state_, now, out);
+  const auto ticket = state_->node.set_policy(now, request, turn.node_outputs());
+  turn.finish();
+  return ticket;
+}
+
 void Host::end_turn(std::uint64_t batch) { state_->commits.end_turn(batch); }
 
 void Host::committed(Now now, std::uint64_t batch, HostOutputs& out) {

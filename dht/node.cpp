@@ -55,8 +55,9 @@ Node::State::State(NodeOptions node_options, const Signatures& node_signatures, 
       author(signatures, author_state_of(store)),
       replica(signatures, store, options.data_key),
       requests(rng.fork()),
-      coordinator({options.n, options.r, options.w, options.value_bytes_max}, options.data_key, author, replica,
-                  rng.fork()),
+      policies(signatures),
+      coordinator({options.n, options.r, options.w, options.value_bytes_max}, options.data_key,
+                  {author, replica, policies}, rng.fork()),
       reap_witness(repair, signatures, options.data_key, options.tombstone_grace),
       reaping(reap_witness, repair, options.data_key, rng.fork()),
       returning(options.tombstone_grace) {}
@@ -81,6 +82,7 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   Turn turn = s.turn(now, out);
   const bool is_author_new = !s.store.author_state();
   if (is_author_new || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
+  s.policies.load(s.store, s.author, now.wall_ms);
   s.coordinator.start(now.instant);
   s.repair.start(now.instant);
   s.reap_witness.start(now.instant, s.store);
@@ -147,7 +149,7 @@ void Node::receive(Now now, const NodeId& from, const Message& message, Outputs&
   if (from != state_->self()) {
     state_->end_absence(now.instant, from);
     state_->liveness.receive(now, from, message, out);
-    state_->take_root(now, from, message.body, out);
+    state_->take_digests(now, from, message.body, out);
   }
   if (is_reply(message.body)) {
     state_->take_reply(now, from, message, out);
@@ -216,18 +218,22 @@ void Node::State::finish(Now now, Outputs& out, std::size_t first_send) {
   if (liveness.self().bytes != table.self().bytes) table.replace_self(liveness.self());
   tell_of_damage(out);
   Turn turn_now = turn(now, out);
-  carry_roots(turn_now, first_send);
+  carry_digests(turn_now, first_send);
   for (std::size_t i = first_send; i < out.sends.size(); ++i) {
     if (out.sends[i].to != self()) liveness.piggyback(out.sends[i].to, out.sends[i].message);
   }
 }
 
-// The digest of what both ends hold rides on each ping and its answer.
-void Node::State::carry_roots(Turn& turn_now, std::size_t first_send) {
+// The digests of what both ends hold, and of the policies, ride on each ping and its answer.
+void Node::State::carry_digests(Turn& turn_now, std::size_t first_send) {
+  const auto carry = [&](auto& ping, const NodeId& to) {
+    ping.store_digest = repair.root(*this, to);
+    ping.policy_digest = policies.digest();
+  };
   for (std::size_t i = first_send; i < turn_now.out.sends.size(); ++i) {
     Send& send = turn_now.out.sends[i];
-    if (auto* ping = std::get_if<Ping>(&send.message.body)) ping->store_digest = repair.root(*this, send.to);
-    if (auto* reply = std::get_if<PingReply>(&send.message.body)) reply->store_digest = repair.root(*this, send.to);
+    if (auto* ping = std::get_if<Ping>(&send.message.body)) carry(*ping, send.to);
+    if (auto* reply = std::get_if<PingReply>(&send.message.body)) carry(*reply, send.to);
   }
 }
 
@@ -384,6 +390,10 @@ Ticket Node::scan(Now now, const ScanRequest& request, Outputs& out) {
   return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.scan(turn, request); });
 }
 
+Ticket Node::set_policy(Now now, const PolicyRequest& request, Outputs& out) {
+  return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.set_policy(turn, request); });
+}
+
 void Node::cancel(Ticket ticket) { state_->coordinator.cancel(ticket); }
 
 // ---- looking
@@ -396,6 +406,7 @@ const Contact* Node::contact(const NodeId& node) const {
   return member == nullptr ? nullptr : &member->contact;
 }
 std::vector<const Member*> Node::members() const { return state_->liveness.members(); }
+const Policies& Node::policies() const { return state_->policies; }
 const NodeOptions& Node::options() const { return state_->options; }
 std::int64_t Node::clock_ahead_ms(WallMs wall_ms) const { return state_->author.clock_ahead_ms(wall_ms); }
 ClockSurvey Node::clock_survey(Now now) const { return state_->liveness.clock_survey(now); }

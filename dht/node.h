@@ -31,6 +31,8 @@
 
 namespace kith::dht {
 
+class Policies;
+
 struct NodeOptions {
   DataKey data_key{};
   std::string name;
@@ -108,6 +110,7 @@ class Node {
   Ticket restore(Now now, const RestoreRequest& request, Outputs& out);
   Ticket get(Now now, const GetRequest& request, Outputs& out);
   Ticket scan(Now now, const ScanRequest& request, Outputs& out);
+  Ticket set_policy(Now now, const PolicyRequest& request, Outputs& out);
 
   // Leaves the mesh for good: nothing is placed on this node any more, what it holds is handed over, and when all of it
   // is confirmed an event `left_mesh` says that this is no member any more. Goes on across restarts by
@@ -139,6 +142,7 @@ class Node {
   NodeCounters counters() const;
   Repair::Progress repair_progress() const;
   Repair::Verdict repair_verdict(const NodeId& peer) const;
+  const Policies& policies() const;
   const NodeOptions& options() const;
   std::size_t tickets_open() const;
   // How far the hybrid clock runs ahead of the wall; negative while nothing was written or heard for a while.

@@ -20,7 +20,7 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
   if (const auto* fetch = std::get_if<Fetch>(&message.body)) return reply(from, id, fetch_here(from, *fetch), out);
   if (const auto* put = std::get_if<Store>(&message.body)) return answer_store(now, from, *put, id, out);
   if (const auto* scan = std::get_if<Scan>(&message.body))
-    return reply(from, id, {.body = without_spares(replica.scan(*scan), *this, store)}, out);
+    return reply(from, id, {.body = without_spares(replica.scan(now.wall_ms, *scan), *this, store)}, out);
   if (const auto* find = std::get_if<Find>(&message.body))
     return reply(from, id, {.body = closest_contacts(*find)}, out);
   if (std::holds_alternative<Join>(message.body)) return answer_join(now, from, id, out);
@@ -33,6 +33,8 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
   if (const auto* items = std::get_if<Items>(&message.body))
     return reply(from, id, {.body = repair.answer(turn(now, out), from, *items), .release = Release::after_commit},
                  out);
+  if (const auto* query = std::get_if<PolicyQuery>(&message.body))
+    return reply(from, id, {.body = policies.answer(*query), .release = Release::after_commit}, out);
   if (const auto* reap = std::get_if<Reap>(&message.body)) return answer_reap(now, from, *reap, id, out);
   if (const auto* reaped = std::get_if<Reaped>(&message.body))
     reply(from, id, {.body = reap_witness.marks(*reaped), .release = Release::after_commit}, out);
@@ -146,6 +148,8 @@ void Node::State::take_reply(Now now, const NodeId& from, const Message& message
       return reaping.on_reply(turn_now, from, message.body, answered->owner);
     case RequestOwner::Kind::reaped:
       return take_reaped(turn_now, from, message.body);
+    case RequestOwner::Kind::policies:
+      return policies.on_reply(turn_now, author, message.body);
     default:
       return coordinator.on_reply(turn_now, from, answered->owner, message.body);
   }
@@ -159,6 +163,8 @@ void Node::State::take_silence(Turn& turn_now, const RequestTable::Silence& sile
       return reaping.on_silence(turn_now, silent.owner);
     case RequestOwner::Kind::reaped:
       return returning.on_silence(turn_now.now.instant, silent.node);
+    case RequestOwner::Kind::policies:
+      return;  // its next ping tells of it again
     default:
       return coordinator.on_silence(turn_now, silent.node, silent.owner);
   }
@@ -176,10 +182,15 @@ void Node::State::go_without(Turn& turn_now, const NodeId& node) {
   }
 }
 
-void Node::State::take_root(Now now, const NodeId& from, const Body& body, Outputs& out) {
+void Node::State::take_digests(Now now, const NodeId& from, const Body& body, Outputs& out) {
   if (liveness.find(from) == nullptr) return;
-  if (const auto* ping = std::get_if<Ping>(&body)) repair.on_root(turn(now, out), from, ping->store_digest);
-  if (const auto* reply = std::get_if<PingReply>(&body)) repair.on_root(turn(now, out), from, reply->store_digest);
+  const auto take = [&](const auto& ping) {
+    Turn turn_now = turn(now, out);
+    repair.on_root(turn_now, from, ping.store_digest);
+    policies.on_digest(turn_now, from, ping.policy_digest);
+  };
+  if (const auto* ping = std::get_if<Ping>(&body)) take(*ping);
+  if (const auto* reply = std::get_if<PingReply>(&body)) take(*reply);
 }
 
 // Who sends members that nobody asked for would have us check a page of signatures for each.

@@ -64,7 +64,8 @@ LeaveProgress Node::State::leave_progress() const {
 void Node::State::go_on_leaving(Now now, Outputs& out) {
   const LeaveProgress progress = leave_progress();
   if (progress.records > 0) coordinator.on_work(now.instant);
-  const bool is_done = progress.is_counted && progress.outbox == 0 && progress.records == 0 && repair.holds_nothing();
+  const bool is_done = progress.is_counted && progress.outbox == 0 && progress.records == 0 && repair.holds_nothing() &&
+                       policies.are_told();
   leaving.note_rest(now.instant, is_done);
   if (!leaving.may_finish(now.instant, coordinator.is_writing()) || table.view().size() == 0) return;
   Contact contact = table.self();

@@ -92,8 +92,8 @@ struct Node::State final : Neighbours {
   void answer_join(Now now, const NodeId& from, std::uint64_t request_id, Outputs& out) const;
   MembersReply page_of_members(Now now, const Members& asked) const;
   void learn_absences(Now now, const MembersReply& page);
-  void carry_roots(Turn& turn_now, std::size_t first_send);
-  void take_root(Now now, const NodeId& from, const Body& body, Outputs& out);
+  void carry_digests(Turn& turn_now, std::size_t first_send);
+  void take_digests(Now now, const NodeId& from, const Body& body, Outputs& out);
   Replica::Answer fetch_here(const NodeId& from, const Fetch& request);
   bool may_lack(const Fetch& request, std::size_t answer);
   bool may_lack(const KeyHash& key);
@@ -124,6 +124,7 @@ struct Node::State final : Neighbours {
   Author author;
   Replica replica;
   RequestTable requests;
+  Policies policies;
   Coordinator coordinator;
   ReapWitness reap_witness;
   Reaping reaping;

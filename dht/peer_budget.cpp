@@ -30,6 +30,7 @@ struct WorkOfRequest {
   std::size_t operator()(const Join&) const { return page_of_members + checked_contact; }
   std::size_t operator()(const Compare& compare) const { return any_request + compared_node * compare.nodes.size(); }
   std::size_t operator()(const Items& items) const { return any_request + item * items.keys.size(); }
+  std::size_t operator()(const PolicyQuery& query) const { return any_request + query.versions.size(); }
   std::size_t operator()(const Find&) const { return closest_contacts; }
   std::size_t operator()(const Reap& reap) const {
     std::size_t work = any_request + checked_record * reap.records.size();

@@ -29,6 +29,7 @@ enum class Method : std::uint8_t {
   scan = 17,
   reap = 18,
   reaped = 19,
+  policies = 20,
 };
 
 enum class Side : std::uint8_t { asks, answers };
@@ -54,6 +55,7 @@ inline constexpr std::array body_codes{
     BodyCode{Method::items, Side::asks},          BodyCode{Method::items, Side::answers},
     BodyCode{Method::reap, Side::asks},           BodyCode{Method::reap, Side::answers},
     BodyCode{Method::reaped, Side::asks},         BodyCode{Method::reaped, Side::answers},
+    BodyCode{Method::policies, Side::asks},       BodyCode{Method::policies, Side::answers},
     BodyCode{Method::unsupported, Side::answers},
 };
 static_assert(body_codes.size() == std::variant_size_v<Body>);

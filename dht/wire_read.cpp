@@ -11,6 +11,7 @@
 #include "dht/wire_codes.h"
 #include "dht/wire_fields.h"
 #include "dht/wire_members.h"
+#include "dht/wire_policy.h"
 #include "dht/wire_reap.h"
 #include "dht/wire_trie.h"
 
@@ -21,12 +22,14 @@ using wire::Fields;
 
 bool read_body(const Fields& in, Ping& out) {
   return in.take("i", out.incarnation) && in.take("h", out.heartbeat) && in.take("v", out.view_digest) &&
-         in.take("s", out.store_digest) && in.take("l", out.load) && in.take_flag("w", out.asks_time);
+         in.take("s", out.store_digest) && in.take("l", out.load) && in.take_flag("w", out.asks_time) &&
+         in.take_if_there("n", out.policy_digest);
 }
 
 bool read_body(const Fields& in, PingReply& out) {
   return in.take("i", out.incarnation) && in.take("h", out.heartbeat) && in.take("v", out.view_digest) &&
-         in.take("s", out.store_digest) && in.take("l", out.load) && in.take_if_there("w", out.wall_ms);
+         in.take("s", out.store_digest) && in.take("l", out.load) && in.take_if_there("w", out.wall_ms) &&
+         in.take_if_there("n", out.policy_digest);
 }
 
 bool read_body(const Fields& in, Probe& out) { return in.take("n", out.node); }
@@ -125,6 +128,15 @@ bool read_body(const Fields& in, Reaped& out) { return in.take_if_there("a", out
 bool read_body(const Fields& in, ReapedReply& out) {
   crypto::Bytes marks;
   return in.take("m", marks) && wire::read_reaped_marks(marks, out.marks) && in.take_if_there("n", out.next);
+}
+
+bool read_body(const Fields& in, PolicyQuery& out) {
+  crypto::Bytes versions;
+  return in.take("v", versions) && wire::read_policy_versions(versions, out.versions);
+}
+
+bool read_body(const Fields& in, PolicyReply& out) {
+  return in.take_list("r", out.records, limits::namespaces_heard_max);
 }
 
 bool read_body(const Fields&, Unsupported&) { return true; }

@@ -11,6 +11,7 @@
 #include "dht/model/limits.h"
 #include "dht/wire_codes.h"
 #include "dht/wire_members.h"
+#include "dht/wire_policy.h"
 #include "dht/wire_reap.h"
 #include "dht/wire_trie.h"
 
@@ -118,11 +119,13 @@ void write_body(const Ping& ping, Map& map) {
   map.field("i", ping.incarnation).field("h", ping.heartbeat).field("v", ping.view_digest);
   map.field("s", ping.store_digest).field("l", std::uint64_t{ping.load});
   if (ping.asks_time) map.field("w", std::uint8_t{1});
+  if (ping.policy_digest != 0) map.field("n", ping.policy_digest);
 }
 
 void write_body(const PingReply& reply, Map& map) {
   map.field("i", reply.incarnation).field("h", reply.heartbeat).field("v", reply.view_digest);
   map.field("s", reply.store_digest).field("l", std::uint64_t{reply.load}).field("w", reply.wall_ms);
+  if (reply.policy_digest != 0) map.field("n", reply.policy_digest);
 }
 
 void write_body(const Probe& probe, Map& map) { map.field("n", probe.node); }
@@ -195,6 +198,8 @@ void write_body(const Reaped& reaped, Map& map) { map.field("a", reaped.after).f
 void write_body(const ReapedReply& reply, Map& map) {
   map.field("m", wire::reaped_marks_to_bytes(reply.marks)).field("n", reply.next);
 }
+void write_body(const PolicyQuery& query, Map& map) { map.field("v", wire::policy_versions_to_bytes(query.versions)); }
+void write_body(const PolicyReply& reply, Map& map) { map.field("r", reply.records); }
 void write_body(const Unsupported&, Map&) {}
 
 void write_header(Sink& sink, const Message& message) {

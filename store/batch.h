@@ -48,8 +48,12 @@ struct EraseNote {
   dht::NoteKind kind = dht::NoteKind::lived;
   crypto::Bytes name;
 };
+struct PutPolicy {
+  dht::KeyHash key;
+  crypto::Bytes record;
+};
 using Write = std::variant<PutRow, EraseRow, EraseKey, PutOutbox, EraseOutbox, PutOperation, PutContact, EraseContact,
-                           PutNote, EraseNote>;
+                           PutNote, EraseNote, PutPolicy>;
 
 struct Batch {
   std::uint64_t number = 0;

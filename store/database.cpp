@@ -165,7 +165,8 @@ dht::OutboxPage Database::outbox_after(const NodeId& target, const std::optional
   return page;
 }
 
-dht::ScanPage Database::scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) {
+dht::ScanPage Database::scan(const std::optional<KeyHash>& after, std::string_view prefix, dht::WallMs wall_ms,
+                             std::size_t count_max) {
   dht::ScanPage page;
   if (count_max == 0) return page;
   const std::vector<Reader::Named> names = names_after(after);
@@ -176,7 +177,8 @@ dht::ScanPage Database::scan(const std::optional<KeyHash>& after, std::string_vi
     const KeyRows stored = held == nullptr ? reader_->rows(named.key) : KeyRows{};
     const Rows& rows = held == nullptr ? stored.rows : held->content.rows;
     for (const dht::Row& row : rows) bytes += row.record.bytes().size();
-    const bool is_found = !rows.empty() && rows.front().record.key().starts_with(prefix) && dht::is_listed(rows);
+    const bool is_found =
+        !rows.empty() && rows.front().record.key().starts_with(prefix) && dht::is_listed(rows, wall_ms);
     if (is_found) page.keys.emplace_back(rows.front().record.key());
     if (page.keys.size() < count_max && bytes < scan_bytes_max) continue;
     page.next = named.key;
@@ -246,6 +248,10 @@ void Database::remember_contact(const NodeId& id, crypto::ByteSpan contact) {
 void Database::forget_contact(const NodeId& id) {
   contacts_.set(id, std::nullopt, this_turn());
   writes_.emplace_back(EraseContact{.id = id});
+}
+
+void Database::keep_policy(const KeyHash& key, crypto::ByteSpan record) {
+  writes_.emplace_back(PutPolicy{.key = key, .record = {record.begin(), record.end()}});
 }
 
 void Database::drop_note(dht::NoteKind kind, crypto::ByteSpan name) {

@@ -84,7 +84,8 @@ class Database : public dht::RecordStore {
                                std::size_t count_max) override;
 
   // A page ends early when it has looked at much, whether it found much or not, so that no listing holds up the loop.
-  dht::ScanPage scan(const std::optional<dht::KeyHash>& after, std::string_view prefix, std::size_t count_max) override;
+  dht::ScanPage scan(const std::optional<dht::KeyHash>& after, std::string_view prefix, dht::WallMs wall_ms,
+                     std::size_t count_max) override;
 
   std::vector<dht::KeyHash> keys_after(const std::optional<dht::KeyHash>& after) override;
   std::vector<dht::KeyHash> keys_between(const dht::KeyHash& first, const dht::KeyHash& last,
@@ -99,6 +100,8 @@ class Database : public dht::RecordStore {
   std::vector<crypto::Bytes> contacts() override;
   void remember_contact(const dht::NodeId& id, crypto::ByteSpan contact) override;
   void forget_contact(const dht::NodeId& id) override;
+  std::vector<crypto::Bytes> policies() override { return reader_->policies(); }
+  void keep_policy(const dht::KeyHash& key, crypto::ByteSpan record) override;
 
   std::vector<dht::Note> notes(dht::NoteKind kind) override { return reader_->notes(kind); }
   void keep_note(const dht::Note& note) override { writes_.emplace_back(PutNote{note}); }

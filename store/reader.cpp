@@ -27,7 +27,7 @@ dht::Result<Reader> Reader::open(const Connection::Options& options, const Seale
   dht::Result<Connection> connection = Connection::open(options);
   if (!connection) return connection.error();
   reader.connection_ = std::move(*connection);
-  const std::array<std::pair<Statement*, const char*>, 10> wanted{{
+  const std::array<std::pair<Statement*, const char*>, 11> wanted{{
       {&reader.begin_, "begin"},
       {&reader.commit_, "commit"},
       {&reader.rows_,
@@ -36,9 +36,10 @@ dht::Result<Reader> Reader::open(const Connection::Options& options, const Seale
       {&reader.keys_,
        "select distinct key_hash from records where key_hash >= ? and key_hash <= ? order by key_hash limit ?"},
       {&reader.outbox_after_, "select key_hash, seal from outbox where target = ? and key_hash > ? order by key_hash"},
-      {&reader.operation_, "select key_hash, seq, expires_ms, seal from operations where op_id = ?"},
+      {&reader.operation_, "select key_hash, seq, expires_ms, seal, actor_tag from operations where op_id = ?"},
       {&reader.contact_, "select contact, seal from contacts where node_id = ?"},
       {&reader.contacts_, "select node_id, contact, seal from contacts order by node_id"},
+      {&reader.policies_, "select key_hash, record, seal from policies order by key_hash"},
       {&reader.notes_, "select name, first, second, seal from notes where kind = ? order by name"},
   }};
   for (const auto& [statement, sql] : wanted) {
@@ -115,6 +116,7 @@ std::optional<dht::Operation> Reader::operation(const dht::OpId& id) {
   std::optional<dht::Operation> result;
   if (next(operation_)) {
     dht::Operation operation{.key = {},
+                             .tag = static_cast<dht::ActorTag>(operation_.integer(4)),
                              .seq = static_cast<dht::Seq>(operation_.integer(1)),
                              .expires_ms = static_cast<dht::WallMs>(operation_.integer(2))};
     const bool is_whole = copy_exactly(operation_.blob(0), operation.key.bytes);
@@ -132,6 +134,18 @@ std::optional<crypto::Bytes> Reader::contact(const dht::NodeId& id) {
     if (believes(sealer_.contact(id, contact), contact_.blob(1))) result.emplace(contact.begin(), contact.end());
   }
   contact_.reset();
+  return result;
+}
+
+std::vector<crypto::Bytes> Reader::policies() {
+  std::vector<crypto::Bytes> result;
+  begin(policies_);
+  while (next(policies_)) {
+    dht::KeyHash key;
+    const crypto::ByteSpan record = policies_.blob(1);
+    if (!copy_exactly(policies_.blob(0), key.bytes)) continue;
+    if (believes(sealer_.policy(key, record), policies_.blob(2))) result.emplace_back(record.begin(), record.end());
+  }
   return result;
 }
 

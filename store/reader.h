@@ -47,6 +47,7 @@ class Reader {
   };
   std::vector<StoredContact> contacts();
   std::vector<dht::Note> notes(dht::NoteKind kind);
+  std::vector<crypto::Bytes> policies();
 
   void end_snapshot();
 
@@ -73,6 +74,7 @@ class Reader {
   Statement contact_;
   Statement contacts_;
   Statement notes_;
+  Statement policies_;
   RecordHead head_;
   bool has_snapshot_ = false;
   ReadCounters counters_;

@@ -47,6 +47,7 @@ std::optional<Write> operation_in(const Statement& row, const Sealer& sealer) {
   if (!copy_exactly(row.blob(0), put.id) || !copy_exactly(row.blob(1), put.operation.key.bytes)) return std::nullopt;
   put.operation.seq = static_cast<dht::Seq>(row.integer(2));
   put.operation.expires_ms = static_cast<dht::WallMs>(row.integer(3));
+  put.operation.tag = static_cast<dht::ActorTag>(row.integer(5));
   if (!is_equal(sealer.operation(put.id, put.operation), row.blob(4))) return std::nullopt;
   return put;
 }
@@ -57,6 +58,15 @@ std::optional<Write> contact_in(const Statement& row, const Sealer& sealer) {
   if (!copy_exactly(row.blob(0), put.id.bytes)) return std::nullopt;
   if (!is_equal(sealer.contact(put.id, contact), row.blob(2))) return std::nullopt;
   put.contact.assign(contact.begin(), contact.end());
+  return put;
+}
+
+std::optional<Write> policy_in(const Statement& row, const Sealer& sealer) {
+  PutPolicy put;
+  const crypto::ByteSpan record = row.blob(1);
+  if (!copy_exactly(row.blob(0), put.key.bytes)) return std::nullopt;
+  if (!is_equal(sealer.policy(put.key, record), row.blob(2))) return std::nullopt;
+  put.record.assign(record.begin(), record.end());
   return put;
 }
 
@@ -138,11 +148,11 @@ Result<std::uint64_t> salvage(const Connection::Options& damaged, Connection& fr
   const bool is_done =
       copy_records(*source, sealer, target, copied) &&
       copy_rows(*source, "select target, key_hash, seal from outbox", sealer, target, outbox_in) &&
-      copy_rows(*source, "select op_id, key_hash, seq, expires_ms, seal from operations", sealer, target,
+      copy_rows(*source, "select op_id, key_hash, seq, expires_ms, seal, actor_tag from operations", sealer, target,
                 operation_in) &&
       copy_rows(*source, "select node_id, contact, seal from contacts", sealer, target, contact_in) &&
       copy_rows(*source, "select kind, name, first, second, seal from notes", sealer, target, note_in) &&
-      target.finish();
+      copy_rows(*source, "select key_hash, record, seal from policies", sealer, target, policy_in) && target.finish();
   source->abandon();
   if (!is_done) return fresh.error("cannot copy what the damaged database still holds");
   return copied;

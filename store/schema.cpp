@@ -68,7 +68,16 @@ create table notes(
   primary key(kind, name)) without rowid;
 )";
 
-constexpr std::array<const char*, 2> all_migrations{version_1, version_2};
+constexpr const char* version_3 = R"(
+create table policies(
+  key_hash blob not null primary key,
+  record blob not null,
+  seal blob not null) without rowid;
+
+alter table operations add column actor_tag integer not null default 0;
+)";
+
+constexpr std::array<const char*, 3> all_migrations{version_1, version_2, version_3};
 
 Result<std::string> schema_text(Connection& connection) {
   return connection.query(

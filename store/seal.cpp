@@ -13,6 +13,7 @@ enum class Kind : std::uint8_t {
   operation = 'p',
   contact = 'c',
   note = 'n',
+  policy = 'y',
   sole = 's',
   table = 't'
 };
@@ -53,9 +54,9 @@ Seal Sealer::outbox(const dht::NodeId& target, const dht::KeyHash& key) const {
 }
 
 Seal Sealer::operation(const dht::OpId& id, const dht::Operation& operation) const {
-  std::array<std::uint8_t, 1 + 16 + 32 + 8 + 8> place{static_cast<std::uint8_t>(Kind::operation)};
+  std::array<std::uint8_t, 1 + 16 + 32 + 8 + 8 + 8> place{static_cast<std::uint8_t>(Kind::operation)};
   std::uint8_t* at = put(put(place.data() + 1, id), operation.key.bytes);
-  put_u64(put_u64(at, operation.seq), operation.expires_ms);
+  put_u64(put_u64(put_u64(at, operation.seq), operation.expires_ms), operation.tag);
   return crypto::keyed_hash_128(key_.span(), {place});
 }
 
@@ -70,6 +71,12 @@ Seal Sealer::note(const dht::Note& note) const {
                                                 static_cast<std::uint8_t>(note.kind)};
   put_u64(put_u64(place.data() + 2, note.first), note.second);
   return crypto::keyed_hash_128(key_.span(), {place, note.name});
+}
+
+Seal Sealer::policy(const dht::KeyHash& key, crypto::ByteSpan record) const {
+  std::array<std::uint8_t, 1 + 32> place{static_cast<std::uint8_t>(Kind::policy)};
+  put(place.data() + 1, key.bytes);
+  return crypto::keyed_hash_128(key_.span(), {place, record});
 }
 
 Seal Sealer::sole(Sole what, crypto::ByteSpan content) const {

@@ -29,6 +29,7 @@ class Sealer {
   Seal operation(const dht::OpId& id, const dht::Operation& operation) const;
   Seal contact(const dht::NodeId& id, crypto::ByteSpan contact) const;
   Seal note(const dht::Note& note) const;
+  Seal policy(const dht::KeyHash& key, crypto::ByteSpan record) const;
 
   // What stands alone: the meta row and the side files.
   enum class Sole : std::uint8_t { meta, author_file, mark_file };

@@ -119,14 +119,22 @@ Result<std::vector<SnapshotFile::Stored>> SnapshotFile::records_after(std::int64
   return page;
 }
 
-Result<std::vector<crypto::Bytes>> SnapshotFile::contacts() {
+Result<std::vector<crypto::Bytes>> SnapshotFile::contacts() { return blobs("select contact from contacts"); }
+
+Result<std::vector<crypto::Bytes>> SnapshotFile::policies() {
+  const Result<std::string> tables = connection_.query("select count(*) from sqlite_schema where name = 'policies'");
+  if (tables && *tables == "0") return std::vector<crypto::Bytes>{};
+  return blobs("select record from policies");
+}
+
+Result<std::vector<crypto::Bytes>> SnapshotFile::blobs(const char* sql) {
   std::vector<crypto::Bytes> result;
-  Result<Statement> contacts = connection_.prepare("select contact from contacts");
-  if (!contacts) return damaged();
+  Result<Statement> rows = connection_.prepare(sql);
+  if (!rows) return damaged();
   Step step = Step::row;
-  while ((step = contacts->step()) == Step::row) {
-    const crypto::ByteSpan contact = contacts->blob(0);
-    result.emplace_back(contact.begin(), contact.end());
+  while ((step = rows->step()) == Step::row) {
+    const crypto::ByteSpan blob = rows->blob(0);
+    result.emplace_back(blob.begin(), blob.end());
   }
   if (step == Step::failed) return damaged();
   return result;

@@ -48,6 +48,8 @@ class SnapshotFile {
   // Errors: invalid.
   dht::Result<std::vector<Stored>> records_after(std::int64_t row, std::size_t count_max);
 
+  // Records of policies, unproved; none where the snapshot is older than these.
+  dht::Result<std::vector<crypto::Bytes>> policies();
   // Signed contacts of members, unproved.
   dht::Result<std::vector<crypto::Bytes>> contacts();
 
@@ -55,6 +57,7 @@ class SnapshotFile {
   SnapshotFile() = default;
 
   dht::Status read_facts();
+  dht::Result<std::vector<crypto::Bytes>> blobs(const char* sql);
   dht::Error damaged() const;
 
   std::string path_;

@@ -15,9 +15,9 @@ constexpr const char* put_row_sql =
     "on conflict(key_hash, actor_tag, variant) do update "
     "set roles = excluded.roles, seal = excluded.seal, record = excluded.record";
 constexpr const char* put_operation_sql =
-    "insert into operations(op_id, key_hash, seq, expires_ms, seal) values(?, ?, ?, ?, ?) "
+    "insert into operations(op_id, key_hash, seq, expires_ms, seal, actor_tag) values(?, ?, ?, ?, ?, ?) "
     "on conflict(op_id) do update set key_hash = excluded.key_hash, seq = excluded.seq, "
-    "expires_ms = excluded.expires_ms, seal = excluded.seal";
+    "expires_ms = excluded.expires_ms, seal = excluded.seal, actor_tag = excluded.actor_tag";
 // Rowids rise with time, so the oldest stand first and need no index of their own.
 constexpr const char* forget_operations_sql =
     "delete from operations where rowid in (select rowid from operations order by rowid limit ?) and expires_ms <= ?";
@@ -32,7 +32,7 @@ std::uint64_t from_column(std::int64_t ordered) { return static_cast<std::uint64
 
 dht::Result<WriteStatements> WriteStatements::prepare(Connection& connection, const Sealer& sealer) {
   WriteStatements all(sealer);
-  const std::array<std::pair<Statement*, const char*>, 11> wanted{{
+  const std::array<std::pair<Statement*, const char*>, 12> wanted{{
       {&all.put_row_, put_row_sql},
       {&all.erase_row_, "delete from records where key_hash = ? and actor_tag = ? and variant = ?"},
       {&all.erase_key_, "delete from records where key_hash = ?"},
@@ -43,6 +43,7 @@ dht::Result<WriteStatements> WriteStatements::prepare(Connection& connection, co
       {&all.put_contact_, put_contact_sql},
       {&all.erase_contact_, "delete from contacts where node_id = ?"},
       {&all.put_note_, "insert or replace into notes(kind, name, first, second, seal) values(?, ?, ?, ?, ?)"},
+      {&all.put_policy_, "insert or replace into policies(key_hash, record, seal) values(?, ?, ?)"},
       {&all.erase_note_, "delete from notes where kind = ? and name = ?"},
   }};
   for (const auto& [statement, sql] : wanted) {
@@ -98,6 +99,7 @@ bool WriteStatements::apply(const PutOperation& put) {
   put_operation_.bind(1, put.id).bind(2, put.operation.key.bytes);
   put_operation_.bind(3, static_cast<std::int64_t>(put.operation.seq));
   put_operation_.bind(4, static_cast<std::int64_t>(put.operation.expires_ms)).bind(5, seal);
+  put_operation_.bind(6, static_cast<std::int64_t>(put.operation.tag));
   ++operations_put_;
   newest_expiry_ms_ = std::max(newest_expiry_ms_, put.operation.expires_ms);
   return put_operation_.run();
@@ -116,6 +118,10 @@ bool WriteStatements::apply(const PutNote& put) {
   put_note_.bind(1, static_cast<std::int64_t>(note.kind)).bind(2, note.name);
   put_note_.bind(3, static_cast<std::int64_t>(note.first)).bind(4, static_cast<std::int64_t>(note.second));
   return put_note_.bind(5, seal).run();
+}
+
+bool WriteStatements::apply(const PutPolicy& put) {
+  return put_policy_.bind(1, put.key.bytes).bind(2, put.record).bind(3, sealer_.policy(put.key, put.record)).run();
 }
 
 bool WriteStatements::apply(const EraseNote& erase) {

@@ -35,6 +35,7 @@ class WriteStatements {
   bool apply(const EraseContact& erase);
   bool apply(const PutNote& put);
   bool apply(const EraseNote& erase);
+  bool apply(const PutPolicy& put);
 
   Sealer sealer_;
   Connection* connection_ = nullptr;
@@ -49,6 +50,7 @@ class WriteStatements {
   Statement erase_contact_;
   Statement put_note_;
   Statement erase_note_;
+  Statement put_policy_;
   std::int64_t outbox_change_ = 0;
   std::int64_t operations_put_ = 0;
   dht::WallMs newest_expiry_ms_ = 0;

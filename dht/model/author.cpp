@@ -39,28 +39,42 @@ Past past_blind(std::span<const Row> rows, const VersionVector& heard) {
 
 bool is_reset(const Entry& entry) { return entry.kind == EntryKind::counter_reset; }
 
-// An increment: nobody else's goes. Of the author's own, its tally goes on in the new entry, and what it deleted stays
-// covered by the context.
-Past past_of_increment(const Record* own) {
+bool is_among(std::span<const LiveEntry> live, const Record& record, const Entry& entry) {
+  return std::ranges::any_of(
+      live, [&](const LiveEntry& each) { return *each.record == record && each.entry.seq == entry.seq; });
+}
+
+// An increment: nobody else's goes. Of the author's own, its share goes on in the new entry, what it deleted stays
+// covered by the context, and of its values those stay that live. What it took away it goes on saying.
+Past past_of_increment(std::span<const Row> rows, const Record* own, WallMs wall_ms) {
   Past past;
   if (own == nullptr) return past;
   past = past_with_token({}, own);
-  std::erase_if(past.kept, [](const Entry& entry) {
-    return entry.kind == EntryKind::counter || entry.kind == EntryKind::tombstone;
+  const std::vector<LiveEntry> live = live_entries(rows, wall_ms);
+  std::erase_if(past.kept, [&](const Entry& entry) {
+    const bool stays = is_reset(entry) || (entry.kind == EntryKind::value && is_among(live, *own, entry));
+    return !stays;
   });
   return past;
 }
 
-Past past_of(const WriteIntent& intent, std::span<const Row> rows, const VersionVector& heard, const Record* own) {
-  if (intent.kind == EntryKind::counter) return past_of_increment(own);
+struct Known {
+  std::span<const Row> rows;
+  const VersionVector& heard;
+  const Record* own;
+  WallMs wall_ms;
+};
+Past past_of(const WriteIntent& intent, const Known& known) {
+  const auto& [rows, heard, own, wall_ms] = known;
+  if (intent.kind == EntryKind::counter) return past_of_increment(rows, own, wall_ms);
   return intent.token == nullptr ? past_blind(rows, heard) : past_with_token(*intent.token, own);
 }
 
 // What the new record takes away of a counter: the entry of a reset says it, and before that of a value or a tombstone
 // another does. Returns the bytes that the entry points into.
-crypto::Bytes take_away(Past& past, std::span<const Row> rows, Entry& written) {
+crypto::Bytes take_away(Past& past, std::span<const Row> rows, ActorTag author, Entry& written) {
   std::erase_if(past.kept, is_reset);  // said anew
-  crypto::Bytes deductions = deductions_of(rows, past.context).encode();
+  crypto::Bytes deductions = deductions_of(rows, past.context, author).encode();
   if (is_reset(written)) {
     written.bytes = deductions;
   } else if (!deductions.empty()) {
@@ -69,16 +83,16 @@ crypto::Bytes take_away(Past& past, std::span<const Row> rows, Entry& written) {
   return deductions;
 }
 
-// The author's tally as it stands, with its expiry; a new one where it has none, or it was taken away, or expired.
+// The author's share as it stands, with its expiry; a new one where it has none, or it was taken away, or expired.
 struct Standing {
-  Tally tally;
+  Share share;
   WallMs expires_ms = 0;
 };
 Standing standing_of(const Record* own, std::span<const Row> rows, WallMs wall_ms) {
   if (own == nullptr) return {};
   for (const LiveEntry& live : live_entries(rows, wall_ms)) {
     const bool is_it = live.record == own && live.entry.kind == EntryKind::counter;
-    if (is_it) return {.tally = read_tally(live.entry.bytes), .expires_ms = live.entry.expires_ms};
+    if (is_it) return {.share = read_share(live.entry.bytes), .expires_ms = live.entry.expires_ms};
   }
   return {};
 }
@@ -148,7 +162,7 @@ void Author::begin_run(crypto::Rng& rng, WallMs wall_ms) {
 Result<Authored> Author::write(const WriteIntent& intent, std::span<const Row> rows, const VersionVector& heard,
                                WallMs wall_ms) {
   const Record* own = own_record(rows);
-  Past past = past_of(intent, rows, heard, own);
+  Past past = past_of(intent, {rows, heard, own, wall_ms});
   if (contradicts(past.context, rows)) {
     return Error{ErrorCode::internal, "the key's version names a write that this node does not remember"};
   }
@@ -156,14 +170,17 @@ Result<Authored> Author::write(const WriteIntent& intent, std::span<const Row> r
   crypto::Bytes counted;  // what an entry below may point into
   if (intent.kind == EntryKind::counter) {
     Standing standing = standing_of(own, rows, wall_ms);
-    const std::optional<Sums> sums = add(standing.tally.sums, intent.by);
-    if (!sums) return Error{ErrorCode::too_large, "this device has counted to 2^63 on this key; reset the counter"};
-    if (standing.tally.birth == 0) standing.tally.birth = clock_.next(wall_ms);
-    counted = encode(Tally{.birth = standing.tally.birth, .sums = *sums});
+    const std::optional<Sums> sums = add(standing.share.sums, intent.by);
+    if (!sums)
+      return Error{ErrorCode::too_large,
+                   "what one device adds to a counter, or takes away, goes up to 2^63 - 1, and this would be more; a "
+                   "reset begins anew"};
+    if (standing.share.birth == 0) standing.share.birth = clock_.next(wall_ms);
+    counted = encode(Share{.birth = standing.share.birth, .sums = *sums});
     written.bytes = counted;
-    if (written.expires_ms == 0) written.expires_ms = standing.expires_ms;
+    if (intent.keeps_life) written.expires_ms = standing.expires_ms;
   } else {
-    counted = take_away(past, rows, written);
+    counted = take_away(past, rows, tag_, written);
   }
   past.kept.push_back(written);
   if (auto fault = find_fault(past.kept, past.context)) return *std::move(fault);

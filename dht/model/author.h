@@ -23,6 +23,7 @@ struct WriteIntent {
   crypto::ByteSpan value;  // of a value
   std::int64_t by = 0;     // of a counter: what is added, or, below zero, taken away
   WallMs expires_ms = 0;
+  bool keeps_life = false;  // of a counter: what this author has counted lives on as long as it would have
   OpId op_id{};
   const VersionVector* token = nullptr;  // null: blind write; not for counters
 };

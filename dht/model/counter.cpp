@@ -2,12 +2,13 @@
 #include "dht/model/counter.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 
 namespace kith::dht {
 namespace {
 
-constexpr std::size_t tally_bytes = 24;
+constexpr std::size_t share_bytes = 24;
 constexpr std::size_t deduction_bytes = 32;
 constexpr auto largest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
 
@@ -32,26 +33,24 @@ Sums larger(const Sums& a, const Sums& b) {
   return {.increments = std::max(a.increments, b.increments), .decrements = std::max(a.decrements, b.decrements)};
 }
 
-std::pair<ActorTag, Seq> name_at(const std::uint8_t* at) { return {crypto::load_be64(at), crypto::load_be64(at + 8)}; }
-
-bool is_counting(EntryKind kind) { return kind == EntryKind::counter || kind == EntryKind::counter_reset; }
-
 // What comes after a reset in its record is what took the counter's place, or counts on.
 bool stands_last(const LiveEntry& live) { return live.entry.seq == live.record->seq(); }
 
 }  // namespace
 
-bool is_tally(crypto::ByteSpan bytes) { return bytes.size() == tally_bytes; }
+bool is_counting(EntryKind kind) { return kind == EntryKind::counter || kind == EntryKind::counter_reset; }
 
-crypto::Bytes encode(const Tally& tally) {
-  crypto::Bytes bytes(tally_bytes);
-  crypto::store_be64(bytes.data(), tally.birth);
-  crypto::store_be64(bytes.data() + 8, tally.sums.increments);
-  crypto::store_be64(bytes.data() + 16, tally.sums.decrements);
+bool is_share(crypto::ByteSpan bytes) { return bytes.size() == share_bytes; }
+
+crypto::Bytes encode(const Share& share) {
+  crypto::Bytes bytes(share_bytes);
+  crypto::store_be64(bytes.data(), share.birth);
+  crypto::store_be64(bytes.data() + 8, share.sums.increments);
+  crypto::store_be64(bytes.data() + 16, share.sums.decrements);
   return bytes;
 }
 
-Tally read_tally(crypto::ByteSpan bytes) {
+Share read_share(crypto::ByteSpan bytes) {
   return {
       .birth = crypto::load_be64(bytes.data()),
       .sums = {.increments = crypto::load_be64(bytes.data() + 8), .decrements = crypto::load_be64(bytes.data() + 16)}};
@@ -65,52 +64,61 @@ std::optional<Sums> add(const Sums& sums, std::int64_t by) {
   return result;
 }
 
-void Tallies::raise(ActorTag tag, const Tally& tally) {
-  Sums& sums = sums_[{tag, tally.birth}];
-  sums = larger(sums, tally.sums);
+void Shares::raise(ActorTag tag, const Share& share) {
+  const auto [known, is_new] = shares_.try_emplace(tag, share);
+  if (is_new || share.birth < known->second.birth) return;
+  const bool is_later = share.birth > known->second.birth;
+  known->second = {.birth = share.birth, .sums = is_later ? share.sums : larger(known->second.sums, share.sums)};
 }
 
-void Tallies::join(crypto::ByteSpan encoded) {
+void Shares::join(crypto::ByteSpan encoded) {
   for (std::size_t at = 0; at < encoded.size(); at += deduction_bytes) {
-    raise(crypto::load_be64(&encoded[at]), read_tally(encoded.subspan(at + 8, tally_bytes)));
+    raise(crypto::load_be64(&encoded[at]), read_share(encoded.subspan(at + 8, share_bytes)));
   }
 }
 
-Sums Tallies::of(ActorTag tag, Seq birth) const {
-  const auto found = sums_.find({tag, birth});
-  return found == sums_.end() ? Sums{} : found->second;
+Sums Shares::of(ActorTag tag, Seq birth) const {
+  const auto found = shares_.find(tag);
+  return found != shares_.end() && found->second.birth == birth ? found->second.sums : Sums{};
 }
 
-crypto::Bytes Tallies::encode() const {
+crypto::Bytes Shares::encode() const {
   crypto::Bytes bytes;
-  bytes.reserve(sums_.size() * deduction_bytes);
-  for (const auto& [name, sums] : sums_) {
-    const crypto::Bytes tally = dht::encode(Tally{.birth = name.second, .sums = sums});
+  bytes.reserve(shares_.size() * deduction_bytes);
+  for (const auto& [tag, share] : shares_) {
+    const crypto::Bytes encoded = dht::encode(share);
     bytes.resize(bytes.size() + 8);
-    crypto::store_be64(bytes.data() + bytes.size() - 8, name.first);
-    bytes.insert(bytes.end(), tally.begin(), tally.end());
+    crypto::store_be64(bytes.data() + bytes.size() - 8, tag);
+    bytes.insert(bytes.end(), encoded.begin(), encoded.end());
   }
   return bytes;
 }
 
-bool are_tallies(crypto::ByteSpan bytes) {
+bool are_shares(crypto::ByteSpan bytes) {
   if (bytes.size() % deduction_bytes != 0) return false;
-  for (std::size_t at = deduction_bytes; at < bytes.size(); at += deduction_bytes) {
-    if (name_at(&bytes[at - deduction_bytes]) >= name_at(&bytes[at])) return false;
-  }
-  return true;
+  const std::vector<ActorTag> tags = tags_in(bytes);
+  return std::ranges::adjacent_find(tags, std::greater_equal{}) == tags.end();
 }
 
-Tallies deductions_of(std::span<const Row> rows, const VersionVector& context) {
-  Tallies deductions;
+std::vector<ActorTag> tags_in(crypto::ByteSpan bytes) {
+  std::vector<ActorTag> tags;
+  for (std::size_t at = 0; at < bytes.size(); at += deduction_bytes) tags.push_back(crypto::load_be64(&bytes[at]));
+  return tags;
+}
+
+Shares deductions_of(std::span<const Row> rows, const VersionVector& context, ActorTag author) {
+  Shares deductions;
   for (const Row& row : rows) {
+    const ActorTag tag = row.record.tag();
     for (std::size_t i = 0; i < row.record.entry_count(); ++i) {
       const Entry entry = row.record.entry(i);
-      if (entry.kind == EntryKind::counter_reset) deductions.join(entry.bytes);
-      const bool is_covered = entry.kind == EntryKind::counter && context.covers(row.record.tag(), entry.seq);
-      if (is_covered) deductions.raise(row.record.tag(), read_tally(entry.bytes));
+      const bool is_covered = context.covers(tag, entry.seq);
+      if (entry.kind == EntryKind::counter_reset && (is_covered || tag == author)) deductions.join(entry.bytes);
+      if (entry.kind == EntryKind::counter && is_covered) deductions.raise(tag, read_share(entry.bytes));
     }
   }
+  // A context that covers a reset without what that had seen is not closed: some author did not keep to the rules.
+  deductions.keep_if([&](ActorTag tag) { return tag == author || context.at(tag) > 0; });
   return deductions;
 }
 
@@ -125,31 +133,31 @@ bool has_no_counter(std::span<const Row> rows) {
 
 std::optional<Counter> counter_in(std::span<const LiveEntry> live) {
   std::optional<Counter> counter;
-  Tallies tallies;
-  Tallies deductions;
+  Shares shares;
+  Shares deductions;
   bool all_expire = true;
   WallMs last_expiry = 0;
-  bool has_newer_value = false;
+  std::optional<EntryKind> newer;
   for (const LiveEntry& each : live) {  // newest first
-    if (!counter && each.entry.kind == EntryKind::value) has_newer_value = true;
-    const bool is_tally = each.entry.kind == EntryKind::counter;
-    if (is_tally) tallies.raise(each.record->tag(), read_tally(each.entry.bytes));
+    if (!counter && !newer && !is_counting(each.entry.kind)) newer = each.entry.kind;
+    const bool is_share = each.entry.kind == EntryKind::counter;
+    if (is_share) shares.raise(each.record->tag(), read_share(each.entry.bytes));
     if (each.entry.kind == EntryKind::counter_reset) deductions.join(each.entry.bytes);
-    if (!is_tally && !(each.entry.kind == EntryKind::counter_reset && stands_last(each))) continue;
+    if (!is_share && !(each.entry.kind == EntryKind::counter_reset && stands_last(each))) continue;
     if (!counter) counter = Counter{.newest = each};
     all_expire &= each.entry.expires_ms != 0;
     last_expiry = std::max(last_expiry, each.entry.expires_ms);
   }
   if (!counter) return std::nullopt;
   Sums total;
-  for (const auto& [name, sums] : tallies.all()) {
-    const Sums taken = deductions.of(name.first, name.second);
-    total.increments = plus(total.increments, less(sums.increments, taken.increments));
-    total.decrements = plus(total.decrements, less(sums.decrements, taken.decrements));
+  for (const auto& [tag, share] : shares.all()) {
+    const Sums taken = deductions.of(tag, share.birth);
+    total.increments = plus(total.increments, less(share.sums.increments, taken.increments));
+    total.decrements = plus(total.decrements, less(share.sums.decrements, taken.decrements));
   }
   counter->value = difference(total.increments, total.decrements);
   counter->expires_ms = all_expire ? last_expiry : 0;
-  counter->is_shown = !has_newer_value;
+  counter->is_shown = newer != EntryKind::value;
   return counter;
 }
 

@@ -130,12 +130,13 @@ OutboxPage MemoryStore::outbox_after(const NodeId& target, const std::optional<K
   return page;
 }
 
-ScanPage MemoryStore::scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) {
+ScanPage MemoryStore::scan(const std::optional<KeyHash>& after, std::string_view prefix, WallMs wall_ms,
+                           std::size_t count_max) {
   ScanPage page;
   std::optional<KeyHash> last;
   for (auto at = after ? tables_.keys.upper_bound(*after) : tables_.keys.begin(); at != tables_.keys.end(); ++at) {
     const Rows& rows = at->second.rows;
-    if (rows.empty() || !rows.front().record.key().starts_with(prefix) || !is_listed(rows)) continue;
+    if (rows.empty() || !rows.front().record.key().starts_with(prefix) || !is_listed(rows, wall_ms)) continue;
     if (page.keys.size() == count_max) {
       page.next = last;
       break;
@@ -188,6 +189,16 @@ void MemoryStore::remember_contact(const NodeId& id, crypto::ByteSpan contact) {
 }
 
 void MemoryStore::forget_contact(const NodeId& id) { put(tables_.contacts, id, std::nullopt); }
+
+std::vector<crypto::Bytes> MemoryStore::policies() {
+  std::vector<crypto::Bytes> all;
+  for (const auto& [key, record] : tables_.policies) all.push_back(record);
+  return all;
+}
+
+void MemoryStore::keep_policy(const KeyHash& key, crypto::ByteSpan record) {
+  put(tables_.policies, key, crypto::Bytes(record.begin(), record.end()));
+}
 
 std::vector<Note> MemoryStore::notes(NoteKind kind) {
   std::vector<Note> notes;

@@ -26,6 +26,7 @@ class MemoryStore : public RecordStore {
     std::set<std::pair<NodeId, KeyHash>> outbox;
     std::map<OpId, Operation> operations;
     std::map<NodeId, crypto::Bytes> contacts;
+    std::map<KeyHash, crypto::Bytes> policies;
     std::map<NoteKind, std::map<crypto::Bytes, Note>> notes;
     std::optional<AuthorState> author;
     StoreTotals totals;
@@ -64,7 +65,8 @@ class MemoryStore : public RecordStore {
   void outbox_remove(const KeyHash& key, const NodeId& target) override;
   OutboxPage outbox_after(const NodeId& target, const std::optional<KeyHash>& after, std::size_t count_max) override;
 
-  ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) override;
+  ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, WallMs wall_ms,
+                std::size_t count_max) override;
 
   std::vector<KeyHash> keys_after(const std::optional<KeyHash>& after) override;
   std::vector<KeyHash> keys_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) override;
@@ -78,6 +80,9 @@ class MemoryStore : public RecordStore {
   std::vector<crypto::Bytes> contacts() override;
   void remember_contact(const NodeId& id, crypto::ByteSpan contact) override;
   void forget_contact(const NodeId& id) override;
+
+  std::vector<crypto::Bytes> policies() override;
+  void keep_policy(const KeyHash& key, crypto::ByteSpan record) override;
 
   std::vector<Note> notes(NoteKind kind) override;
   void keep_note(const Note& note) override;

@@ -58,6 +58,7 @@ bool has_successor(const Record& record, std::span<const Row> rows) {
 // When the entry ended, or will; absent for a value that stays.
 std::optional<WallMs> end_of(const Entry& entry) {
   if (entry.kind == EntryKind::tombstone) return seq_wall_ms(entry.seq);
+  if (entry.kind == EntryKind::counter_reset) return std::nullopt;
   return entry.expires_ms != 0 ? std::optional(entry.expires_ms) : std::nullopt;
 }
 
@@ -72,7 +73,10 @@ bool is_finished(const Record& record, WallMs until_ms) {
   return true;
 }
 
-bool is_expired(const Entry& entry, WallMs wall_ms) { return entry.expires_ms != 0 && entry.expires_ms <= wall_ms; }
+// What a reset took away stays taken.
+bool is_expired(const Entry& entry, WallMs wall_ms) {
+  return entry.kind != EntryKind::counter_reset && entry.expires_ms != 0 && entry.expires_ms <= wall_ms;
+}
 
 // Bytes decide only between clones, so that every reader shows the same one.
 bool is_newer(const LiveEntry& a, const LiveEntry& b) {
@@ -126,9 +130,8 @@ std::vector<LiveEntry> live_entries(std::span<const Row> rows, WallMs wall_ms) {
   return live;
 }
 
-bool is_listed(std::span<const Row> rows) {
-  static constexpr WallMs before_any_expiry = 0;
-  const std::vector<LiveEntry> live = live_entries(rows, before_any_expiry);
+bool is_listed(std::span<const Row> rows, WallMs wall_ms) {
+  const std::vector<LiveEntry> live = live_entries(rows, wall_ms);
   const auto is_value = [](const LiveEntry& each) { return each.entry.kind == EntryKind::value; };
   return std::ranges::any_of(live, is_value) || counter_in(live);
 }

@@ -56,8 +56,8 @@ struct LiveEntry {
 // Looks at replica rows and own rows alike: both are knowledge.
 std::vector<LiveEntry> live_entries(std::span<const Row> rows, WallMs wall_ms);
 
-// True while somebody could read a value from the key, were no time to pass: what a listing shows.
-bool is_listed(std::span<const Row> rows);
+// True while somebody could read a value from the key: what a listing shows.
+bool is_listed(std::span<const Row> rows, WallMs wall_ms);
 
 // `newer` leaves no place for `older`: it is a later record of the same actor, or it masks it.
 bool supersedes(const Record& newer, const Record& older);

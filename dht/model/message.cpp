@@ -13,7 +13,7 @@ bool is_any_of(const Body& body) {
 
 bool is_reply(const Body& body) {
   return is_any_of<PingReply, ProbeReply, MembersReply, FindReply, FetchReply, StoreReply, ScanReply, CompareReply,
-                   ItemsReply, ReapReply, ReapedReply, Unsupported>(body);
+                   ItemsReply, ReapReply, ReapedReply, PolicyReply, Unsupported>(body);
 }
 
 }  // namespace kith::dht

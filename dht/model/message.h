@@ -39,6 +39,7 @@ struct Ping {
   std::uint64_t store_digest = 0;  // over the partitions both hold; zero while it cannot be told
   std::uint8_t load = 0;
   bool asks_time = false;
+  std::uint64_t policy_digest = 0;  // of all namespaces; zero where there are none
 };
 struct PingReply {
   Incarnation incarnation = 0;
@@ -47,6 +48,7 @@ struct PingReply {
   std::uint64_t store_digest = 0;
   std::uint8_t load = 0;
   std::optional<WallMs> wall_ms{};  // where it was asked for
+  std::uint64_t policy_digest = 0;
 };
 
 // Ask a watcher of `node` what it sees (several watchers must agree before a suspicion is the mesh's).
@@ -251,12 +253,27 @@ struct ReapedReply {
   std::optional<KeyHash> next;    // the last of them; absent on the last page
 };
 
+// Which policies the asker has (replication/policies.h).
+struct PolicyVersion {
+  std::uint64_t key = 0;  // the first eight bytes of its hash
+  Seq seq = 0;
+  std::uint64_t signature = 0;  // the first eight bytes
+
+  friend auto operator<=>(const PolicyVersion&, const PolicyVersion&) = default;
+};
+struct PolicyQuery {
+  std::vector<PolicyVersion> versions;
+};
+struct PolicyReply {
+  std::vector<crypto::Bytes> records;  // those of the answerer's that are not among them
+};
+
 // The answer to a method this version does not know.
 struct Unsupported {};
 
 using Body = std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Members, MembersReply, Find, FindReply,
                           Fetch, FetchReply, Store, StoreReply, Scan, ScanReply, Compare, CompareReply, Items,
-                          ItemsReply, Reap, ReapReply, Reaped, ReapedReply, Unsupported>;
+                          ItemsReply, Reap, ReapReply, Reaped, ReapedReply, PolicyQuery, PolicyReply, Unsupported>;
 
 struct Message {
   std::uint64_t request_id = 0;  // chosen by the asker, repeated in the answer; zero for one-way messages

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dht/model/message.h"
+#include "dht/model/policy.h"
 #include "dht/model/result.h"
 #include "dht/model/token.h"
 
@@ -53,8 +54,9 @@ struct ReadAnswer {
   std::vector<ReadValue> values;  // newest first, a counter before tombstones; empty: not found
   crypto::Bytes version;          // token, even when nothing was found
   int replies = 0;
-  int wanted = 0;         // R, capped by the members
-  bool degraded = false;  // fewer than R answered
+  int wanted = 0;                        // R, capped by the members
+  bool degraded = false;                 // fewer than R answered
+  Conflict conflict = Conflict::newest;  // of the key's namespace
   Duration took{};
 };
 
@@ -65,9 +67,14 @@ struct ScanAnswer {
   int members_answered = 0;
 };
 
+struct PolicyAnswer {
+  std::string name;
+  Policy policy;
+};
+
 struct Completion {
   Ticket ticket = 0;
-  std::variant<Receipt, ReadAnswer, ScanAnswer, Error> outcome;
+  std::variant<Receipt, ReadAnswer, ScanAnswer, PolicyAnswer, Error> outcome;
   Receipt partial;  // with an Error of a write: what was reached all the same
   Release release = Release::at_once;
 };

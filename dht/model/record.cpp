@@ -126,9 +126,9 @@ bool is_well_formed(const Entry& entry) {
     case EntryKind::tombstone:
       return entry.bytes.empty();
     case EntryKind::counter:
-      return is_tally(entry.bytes);
+      return is_share(entry.bytes);
     case EntryKind::counter_reset:
-      return are_tallies(entry.bytes) && entry.bytes.size() <= limits::value_bytes_max;
+      return are_shares(entry.bytes) && entry.bytes.size() <= limits::value_bytes_max;
   }
   return false;
 }
@@ -197,12 +197,18 @@ bool Record::index_entries() {
   Seq previous = context_at(tag_);
   for (std::size_t i = 0; i < entry_count_; ++i) {
     const auto entry = read_entry({&bytes_[at], end - at});
-    if (!entry || entry->seq <= previous || !is_well_formed(*entry)) return false;
+    if (!entry || entry->seq <= previous || !is_well_formed(*entry) || !covers_deductions(*entry)) return false;
     if (i > 0) later_entries_.push_back(static_cast<std::uint32_t>(at));
     previous = entry->seq;
     at += entry_offset::bytes + entry->bytes.size();
   }
   return at == end && previous == seq_;
+}
+
+// Who takes something away has seen it, or was its author.
+bool Record::covers_deductions(const Entry& entry) const {
+  if (entry.kind != EntryKind::counter_reset) return true;
+  return std::ranges::all_of(tags_in(entry.bytes), [this](ActorTag tag) { return tag == tag_ || context_at(tag) > 0; });
 }
 
 bool Record::has_valid_signature(const Signatures& signatures) const {

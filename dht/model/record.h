@@ -52,8 +52,8 @@ struct Entry {
   crypto::ByteSpan bytes;  // points into the record it came from
 };
 
-// True for a known kind whose bytes have its form: a value within limits.h, an empty tombstone, a tally of a counter,
-// the tallies that a reset of one takes away (counter.h).
+// True for a known kind whose bytes have its form: a value within limits.h, an empty tombstone, a share of a counter,
+// the shares that a reset of one takes away (counter.h).
 bool is_well_formed(const Entry& entry);
 
 // What goes into a new record. `key` is the full name, "namespace/name".
@@ -107,6 +107,7 @@ class Record {
   bool read_head();
   bool has_ordered_context() const;
   bool index_entries();
+  bool covers_deductions(const Entry& entry) const;
 
   std::size_t context_begin() const;
   std::size_t entries_begin() const;

@@ -6,6 +6,7 @@
 
 #include "crypto/hash.h"
 #include "dht/model/limits.h"
+#include "dht/model/policy.h"
 
 namespace kith::dht {
 namespace {
@@ -48,6 +49,9 @@ std::optional<Error> check_skew(const Record& record, WallMs wall_ms) {
 }
 
 std::optional<Error> check_rules(const Record& record, WallMs wall_ms) {
+  if (namespace_of(record.key()) == system_namespace) {
+    return Error{ErrorCode::denied, "what stands in sys/ is not stored as other records are"};
+  }
   if (auto error = check_owner(record)) return error;
   if (auto error = check_skew(record, wall_ms)) return error;
   return check_blob(record);

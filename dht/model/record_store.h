@@ -41,6 +41,7 @@ struct StoreTotals {
 // What a retry with the same op id must be told again.
 struct Operation {
   KeyHash key;
+  ActorTag tag = 0;  // of the run in which it was written
   Seq seq = 0;
   WallMs expires_ms = 0;  // when it may be forgotten
 };
@@ -100,8 +101,9 @@ class RecordStore {
   virtual OutboxPage outbox_after(const NodeId& target, const std::optional<KeyHash>& after, std::size_t count_max) = 0;
 
   // Up to count_max key names with `prefix` whose hash is greater than `after`, in hash order. Keys with no live
-  // replica or own row are left out.
-  virtual ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) = 0;
+  // replica or own row are left out, and those of which all has expired at `wall_ms`.
+  virtual ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, WallMs wall_ms,
+                        std::size_t count_max) = 0;
 
   // The next keys after `after` in hash order, listed or not, a page of them; empty at the end. Some may have no rows.
   virtual std::vector<KeyHash> keys_after(const std::optional<KeyHash>& after) = 0;
@@ -120,6 +122,10 @@ class RecordStore {
   virtual std::vector<crypto::Bytes> contacts() = 0;
   virtual void remember_contact(const NodeId& id, crypto::ByteSpan contact) = 0;
   virtual void forget_contact(const NodeId& id) = 0;
+
+  // Records of policies, each by its key. As of the last commit, as notes() is.
+  virtual std::vector<crypto::Bytes> policies() = 0;
+  virtual void keep_policy(const KeyHash& key, crypto::ByteSpan record) = 0;  // in place of the one of this key
 
   // As of the last commit: for whoever begins, and keeps them in mind from then on.
   virtual std::vector<Note> notes(NoteKind kind) = 0;

@@ -9,6 +9,7 @@
 
 #include "crypto/bytes.h"
 #include "dht/model/limits.h"
+#include "dht/model/policy.h"
 #include "dht/model/record.h"
 #include "dht/model/time.h"
 
@@ -21,10 +22,10 @@ struct PutRequest {
   std::string key;                    // as typed; made canonical by the coordinator
   EntryKind kind = EntryKind::value;  // a tombstone deletes; a counter is incremented, or reset
   crypto::Bytes value;
-  std::int64_t by = 0;        // of a counter: below zero, it is decremented
-  WallMs ttl_ms = 0;          // 0: for ever
-  std::optional<OpId> op_id;  // the same id again is the same write
-  crypto::Bytes token;        // empty: a blind write; not for counters
+  std::int64_t by = 0;           // of a counter: below zero, it is decremented
+  std::optional<WallMs> ttl_ms;  // 0: for ever; absent: as the namespace's policy says
+  std::optional<OpId> op_id;     // the same id again is the same write
+  crypto::Bytes token;           // empty: a blind write; not for counters
   Wait wait = Wait::quorum;
   std::optional<int> w;  // overrides wait
   Strictness strictness = Strictness::sloppy;
@@ -42,6 +43,16 @@ struct GetRequest {
   std::optional<int> r;
   Strictness strictness = Strictness::sloppy;
   Duration deadline = limits::request_deadline_default;
+};
+
+// A namespace's policy is created or changed; what is absent stays, or is the default.
+struct PolicyRequest {
+  std::string name;
+  bool must_be_new = false;
+  std::optional<Conflict> conflict;
+  std::optional<std::uint8_t> r;  // 0: the mesh's
+  std::optional<std::uint8_t> w;
+  std::optional<WallMs> ttl_ms;
 };
 
 struct ScanRequest {

@@ -9,7 +9,6 @@
 namespace kith::dht {
 namespace {
 
-constexpr std::uint8_t token_version = 1;
 constexpr std::size_t key_prefix_bytes = 8;
 constexpr std::size_t head_bytes = 1 + key_prefix_bytes;
 constexpr std::size_t version_entry_bytes = 16;
@@ -36,10 +35,10 @@ std::optional<VersionVector> read_entries(crypto::ByteSpan bytes) {
 
 }  // namespace
 
-crypto::Bytes seal_token(const VersionVector& context, const KeyHash& key, const DataKey& data_key) {
+crypto::Bytes seal_token(const VersionVector& context, const KeyHash& key, const DataKey& data_key, TokenOf of) {
   const std::size_t statement_bytes = head_bytes + context.entries().size() * version_entry_bytes;
   crypto::Bytes token(statement_bytes + mac_bytes);
-  token[0] = token_version;
+  token[0] = static_cast<std::uint8_t>(of);
   std::copy_n(key.bytes.begin(), key_prefix_bytes, token.begin() + 1);
   std::uint8_t* at = token.data() + head_bytes;
   for (const VersionEntry& entry : context.entries()) {
@@ -56,9 +55,14 @@ std::optional<VersionVector> open_token(crypto::ByteSpan token, const KeyHash& k
   if (token.size() < head_bytes + mac_bytes || token.size() > limits::token_bytes_max) return std::nullopt;
   const auto statement = token.first(token.size() - mac_bytes);
   const auto entries = statement.subspan(head_bytes);
-  if (token[0] != token_version || entries.size() % version_entry_bytes != 0) return std::nullopt;
+  if (token[0] != static_cast<std::uint8_t>(TokenOf::value) && !is_token_of_counter(token)) return std::nullopt;
+  if (entries.size() % version_entry_bytes != 0) return std::nullopt;
   if (!crypto::equal_constant_time(mac_of(statement, key, data_key), token.last(mac_bytes))) return std::nullopt;
   return read_entries(entries);
+}
+
+bool is_token_of_counter(crypto::ByteSpan token) {
+  return !token.empty() && token[0] == static_cast<std::uint8_t>(TokenOf::counter);
 }
 
 }  // namespace kith::dht

@@ -13,10 +13,17 @@ namespace kith::dht {
 
 using DataKey = std::array<std::uint8_t, 32>;
 
-// version u8 · key hash 8 (a token serves the key it was made for) · entries (tag u64, seq u64)… · mac 16
-crypto::Bytes seal_token(const VersionVector& context, const KeyHash& key, const DataKey& data_key);
+// What its reader was shown: who writes with a token that covers counts must know what they were.
+enum class TokenOf : std::uint8_t { value = 1, counter = 2 };
+
+// of u8 · key hash 8 (a token serves the key it was made for) · entries (tag u64, seq u64)… · mac 16
+crypto::Bytes seal_token(const VersionVector& context, const KeyHash& key, const DataKey& data_key,
+                         TokenOf of = TokenOf::value);
 
 // Absent when malformed, longer than limits::token_bytes_max, made for another key, or not authentic.
 std::optional<VersionVector> open_token(crypto::ByteSpan token, const KeyHash& key, const DataKey& data_key);
+
+// As it says; authentic or not.
+bool is_token_of_counter(crypto::ByteSpan token);
 
 }  // namespace kith::dht

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "dht/model/counter.h"
 #include "dht/model/record_check.h"
 #include "dht/repair/trie_reader.h"
 
@@ -127,6 +128,8 @@ bool ReapWitness::is_clear_at_replica(Turn& turn, const NodeId& from, const Reap
 
 bool ReapWitness::may_be_reaped(const Turn& turn, const KeyRows& held, const RowsDigest& expected) const {
   if (held.is_damaged || held.is_unread || digest_of(held.rows, data_key_) != expected) return false;
+  // Who is away may go on counting from what was taken away: that must be said when it is back.
+  if (turn.neighbours.longest_absence() && !has_no_counter(held.rows)) return false;
   return is_finished(held.rows, turn.now.wall_ms, grace_ms_) && are_own_rows_covered(held.rows, held.rows);
 }
 

@@ -32,8 +32,9 @@ class TrackedStore final : public RecordStore {
   OutboxPage outbox_after(const NodeId& target, const std::optional<KeyHash>& after, std::size_t count_max) override {
     return store_.outbox_after(target, after, count_max);
   }
-  ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, std::size_t count_max) override {
-    return store_.scan(after, prefix, count_max);
+  ScanPage scan(const std::optional<KeyHash>& after, std::string_view prefix, WallMs wall_ms,
+                std::size_t count_max) override {
+    return store_.scan(after, prefix, wall_ms, count_max);
   }
   std::vector<KeyHash> keys_after(const std::optional<KeyHash>& after) override { return store_.keys_after(after); }
   std::vector<KeyHash> keys_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) override {
@@ -48,6 +49,8 @@ class TrackedStore final : public RecordStore {
   std::vector<crypto::Bytes> contacts() override { return store_.contacts(); }
   void remember_contact(const NodeId& id, crypto::ByteSpan contact) override { store_.remember_contact(id, contact); }
   void forget_contact(const NodeId& id) override { store_.forget_contact(id); }
+  std::vector<crypto::Bytes> policies() override { return store_.policies(); }
+  void keep_policy(const KeyHash& key, crypto::ByteSpan record) override { store_.keep_policy(key, record); }
   std::vector<Note> notes(NoteKind kind) override { return store_.notes(kind); }
   void keep_note(const Note& note) override { store_.keep_note(note); }
   void drop_note(NoteKind kind, crypto::ByteSpan name) override { store_.drop_note(kind, name); }

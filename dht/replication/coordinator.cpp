@@ -13,11 +13,12 @@ constexpr std::size_t heard_keys_max = 4096;
 
 }  // namespace
 
-Coordinator::Coordinator(QuorumDefaults defaults, DataKey data_key, Author& author, Replica& replica, crypto::Rng rng)
+Coordinator::Coordinator(QuorumDefaults defaults, DataKey data_key, Parts parts, crypto::Rng rng)
     : defaults_(defaults),
       data_key_(data_key),
-      author_(author),
-      replica_(replica),
+      author_(parts.author),
+      replica_(parts.replica),
+      policies_(parts.policies),
       rng_(std::move(rng)),
       outbox_(data_key),
       handoff_(data_key, static_cast<std::size_t>(defaults.w), rng_.fork()) {}
@@ -42,7 +43,7 @@ Ticket Coordinator::get(Turn& turn, const GetRequest& request) {
                   .key = std::move(*key),
                   .hash = {},
                   .recent = {},
-                  .wanted = static_cast<std::size_t>(std::max(request.r.value_or(defaults_.r), 1)),
+                  .wanted = static_cast<std::size_t>(std::max(request.r.value_or(0), 0)),
                   .is_strict = request.strictness == Strictness::strict,
                   .began = turn.now.instant,
                   .deadline = turn.now.instant + bounded(request.deadline)};
@@ -54,7 +55,10 @@ Ticket Coordinator::get(Turn& turn, const GetRequest& request) {
 void Coordinator::begin_read(Turn& turn, ReadTerms terms) {
   const Ticket ticket = terms.ticket;
   const ReplicaSet& set = turn.neighbours.replica_set(partition_of(terms.hash));
-  terms.wanted = std::min(terms.wanted, set.replicas.size());
+  const Policy& policy = policies_.of(terms.key);
+  const int r = policy.r > 0 ? policy.r : defaults_.r;
+  terms.wanted = capped(terms.wanted > 0 ? static_cast<int>(terms.wanted) : r, set.replicas.size());
+  terms.conflict = policy.conflict;
   if (auto error = check_room(turn)) {
     return conclude_read(turn, {.ticket = ticket, .outcome = std::move(*error), .partial = {}}, {});
   }
@@ -63,6 +67,22 @@ void Coordinator::begin_read(Turn& turn, ReadTerms terms) {
   Read& read = reads_.emplace(ticket, Read(std::move(terms))).first->second;
   read.start(turn, set, data_key_);
   settle(turn, ticket, read);
+}
+
+Ticket Coordinator::set_policy(Turn& turn, const PolicyRequest& request) {
+  const Ticket ticket = ++last_ticket_;
+  if (author_.needs_new_run(turn.now.wall_ms)) begin_run(turn);
+  Result<Policy> policy = policies_.change(turn, author_, request);
+  reserve(turn);
+  if (!policy) {
+    fail(turn, ticket, policy.error());
+    return ticket;
+  }
+  emit(turn, {.ticket = ticket,
+              .outcome = PolicyAnswer{.name = request.name, .policy = *policy},
+              .partial = {},
+              .release = Release::after_commit});
+  return ticket;
 }
 
 Ticket Coordinator::scan(Turn& turn, const ScanRequest& request) {
@@ -75,7 +95,7 @@ Ticket Coordinator::scan(Turn& turn, const ScanRequest& request) {
   scan.count = static_cast<std::uint16_t>(std::clamp<std::size_t>(request.count, 1, limits::batch_items_max));
   ListingTerms terms{.ticket = ticket, .scan = scan, .deadline = turn.now.instant + bounded(request.deadline)};
   Listing& listing = listings_.emplace(ticket, Listing(std::move(terms))).first->second;
-  listing.start(turn, without_spares(replica_.scan(scan), turn.neighbours, turn.store));
+  listing.start(turn, without_spares(replica_.scan(turn.now.wall_ms, scan), turn.neighbours, turn.store));
   settle(turn, ticket, listing);
   return ticket;
 }
@@ -157,15 +177,17 @@ void Coordinator::on_read_reply(Turn& turn, const RequestOwner& owner, const Bod
 void Coordinator::on_silence(Turn& turn, const NodeId& node, const RequestOwner& owner) {
   if (owner.kind == RequestOwner::Kind::outbox) return outbox_.on_silence(node);
   if (owner.kind == RequestOwner::Kind::handoff) return handoff_.on_silence(turn, owner);
-  if (const auto write = writes_.find(owner.ticket); write != writes_.end()) {
+  using Kind = RequestOwner::Kind;
+  const Ticket ticket = owner.ticket;
+  if (const auto write = writes_.find(ticket); owner.kind == Kind::write && write != writes_.end()) {
     write->second.on_silence(turn, owner.slot);
-    settle(turn, owner.ticket, write->second);
-  } else if (const auto read = reads_.find(owner.ticket); read != reads_.end()) {
+    settle(turn, ticket, write->second);
+  } else if (const auto read = reads_.find(ticket); owner.kind == Kind::read && read != reads_.end()) {
     read->second.on_silence(turn, owner.slot);
-    settle(turn, owner.ticket, read->second);
-  } else if (const auto listing = listings_.find(owner.ticket); listing != listings_.end()) {
+    settle(turn, ticket, read->second);
+  } else if (const auto listing = listings_.find(ticket); owner.kind == Kind::listing && listing != listings_.end()) {
     listing->second.on_silence();
-    settle(turn, owner.ticket, listing->second);
+    settle(turn, ticket, listing->second);
   }
 }
 

@@ -14,6 +14,7 @@
 #include "dht/replication/handoff.h"
 #include "dht/replication/listing.h"
 #include "dht/replication/outbox.h"
+#include "dht/replication/policies.h"
 #include "dht/replication/quorum.h"
 #include "dht/replication/read.h"
 #include "dht/replication/recent_reads.h"
@@ -24,13 +25,20 @@ namespace kith::dht {
 
 class Coordinator {
  public:
-  Coordinator(QuorumDefaults defaults, DataKey data_key, Author& author, Replica& replica, crypto::Rng rng);
+  // What stands behind the references must outlive the coordinator.
+  struct Parts {
+    Author& author;
+    Replica& replica;
+    Policies& policies;
+  };
+  Coordinator(QuorumDefaults defaults, DataKey data_key, Parts parts, crypto::Rng rng);
 
   // Each ticket completes exactly once, in this call's outputs or later ones.
   Ticket put(Turn& turn, PutRequest request);
   Ticket restore(Turn& turn, const RestoreRequest& request);
   Ticket get(Turn& turn, const GetRequest& request);
   Ticket scan(Turn& turn, const ScanRequest& request);
+  Ticket set_policy(Turn& turn, const PolicyRequest& request);
   void cancel(Ticket ticket);
 
   // A write of this node is under way, answered or not.
@@ -68,6 +76,10 @@ class Coordinator {
     PutRequest request;  // its key is canonical
     Instant began;
   };
+  struct Prepared {
+    const Intended& intended;
+    const Rows& read;  // by the read before it
+  };
   struct OwnWrite {
     Authored authored;
     std::optional<std::int64_t> counter;  // what it stands at now, as far as is known here
@@ -77,7 +89,7 @@ class Coordinator {
   void read_first(Turn& turn, Ticket ticket, const Intended& intended);
   void write(Turn& turn, Ticket ticket, const Intended& intended, const Rows& read);
   Result<WriteTerms> author_write(Turn& turn, Ticket ticket, const Intended& intended, const Rows& read);
-  Result<WriteTerms> repeat_write(Turn& turn, Ticket ticket, const Intended& intended, const Operation& operation);
+  Result<WriteTerms> repeat_write(Turn& turn, Ticket ticket, const Prepared& prepared, const Operation& operation);
   Result<OwnWrite> author_row(Turn& turn, const WriteIntent& intent, const Rows& read);
   Result<Record> take_restored(Turn& turn, const RestoreRequest& request);
   void start_write(Turn& turn, WriteTerms terms);
@@ -90,6 +102,8 @@ class Coordinator {
   std::optional<Error> check_strict(Turn& turn, const PutRequest& request, const ReplicaSet& set,
                                     std::size_t required) const;
   bool is_forgotten(Turn& turn, const KeyHash& key, const VersionVector& seen);
+  bool keeps_siblings(std::string_view key) const { return policies_.of(key).conflict == Conflict::siblings; }
+  int w_of(const Policy& policy) const { return policy.w > 0 ? policy.w : defaults_.w; }
   void reserve(Turn& turn);
   void on_write_reply(Turn& turn, const NodeId& from, const RequestOwner& owner, const Body& reply);
   void on_read_reply(Turn& turn, const RequestOwner& owner, const Body& reply);
@@ -107,6 +121,7 @@ class Coordinator {
   DataKey data_key_;
   Author& author_;
   Replica& replica_;
+  Policies& policies_;
   crypto::Rng rng_;
   Outbox outbox_;
   Handoff handoff_;

@@ -19,7 +19,7 @@ Ticket Coordinator::restore(Turn& turn, const RestoreRequest& request) {
     return ticket;
   }
   const std::size_t replicas = turn.neighbours.replica_set(partition_of(record->key_hash())).replicas.size();
-  const auto w = std::min(static_cast<std::size_t>(std::max(defaults_.w, 1)), replicas);
+  const std::size_t w = capped(w_of(policies_.of(record->key())), replicas);
   start_write(turn, {.ticket = ticket,
                      .record = std::move(*record),
                      .token = {},

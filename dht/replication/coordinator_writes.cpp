@@ -8,14 +8,10 @@
 
 namespace kith::dht {
 
-// ---- writing
-
 namespace {
 
-bool is_counting(EntryKind kind) { return kind == EntryKind::counter || kind == EntryKind::counter_reset; }
-
 // A share of the time that a write has, for the read before it.
-constexpr int read_share = 4;
+constexpr int read_part = 4;
 
 // Values and counters do not mix: whoever took one for the other would lose it.
 std::optional<Error> check_kind(std::string_view key, EntryKind kind, std::span<const Row> rows, WallMs wall_ms) {
@@ -35,6 +31,29 @@ std::optional<Error> check_kind(std::string_view key, EntryKind kind, std::span<
                                         "sets it to 0, and after `kith del` it may hold a value"};
   }
   return std::nullopt;
+}
+
+// A merge is never refused for its size. A client that goes on writing without having read is.
+std::optional<Error> check_siblings(const WriteIntent& intent, std::span<const Row> rows, WallMs wall_ms) {
+  if (intent.kind != EntryKind::value || intent.token == nullptr) return std::nullopt;
+  std::size_t entries = 0;
+  for (const Row& row : rows) entries += row.record.entry_count();
+  if (entries < limits::siblings_max) return std::nullopt;
+  const auto stays = [&](const LiveEntry& each) {
+    return each.entry.kind == EntryKind::value && !intent.token->covers(each.record->tag(), each.entry.seq);
+  };
+  if (std::ranges::count_if(live_entries(rows, wall_ms), stays) < static_cast<std::ptrdiff_t>(limits::siblings_max)) {
+    return std::nullopt;
+  }
+  return Error{ErrorCode::quota, std::string(intent.key) + " has " + std::to_string(limits::siblings_max) +
+                                     " concurrent values that this version has not seen, which is the limit "
+                                     "siblings_max; read the key and write with its version"};
+}
+
+// What is known of a key: the rows here, and what was read.
+Rows with(Rows rows, const Rows& read) {
+  for (const Row& row : read) merge_record(rows, row.record);
+  return rows;
 }
 
 std::optional<std::int64_t> count_in(std::span<const Row> rows, WallMs wall_ms) {
@@ -57,11 +76,17 @@ Ticket Coordinator::put(Turn& turn, PutRequest request) {
   return ticket;
 }
 
-// A delete takes away what there is, and an increment tells what the counter stands at then: this device alone may know
-// neither. A write that must not wait for others goes by what is here.
+// A delete takes away what there is, a write without a version in a namespace of siblings replaces them, and an
+// increment tells what the counter stands at then: this device alone may know none of it. A write that must not wait
+// for others goes by what is here.
 bool Coordinator::reads_first(Turn& turn, const PutRequest& request) const {
-  if (request.kind == EntryKind::value || request.wait == Wait::local) return false;
-  return !request.op_id || !turn.store.find_operation(*request.op_id);
+  // It covers counts, and this device may not know them.
+  if (is_token_of_counter(request.token)) return true;
+  if (request.wait == Wait::local) return false;
+  const bool replaces_siblings = keeps_siblings(request.key) && request.token.empty();
+  if (request.kind == EntryKind::value && !replaces_siblings) return false;
+  const bool is_repeated = request.op_id && turn.store.find_operation(*request.op_id);
+  return is_counting(request.kind) || !is_repeated;
 }
 
 void Coordinator::read_first(Turn& turn, Ticket ticket, const Intended& intended) {
@@ -72,9 +97,9 @@ void Coordinator::read_first(Turn& turn, Ticket ticket, const Intended& intended
                     .key = request.key,
                     .hash = hash_key(request.key),
                     .recent = {},
-                    .wanted = static_cast<std::size_t>(std::max(defaults_.r, 1)),
+                    .wanted = 0,
                     .began = turn.now.instant,
-                    .deadline = turn.now.instant + bounded(request.deadline) / read_share});
+                    .deadline = turn.now.instant + bounded(request.deadline) / read_part});
 }
 
 // `read`: what the read before it brought.
@@ -99,6 +124,9 @@ std::optional<Error> Coordinator::check_put(const PutRequest& request, const Nod
                                            " (replication.value_bytes_max, at most " +
                                            std::to_string(limits::value_bytes_max) + ")"};
   }
+  if (namespace_of(request.key) == system_namespace) {
+    return Error{ErrorCode::denied, "sys/ is kith's own; `kith ns` makes and changes policies"};
+  }
   const std::optional<NodeId> owner = owner_of(request.key);
   if (owner && *owner != self) {
     return Error{ErrorCode::denied, "only node " + to_short_text(*owner) + " may write " + request.key +
@@ -120,10 +148,12 @@ Result<WriteTerms> Coordinator::author_write(Turn& turn, Ticket ticket, const In
   if (auto error = check_put(request, turn.neighbours.self())) return *error;
   const KeyHash hash = hash_key(request.key);
   if (request.op_id) {
-    if (const auto done = turn.store.find_operation(*request.op_id)) return repeat_write(turn, ticket, intended, *done);
+    if (const auto done = turn.store.find_operation(*request.op_id))
+      return repeat_write(turn, ticket, {intended, read}, *done);
   }
   const ReplicaSet& set = turn.neighbours.replica_set(partition_of(hash));
-  const std::size_t required = required_copies(request, defaults_.w, set.replicas.size());
+  const Policy& policy = policies_.of(request.key);
+  const std::size_t required = required_copies(request, w_of(policy), set.replicas.size());
   if (auto error = check_strict(turn, request, set, required)) return *error;
   std::optional<VersionVector> token;
   if (!request.token.empty()) {
@@ -132,21 +162,26 @@ Result<WriteTerms> Coordinator::author_write(Turn& turn, Ticket ticket, const In
     if (is_forgotten(turn, hash, *token)) begin_run(turn);
   }
   const OpId op_id = request.op_id ? *request.op_id : rng_.bytes<16>();
-  const WallMs expires = request.ttl_ms == 0 ? 0 : turn.now.wall_ms + request.ttl_ms;
+  const bool may_expire = request.kind == EntryKind::value || request.kind == EntryKind::counter;
+  const WallMs life = may_expire ? request.ttl_ms.value_or(policy.ttl_ms) : 0;
+  const WallMs expires = life == 0 ? 0 : turn.now.wall_ms + life;
   Result<OwnWrite> own = author_row(turn,
                                     {.key = request.key,
                                      .kind = request.kind,
                                      .value = request.value,
                                      .by = request.by,
                                      .expires_ms = expires,
+                                     .keeps_life = !request.ttl_ms && life == 0,
                                      .op_id = op_id,
                                      .token = token ? &*token : nullptr},
                                     read);
   if (!own) return own.error();
   Record& record = own->authored.record;
   if (request.op_id) {
-    turn.store.remember_operation(
-        op_id, {.key = hash, .seq = record.seq(), .expires_ms = turn.now.wall_ms + limits::operation_keep_ms});
+    turn.store.remember_operation(op_id, {.key = hash,
+                                          .tag = record.tag(),
+                                          .seq = record.seq(),
+                                          .expires_ms = turn.now.wall_ms + limits::operation_keep_ms});
   }
   return WriteTerms{.ticket = ticket,
                     .record = std::move(record),
@@ -175,17 +210,19 @@ Result<Coordinator::OwnWrite> Coordinator::author_row(Turn& turn, const WriteInt
   static const VersionVector nothing;
   const KeyHash hash = hash_key(intent.key);
   const auto found = heard_.find(hash);
-  const VersionVector& heard = found == heard_.end() ? nothing : found->second;
+  const VersionVector& told = found == heard_.end() ? nothing : found->second;
   const KeyRows& before = turn.store.read(hash);
   if (before.is_unread) return unread_error(intent.key);
-  if (before.is_damaged || author_.needs_new_run(turn.now.wall_ms) || author_.contradicts(heard, before.rows)) {
+  if (before.is_damaged || author_.needs_new_run(turn.now.wall_ms) || author_.contradicts(told, before.rows)) {
     begin_run(turn);
   }
   Rows rows = turn.store.read(hash).rows;
-  Rows known = rows;
-  for (const Row& row : read) merge_record(known, row.record);
+  Rows known = with(rows, read);
   if (auto error = check_kind(intent.key, intent.kind, known, turn.now.wall_ms)) return *std::move(error);
-  Result<Authored> authored = author_.write(intent, known, heard, turn.now.wall_ms);
+  if (auto error = check_siblings(intent, known, turn.now.wall_ms)) return *std::move(error);
+  // What others were told to have seen is replaced by a value that reads nothing. What was read says more.
+  const bool is_by_hearsay = intent.kind == EntryKind::value && !keeps_siblings(intent.key);
+  Result<Authored> authored = author_.write(intent, known, is_by_hearsay ? told : nothing, turn.now.wall_ms);
   if (!authored) return authored.error();
   const bool is_kept = is_replica(turn.neighbours, partition_of(hash));
   merge_own(rows, authored->record, is_kept ? OwnPlacement::author_and_replica : OwnPlacement::author_only);
@@ -205,33 +242,36 @@ void Coordinator::reserve(Turn& turn) {
 }
 
 // The same operation again: the own row of that key, which holds the write or covers it, goes out once more.
-Result<WriteTerms> Coordinator::repeat_write(Turn& turn, Ticket ticket, const Intended& intended,
+Result<WriteTerms> Coordinator::repeat_write(Turn& turn, Ticket ticket, const Prepared& prepared,
                                              const Operation& operation) {
-  const PutRequest& request = intended.request;
+  const PutRequest& request = prepared.intended.request;
   const KeyHash& key = operation.key;
   const auto given = open_token(request.token, key, data_key_);
   const KeyRows& held = turn.store.read(key);
   if (held.is_unread) return unread_error(request.key);
-  const auto own = std::find_if(held.rows.begin(), held.rows.end(), [&](const Row& row) {
-    return row.is_own && row.record.tag() == author_.tag() && row.record.seq() >= operation.seq;
+  // Of a run that has ended, too: an increment of today does not hold what was counted in that.
+  const auto own = std::ranges::find_if(held.rows, [&](const Row& row) {
+    const bool is_it = row.record.tag() == operation.tag && row.record.seq() >= operation.seq;
+    return row.is_own && (is_it || row.record.context_at(operation.tag) >= operation.seq);
   });
   if (own == held.rows.end() || hash_key(request.key) != key) {
     return Error{ErrorCode::indeterminate,
                  "this operation was carried out in an earlier run; read " + request.key + " to see what became of it"};
   }
   // A later write of this node may have replaced values which this client never saw.
-  const bool is_same_write = own->record.seq() == operation.seq;
+  const bool is_same_write = own->record.tag() == operation.tag && own->record.seq() == operation.seq;
   const ReplicaSet& set = turn.neighbours.replica_set(partition_of(key));
   return WriteTerms{
       .ticket = ticket,
       .record = own->record,
       .token = is_same_write ? token_after(own->record, given ? &*given : nullptr) : given.value_or(VersionVector{}),
       .wanted = set.replicas.size(),
-      .required = required_copies(request, defaults_.w, set.replicas.size()),
+      .required = required_copies(request, w_of(policies_.of(request.key)), set.replicas.size()),
       .is_strict = request.strictness == Strictness::strict,
-      .began = intended.began,
-      .deadline = intended.began + bounded(request.deadline),
-      .counter = is_counting(request.kind) ? count_in(held.rows, turn.now.wall_ms) : std::nullopt};
+      .began = prepared.intended.began,
+      .deadline = prepared.intended.began + bounded(request.deadline),
+      .is_restored = true,
+      .counter = is_counting(request.kind) ? count_in(with(held.rows, prepared.read), turn.now.wall_ms) : std::nullopt};
 }
 
 // True when `seen` names more of this author than it knows to have written. Rows that the disk did not give prove

@@ -341,7 +341,8 @@ void Handoff::settle_confirmed(Turn& turn) {
 // A deletion is not worth keeping: it would only be in the way of those who want to forget it.
 void Handoff::settle(Turn& turn, const Item& item) {
   retry_wait_ = retry_interval;
-  const bool is_wanted = turn.neighbours.keeps_spares() && !item.was_spare && is_listed(turn.store.read(item.key).rows);
+  const bool is_wanted =
+      turn.neighbours.keeps_spares() && !item.was_spare && is_listed(turn.store.read(item.key).rows, turn.now.wall_ms);
   is_wanted ? keep(turn, item.key) : drop(turn, item);
 }
 

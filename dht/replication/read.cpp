@@ -55,9 +55,11 @@ std::vector<ReadValue> values_of(std::span<const LiveEntry> live) {
 ReadAnswer answer_of(const Rows& rows, WallMs wall_ms, const ReadTerms& terms, const DataKey& data_key) {
   ReadAnswer answer;
   answer.key = terms.key;
-  answer.version = seal_token(joined_context(rows), terms.hash, data_key);
+  const TokenOf of = has_no_counter(rows) ? TokenOf::value : TokenOf::counter;
+  answer.version = seal_token(joined_context(rows), terms.hash, data_key, of);
   answer.values = values_of(live_entries(rows, wall_ms));
   answer.wanted = static_cast<int>(terms.wanted);
+  answer.conflict = terms.conflict;
   return answer;
 }
 

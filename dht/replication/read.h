@@ -26,6 +26,7 @@ struct ReadTerms {
   KeyHash hash;
   Rows recent;             // what this coordinator answered lately
   std::size_t wanted = 1;  // R, capped by the members
+  Conflict conflict = Conflict::newest;
   bool is_strict = false;
   Instant began;
   Instant deadline;

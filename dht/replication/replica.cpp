@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "dht/model/counter.h"
 #include "dht/model/limits.h"
 #include "dht/model/record_check.h"
 
@@ -10,9 +11,15 @@ namespace kith::dht {
 
 namespace {
 
-// Nothing, where it is more than a message may name: it is only a help for later writes.
-VersionVector seen_of(std::span<const Row> rows) {
+// Nothing, where it is more than a message may name: it is only a help for later writes. Of a counter no more than what
+// the writer itself is to have written: who covered others' counts by hearsay would have to say what they were.
+VersionVector seen_of(std::span<const Row> rows, ActorTag writer) {
   VersionVector seen = joined_context(rows);
+  if (!has_no_counter(rows)) {
+    VersionVector own;
+    if (seen.at(writer) > 0) own.raise(writer, seen.at(writer));
+    return own;
+  }
   return seen.entries().size() <= limits::context_entries_max ? seen : VersionVector{};
 }
 
@@ -114,7 +121,7 @@ StoreAnswer Replica::store_one(WallMs wall_ms, const crypto::Bytes& bytes, Store
   if (held.is_unread) return refuse(ErrorCode::storage);
   const bool is_here = std::any_of(held.rows.begin(), held.rows.end(),
                                    [&](const Row& row) { return row.is_replica && row.record == *record; });
-  if (is_here) return {.status = StoreStatus::stored, .reason = {}, .seen = seen_of(held.rows)};
+  if (is_here) return {.status = StoreStatus::stored, .reason = {}, .seen = seen_of(held.rows, record->tag())};
   if (const auto reason = refusal_of(*record, wall_ms)) return refuse(*reason);
   if (!store_.accepts_writes()) return refuse(ErrorCode::storage);
   const bool was_damaged = held.is_damaged;
@@ -124,7 +131,7 @@ StoreAnswer Replica::store_one(WallMs wall_ms, const crypto::Bytes& bytes, Store
   Rows rows = held.rows;
   const MergeResult merged = merge_record(rows, *record);
   if (merged.actor_cloned) counters_.actors_cloned += 1;
-  StoreAnswer answer{.status = StoreStatus::stored, .reason = {}, .seen = seen_of(rows)};
+  StoreAnswer answer{.status = StoreStatus::stored, .reason = {}, .seen = seen_of(rows, record->tag())};
   if (merged.verdict == MergeVerdict::stale) answer.status = StoreStatus::stale;
   if (merged.verdict == MergeVerdict::stored || was_damaged) store_.replace(record->key_hash(), std::move(rows));
   return answer;
@@ -137,9 +144,9 @@ std::optional<ErrorCode> Replica::refusal_of(const Record& record, WallMs wall_m
   return ErrorCode::denied;
 }
 
-ScanReply Replica::scan(const Scan& request) {
+ScanReply Replica::scan(WallMs wall_ms, const Scan& request) {
   const std::size_t count = std::min<std::size_t>(request.count, limits::batch_items_max);
-  ScanPage page = store_.scan(request.after, request.prefix, std::max<std::size_t>(count, 1));
+  ScanPage page = store_.scan(request.after, request.prefix, wall_ms, std::max<std::size_t>(count, 1));
   return {.keys = std::move(page.keys), .next = page.next};
 }
 

@@ -36,7 +36,7 @@ class Replica {
 
   Answer fetch(const Fetch& request, Neighbours& neighbours);
   StoreOutcome store(WallMs wall_ms, const Store& request, Author& author);
-  ScanReply scan(const Scan& request);
+  ScanReply scan(WallMs wall_ms, const Scan& request);
 
   // Parses and verifies the records of a reply; what fails is dropped and counted.
   Rows verified_rows(WallMs wall_ms, const KeyHash& key, std::span<const crypto::Bytes> records);

@@ -20,7 +20,17 @@ namespace kith::dht {
 
 // Which operation waits, and which of its targets this request is for.
 struct RequestOwner {
-  enum class Kind : std::uint8_t { write, read, listing, outbox, handoff, repair, reaping, reaped } kind = Kind::write;
+  enum class Kind : std::uint8_t {
+    write,
+    read,
+    listing,
+    outbox,
+    handoff,
+    repair,
+    reaping,
+    reaped,
+    policies
+  } kind = Kind::write;
   Ticket ticket = 0;
   std::size_t slot = 0;
 };

@@ -43,6 +43,8 @@ void Write::start(Turn& turn, const ReplicaSet& set) {
     }
   }
   note_if_untold(turn);
+  // It is acknowledged before anybody was told: should the daemon die now, it must know that.
+  if (terms_.required == 0 && !self_is_replica) turn.store.outbox_add(terms_.record.key_hash(), turn.neighbours.self());
   has_noted_ = false;  // so far it is in one commit with the own row
 }
 
@@ -248,7 +250,8 @@ std::optional<Completion> Write::take_completion(Instant now, const DataKey& dat
 Receipt Write::receipt(Instant now, const DataKey& data_key) const {
   Receipt receipt;
   receipt.key = std::string(terms_.record.key());
-  receipt.version = seal_token(terms_.token, terms_.record.key_hash(), data_key);
+  const TokenOf of = terms_.counter ? TokenOf::counter : TokenOf::value;
+  receipt.version = seal_token(terms_.token, terms_.record.key_hash(), data_key, of);
   receipt.seq = terms_.record.seq();
   receipt.copies = static_cast<int>(count(State::stored, false));
   receipt.wanted = static_cast<int>(terms_.wanted);
@@ -272,6 +275,11 @@ Error Write::failure() const {
     return {*refusal_, std::string("a replica refused the write (") + to_string(*refusal_) + ") after " + reached};
   }
   if (!own_committed_) return {ErrorCode::timeout, "this device's disk did not take the write in time; it may still"};
+  if (terms_.counter) {
+    return {ErrorCode::timeout, reached +
+                                    " in time; it is counted on this device and spreads from there: asked again "
+                                    "it would count twice, but with the same op_id"};
+  }
   return {ErrorCode::timeout, reached + " in time; the write is kept on this device and may still spread"};
 }
 

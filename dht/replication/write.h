@@ -28,8 +28,8 @@ struct WriteTerms {
   bool is_strict = false;
   Instant began;
   Instant deadline;
-  bool is_restored = false;                  // written long ago, perhaps by another author
-  std::int64_t by = 0;                       // of an increment
+  bool is_restored = false;  // written before, perhaps by another author: never made again under a new run
+  std::int64_t by = 0;       // of an increment
   std::optional<std::int64_t> counter = {};  // what it stands at then
 };
 

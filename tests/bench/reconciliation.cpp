@@ -78,7 +78,7 @@ class Replica final : public RecordStore {
   void outbox_add(const KeyHash&, const NodeId&) override {}
   void outbox_remove(const KeyHash&, const NodeId&) override {}
   OutboxPage outbox_after(const NodeId&, const std::optional<KeyHash>&, std::size_t) override { return {}; }
-  ScanPage scan(const std::optional<KeyHash>&, std::string_view, std::size_t) override { return {}; }
+  ScanPage scan(const std::optional<KeyHash>&, std::string_view, WallMs, std::size_t) override { return {}; }
   std::vector<KeyHash> keys_after(const std::optional<KeyHash>&) override { return {}; }
   std::optional<Operation> find_operation(const OpId&) override { return std::nullopt; }
   void remember_operation(const OpId&, const Operation&) override {}
@@ -87,6 +87,8 @@ class Replica final : public RecordStore {
   std::vector<crypto::Bytes> contacts() override { return {}; }
   void remember_contact(const NodeId&, crypto::ByteSpan) override {}
   void forget_contact(const NodeId&) override {}
+  std::vector<crypto::Bytes> policies() override { return {}; }
+  void keep_policy(const KeyHash&, crypto::ByteSpan) override {}
   std::vector<Note> notes(NoteKind) override { return {}; }
   void keep_note(const Note&) override {}
   void drop_note(NoteKind, crypto::ByteSpan) override {}

@@ -52,6 +52,7 @@ class Writer(threading.Thread):
 def a_snapshot_under_load_lives_on_in_a_fresh_home_as_another_node():
     with folder() as path, mesh(1) as (daemon,):
         put_all(daemon, 4000)
+        daemon.ok("ns_set", namespace="carts", create=True, conflict="siblings")
         writer = Writer(daemon)
         writer.start()
         try:
@@ -78,6 +79,8 @@ def a_snapshot_under_load_lives_on_in_a_fresh_home_as_another_node():
             check(before <= int(value_of(fresh, "steady")) <= after + 1, "the copy is of another time")
             fresh.ok("put", key="k1", value=b"new")
             check(value_of(fresh, "k1") == b"new", "the fresh home takes writes")
+            policies = fresh.ok("ns_list")["namespaces"]
+            check([each["conflict"] for each in policies] == ["siblings"], f"the policies are {policies}")
         finally:
             fresh.stop()
         again = fresh.kith("restore", str(path / "copy"))

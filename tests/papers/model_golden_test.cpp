@@ -113,12 +113,12 @@ TEST_CASE("a record has the bytes of docs/wire.md", "[record][golden]") {
   CHECK(read->tag() == 0xdd47968ed9c14f6b);
 }
 
-TEST_CASE("a tally and what a reset took away have the bytes of docs/wire.md", "[record][golden]") {
-  const Tally tally{.birth = 0x0102030405060708, .sums = {.increments = 300, .decrements = 2}};
+TEST_CASE("a share and what a reset took away have the bytes of docs/wire.md", "[record][golden]") {
+  const Share share{.birth = 0x0102030405060708, .sums = {.increments = 300, .decrements = 2}};
   const std::string digits = "0102030405060708000000000000012c0000000000000002";
-  CHECK(crypto::to_hex(encode(tally)) == digits);
-  Tallies taken;
-  taken.raise(0xa1a2a3a4a5a6a7a8, tally);
+  CHECK(crypto::to_hex(encode(share)) == digits);
+  Shares taken;
+  taken.raise(0xa1a2a3a4a5a6a7a8, share);
   CHECK(crypto::to_hex(taken.encode()) == "a1a2a3a4a5a6a7a8" + digits);
 }
 

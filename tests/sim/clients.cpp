@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "dht/replication/policies.h"
+
 namespace kith::sim {
 
 namespace {
@@ -14,6 +16,7 @@ using std::chrono::seconds;
 
 constexpr dht::Duration ticket_patience = seconds(10);
 constexpr std::uint64_t counter_keys = 3;
+constexpr const char* siblings = "siblings";  // a namespace that keeps them
 
 // A large mesh bears more; its runs would last too long otherwise.
 dht::Duration operation_interval(const Options& options) {
@@ -42,6 +45,7 @@ void Clients::operate() {
   if (!mesh_.at(device).is_up()) return;
   before_each_(device);
   const Choice choice = choose(device);
+  if (choice.kind == KeyKind::policy) return change_policy(choice);
   if (choice.kind == KeyKind::counter && rng_.chance(0.7)) return count(choice);
   const bool must_read = choice.kind == KeyKind::careful && known_to(choice) == nullptr;
   const bool must_wait = choice.kind == KeyKind::own && is_busy_[device];
@@ -59,7 +63,11 @@ Clients::Choice Clients::choose(std::size_t device) {
   if (dice < 40) {
     return {device, client, fmt::format("default/own-{}-{}", device, rng_.below(3)), KeyKind::own};
   }
-  if (dice < 65) return {device, client, fmt::format("default/shared-{}", number()), KeyKind::shared};
+  if (dice < 65) {
+    const std::uint64_t key = number();
+    return {device, client, fmt::format("{}/shared-{}", key % 2 == 0 ? "default" : siblings, key), KeyKind::shared};
+  }
+  if (dice < 67) return {device, client, "", KeyKind::policy};
   if (dice < 77) return {device, client, fmt::format("default/counter-{}", rng_.below(counter_keys)), KeyKind::counter};
   return {device, client, fmt::format("default/careful-{}", number()), KeyKind::careful};
 }
@@ -76,6 +84,7 @@ void Clients::write(const Choice& choice) {
                 .kind = choice.kind,
                 .device = choice.device,
                 .is_delete = rng_.chance(0.15),
+                .reads_first = false,
                 .began = queue_.now(),
                 .knowledge = std::nullopt};
   dht::PutRequest request;
@@ -86,6 +95,7 @@ void Clients::write(const Choice& choice) {
     request.token = known->version;
   }
   const bool is_delete = intent.is_delete;
+  intent.reads_first = is_delete || (request.token.empty() && choice.key.starts_with(siblings));
   const std::uint64_t number = history_.begin_write(std::move(intent));
   if (!is_delete) request.value = History::value_of(number);
   if (choice.kind == KeyKind::own) is_busy_[choice.device] = true;
@@ -115,13 +125,62 @@ void Clients::count(const Choice& choice) {
   request.kind = kind == Kind::increment ? dht::EntryKind::counter
                  : kind == Kind::reset   ? dht::EntryKind::counter_reset
                                          : dht::EntryKind::tombstone;
-  request.by = static_cast<std::int64_t>(rng_.below(13)) - 3;
+  const auto amount = counters_.next_amount(choice.key, rng_.chance(0.25));
+  if (!amount) return read(choice);
+  request.by = kind == Kind::increment ? *amount : 0;
   if (rng_.chance(0.2)) request.wait = dht::Wait::local;
+  if (rng_.chance(0.5)) request.op_id = rng_.bytes<16>();
   const std::uint64_t number = counters_.begin(
       {.key = choice.key, .kind = kind, .by = request.by, .device = choice.device, .began = queue_.now()});
+  Asked asked{
+      .device = choice.device, .client = choice.client, .write = number, .key = choice.key, .kind = choice.kind};
+  if (request.op_id) asked.again = request;
   const dht::Ticket ticket = mesh_.at(choice.device).put(std::move(request));
-  ask({.device = choice.device, .client = choice.client, .write = number, .key = choice.key, .kind = choice.kind},
-      ticket);
+  ask(std::move(asked), ticket);
+}
+
+// The same operation, asked of the same device, which must not have lost what it remembers of it.
+void Clients::count_again(Asked asked) {
+  queue_.after(milliseconds(200 + rng_.below(8000)), [this, again = std::move(asked)] {
+    Device& device = mesh_.at(again.device);
+    if (!device.is_up() || !mesh_.is_member(again.device) || counters_.was_wiped(again.device)) return;
+    counters_.begin_again(again.write);
+    const dht::Ticket ticket = device.put(*again.again);
+    ask(again, ticket);
+  });
+}
+
+// The namespace that keeps siblings is made by many, and now and then; the other one is told of only.
+void Clients::change_policy(const Choice& choice) {
+  const bool is_first = policies_.last() == 0;
+  const auto& known = mesh_.at(choice.device).node().policies().all();
+  const auto before = known.find(PolicyHistory::name);
+  dht::PolicyRequest request = policies_.begin(choice.device, before == known.end() ? nullptr : &before->second.policy);
+  if (is_first || rng_.chance(0.3)) {
+    dht::PolicyRequest keeping;
+    keeping.name = siblings;
+    keeping.must_be_new = true;
+    keeping.conflict = dht::Conflict::siblings;
+    ask({.device = choice.device, .client = choice.client, .key = {}, .kind = choice.kind},
+        mesh_.at(choice.device).set_policy(keeping));
+  }
+  ask({.device = choice.device, .client = choice.client, .write = policies_.last(), .key = {}, .kind = choice.kind},
+      mesh_.at(choice.device).set_policy(request));
+}
+
+void Clients::check_policies() {
+  const std::vector<std::size_t> members = mesh_.members();
+  const dht::Policies& first = mesh_.at(members.front()).node().policies();
+  for (const std::size_t i : members) {
+    if (mesh_.at(i).node().policies().digest() == first.digest()) continue;
+    findings_.add(fmt::format("after healing device {} has other policies than device {}", i, members.front()));
+  }
+  const bool is_promised = keeps_siblings_ && !counters_.was_wiped(*keeps_siblings_);
+  if (is_promised && !first.all().contains(siblings)) findings_.add("the policy of siblings is lost");
+  const auto told = first.all().find(PolicyHistory::name);
+  if (const auto wrong = policies_.check_final(told == first.all().end() ? nullptr : &told->second.policy)) {
+    findings_.add(*wrong);
+  }
 }
 
 // Own keys are read by everybody.
@@ -170,6 +229,12 @@ bool Clients::complete(std::size_t device, dht::Completion completion) {
   }
   const Asked asked = std::move(found->second);
   asked_.erase(found);
+  if (asked.kind == KeyKind::policy) {
+    const bool is_made = std::holds_alternative<dht::PolicyAnswer>(completion.outcome) && !mesh_.is_liar(device);
+    if (is_made && asked.write != 0) policies_.acknowledge(asked.write);
+    if (is_made && asked.write == 0 && !counters_.was_wiped(device)) keeps_siblings_ = device;
+    return is_made;
+  }
   if (std::holds_alternative<dht::Error>(completion.outcome)) counts_.errors += 1;
   if (asked.write != 0) {
     return asked.kind == KeyKind::counter ? finish_count(asked, completion) : finish_write(asked, completion);
@@ -228,13 +293,16 @@ void Clients::on_crash(std::size_t device) {
   is_busy_[device] = false;
   for (const auto& [id, asked] : asked_) {
     if (asked.device != device || asked.write == 0) continue;
-    asked.kind == KeyKind::counter ? counters_.give_up(asked.write, queue_.now()) : history_.give_up(asked.write);
+    if (asked.kind == KeyKind::counter) counters_.give_up(asked.write, queue_.now());
+    if (asked.kind == KeyKind::counter && asked.again && asked.boot == mesh_.at(device).boots()) count_again(asked);
+    if (asked.kind != KeyKind::counter && asked.kind != KeyKind::policy) history_.give_up(asked.write);
   }
 }
 
 void Clients::on_wipe(std::size_t device) {
   history_.forgive_wipe(device);
   counters_.forgive_wipe(device);
+  policies_.forgive_wipe(device);
 }
 
 std::string Clients::reader(std::size_t device) const {

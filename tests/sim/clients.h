@@ -14,6 +14,7 @@
 #include "tests/sim/findings.h"
 #include "tests/sim/history.h"
 #include "tests/sim/mesh.h"
+#include "tests/sim/policy_history.h"
 
 namespace kith::sim {
 
@@ -42,6 +43,9 @@ class Clients {
   // Its disk is lost.
   void on_wipe(std::size_t device);
 
+  // All members have the same policies, and those that were acknowledged.
+  void check_policies();
+
   // Checker 10: every ticket completes, unless its daemon died first.
   void check_tickets();
 
@@ -64,6 +68,7 @@ class Clients {
     KeyKind kind = KeyKind::own;  // of a counter, `write` numbers what was counted
     dht::Instant began{};
     bool is_final = false;
+    std::optional<dht::PutRequest> again{};  // of what is counted, where it has an operation id
   };
 
   struct Choice {
@@ -78,6 +83,8 @@ class Clients {
   std::string any_own_key();
   void write(const Choice& choice);
   void count(const Choice& choice);
+  void count_again(Asked asked);
+  void change_policy(const Choice& choice);
   void read(const Choice& choice);
   void ask(Asked asked, dht::Ticket ticket);
   const Knowledge* known_to(const Choice& choice) const;
@@ -101,6 +108,8 @@ class Clients {
   std::function<void(std::size_t)> before_each_;
   History history_;
   CounterHistory counters_;
+  PolicyHistory policies_;
+  std::optional<std::size_t> keeps_siblings_;  // the device that was promised that a namespace does
   Counts counts_;
   std::map<std::pair<std::size_t, dht::Ticket>, Asked> asked_;
   std::map<std::tuple<std::size_t, std::size_t, std::string>, Knowledge> knowledge_;  // by device, client and key

@@ -9,15 +9,18 @@ namespace kith::sim {
 
 namespace {
 
-// All sums that some of these amounts make, each taken once or not.
-std::set<std::int64_t> sums_of_some(std::int64_t start, const std::vector<std::int64_t>& amounts) {
-  std::set<std::int64_t> sums{start};
+constexpr std::size_t amounts_max = 56;
+
+std::uint64_t size_of(std::int64_t amount) { return static_cast<std::uint64_t>(amount < 0 ? -amount : amount); }
+
+// `sum` is made of some of these amounts, each taken once or not. Requires: they are different powers of two, up or
+// down.
+bool is_made_of_some(std::int64_t sum, std::vector<std::int64_t> amounts) {
+  std::ranges::sort(amounts, {}, size_of);
   for (const std::int64_t amount : amounts) {
-    std::set<std::int64_t> more = sums;
-    for (const std::int64_t sum : sums) more.insert(sum + amount);
-    sums = std::move(more);
+    if (sum % (2 * amount) != 0) sum -= amount;
   }
-  return sums;
+  return sum == 0;
 }
 
 }  // namespace
@@ -29,6 +32,14 @@ std::optional<std::int64_t> counter_of(const dht::ReadAnswer& answer) {
   return std::stoll(std::string(newest.bytes.begin(), newest.bytes.end()));
 }
 
+std::optional<std::int64_t> CounterHistory::next_amount(const std::string& key, bool is_down) const {
+  const auto of_key = of_key_.find(key);
+  const std::size_t place = of_key == of_key_.end() ? 0 : of_key->second.size();
+  if (place >= amounts_max) return std::nullopt;
+  const std::int64_t amount = std::int64_t{1} << place;
+  return is_down ? -amount : amount;
+}
+
 std::uint64_t CounterHistory::begin(Count count) {
   const std::uint64_t number = counts_.size() + 1;
   of_key_[count.key].push_back(number);
@@ -38,8 +49,10 @@ std::uint64_t CounterHistory::begin(Count count) {
 
 void CounterHistory::acknowledge(std::uint64_t number, const dht::Receipt& receipt, dht::Instant now) {
   Counted& counted = counts_.at(number);
-  counted.acknowledged = counted.ended = now;
-  counted.is_weak = receipt.copies < 2;
+  counted.ended = now;
+  if (receipt.copies >= 2) counted.is_weak = false;
+  if (counted.acknowledged) return;
+  counted.acknowledged = now;
   acknowledged_ += 1;
 }
 
@@ -90,7 +103,7 @@ std::optional<std::string> CounterHistory::check(const dht::ReadAnswer& answer,
       surely += counted.count.by;
     }
   }
-  if (sums_of_some(surely, maybe).contains(*value)) return std::nullopt;
+  if (is_made_of_some(*value - surely, maybe)) return std::nullopt;
   return fmt::format("{} stands at {}; {} was counted for certain, and perhaps {}", answer.key, *value, surely,
                      fmt::join(maybe, " "));
 }

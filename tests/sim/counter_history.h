@@ -3,7 +3,8 @@
 //
 // Every increment surely counts, may count, or does not. It surely counts where it was acknowledged and no reset can
 // have seen it, and it does not where a reset surely has. What a counter stands at is the sum of those that surely
-// count and of some that may, each once.
+// count and of some that may, each once. The amounts of a key are different powers of two, each up or down, so that the
+// sum tells which of them are in it.
 #pragma once
 
 #include <cstdint>
@@ -29,14 +30,20 @@ class CounterHistory {
     dht::Instant began{};
   };
 
+  // What the next increment of the key is to add; nothing once there are as many as a sum can tell apart.
+  std::optional<std::int64_t> next_amount(const std::string& key, bool is_down) const;
+
   // Returns its number.
   std::uint64_t begin(Count count);
+  // It is asked for again, as the same operation.
+  void begin_again(std::uint64_t number) { counts_.at(number).ended.reset(); }
   void acknowledge(std::uint64_t number, const dht::Receipt& receipt, dht::Instant now);
   // It ended without: it took effect, or will, or never does. Increments begun after a reset ended are not of its past.
   void give_up(std::uint64_t number, dht::Instant now);
 
   // What a device counted with fewer than two copies may be lost with its disk.
   void forgive_wipe(std::size_t device) { wiped_.insert(device); }
+  bool was_wiped(std::size_t device) const { return wiped_.contains(device); }
 
   // What was read at this device, by a read that was asked at that time: its own acknowledged increments are in it.
   // Returns what is wrong, if anything.
@@ -53,7 +60,7 @@ class CounterHistory {
     Count count;
     std::optional<dht::Instant> acknowledged;
     std::optional<dht::Instant> ended;
-    bool is_weak = false;  // acknowledged with fewer than two copies at replicas
+    bool is_weak = true;  // acknowledged with fewer than two copies at replicas
   };
 
   bool is_binding(const Counted& counted) const;

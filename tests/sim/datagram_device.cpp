@@ -90,6 +90,14 @@ dht::Ticket DatagramDevice::get(const dht::GetRequest& request) {
   return ticket;
 }
 
+dht::Ticket DatagramDevice::set_policy(const dht::PolicyRequest& request) {
+  auto out = std::make_shared<dht::HostOutputs>();
+  const dht::Ticket ticket = host_->set_policy(now(), request, *out);
+  end_turn(*out);
+  soon([this, out] { release(*out); });
+  return ticket;
+}
+
 void DatagramDevice::receive_datagram(const dht::Endpoint& from, crypto::ByteSpan bytes) {
   turn([&](dht::Now when, dht::HostOutputs& out) { host_->receive_datagram(when, from, bytes, out); });
 }

@@ -20,6 +20,7 @@ class DatagramDevice final : public Device {
 
   dht::Ticket put(dht::PutRequest request) override;
   dht::Ticket get(const dht::GetRequest& request) override;
+  dht::Ticket set_policy(const dht::PolicyRequest& request) override;
 
   // What the network does to it (roads.h). Ignored while it is down.
   void receive_datagram(const dht::Endpoint& from, crypto::ByteSpan bytes);

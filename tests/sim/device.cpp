@@ -97,7 +97,7 @@ void Device::crash() {
 void Device::forget_own_rows() {
   std::optional<dht::KeyHash> after;
   do {
-    const dht::ScanPage page = store_.scan(after, "", 100);
+    const dht::ScanPage page = store_.scan(after, "", 0, 100);
     for (const std::string& key : page.keys) {
       dht::Rows rows = store_.read(dht::hash_key(key)).rows;
       std::erase_if(rows, [](const dht::Row& row) { return row.is_own; });

@@ -73,9 +73,10 @@ class Device {
   void stay();
   bool is_leaving() const { return is_leaving_; }
 
-  // Requires of both: is_up().
+  // Requires of all: is_up().
   virtual dht::Ticket put(dht::PutRequest request) = 0;
   virtual dht::Ticket get(const dht::GetRequest& request) = 0;
+  virtual dht::Ticket set_policy(const dht::PolicyRequest& request) = 0;
 
   static dht::Endpoint endpoint_of(std::size_t index);
   // Requires: an endpoint of a device.

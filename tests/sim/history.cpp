@@ -49,7 +49,7 @@ std::uint64_t History::begin_write(Intent intent) {
     written.maybe = {earlier.begin(), earlier.end()};
   }
   earlier.push_back(written.number);
-  if (intent.is_delete) reading_.insert(written.number);
+  if (intent.reads_first) reading_.insert(written.number);
   written.intent = std::move(intent);
   return writes_.emplace(written.number, std::move(written)).first->first;
 }

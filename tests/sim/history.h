@@ -24,7 +24,7 @@
 
 namespace kith::sim {
 
-enum class KeyKind : std::uint8_t { own, shared, careful, counter };
+enum class KeyKind : std::uint8_t { own, shared, careful, counter, policy };
 
 using Writes = std::set<std::uint64_t>;  // by number
 
@@ -40,6 +40,7 @@ struct Intent {
   KeyKind kind = KeyKind::own;
   std::size_t device = 0;
   bool is_delete = false;
+  bool reads_first = false;  // it may not have been made yet when it is asked for
   dht::Instant began{};
   std::optional<Knowledge> knowledge;  // absent: a blind write
 };
@@ -119,7 +120,7 @@ class History {
   void check_replaced(const Seen& seen, const Writes& visible, Violations& violations);
 
   std::map<std::uint64_t, Written> writes_;
-  Writes reading_;  // deletes that read first, and may not have been made yet: what comes meanwhile may be part of that
+  Writes reading_;  // may not have been made yet: what comes meanwhile may be part of what they replace
   std::map<std::string, std::vector<std::uint64_t>> of_key_;
   // By reader and own key: the newest write it was told of, and when.
   std::map<std::pair<std::string, std::string>, std::map<dht::Instant, std::uint64_t>> newest_told_;

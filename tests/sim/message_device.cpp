@@ -61,6 +61,13 @@ dht::Ticket MessageDevice::get(const dht::GetRequest& request) {
   return ticket;
 }
 
+dht::Ticket MessageDevice::set_policy(const dht::PolicyRequest& request) {
+  dht::Outputs out;
+  const dht::Ticket ticket = node_->set_policy(now(), request, out);
+  take_soon(std::move(out));
+  return ticket;
+}
+
 void MessageDevice::on_deadline() {
   dht::Outputs out;
   node_->on_deadline(now(), out);

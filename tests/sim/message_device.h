@@ -20,6 +20,7 @@ class MessageDevice final : public Device {
 
   dht::Ticket put(dht::PutRequest request) override;
   dht::Ticket get(const dht::GetRequest& request) override;
+  dht::Ticket set_policy(const dht::PolicyRequest& request) override;
   void receive(const dht::NodeId& from, const dht::Message& message);
 
  private:

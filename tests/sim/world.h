@@ -59,7 +59,7 @@ class World final : public Onlooker {
   bool knows(const dht::NodeId& node, const LetGo& what);
   bool is_finished(std::size_t device, const LetGo& what);
   bool is_outlived(std::size_t device);
-  bool is_being_reaped(const dht::KeyHash& key, const dht::VersionEntry& told);
+  bool may_be_retired(const dht::KeyHash& key, const dht::VersionEntry& told);
   void check_reaped(const LetGo& what);
   bool is_noted(std::size_t device, const dht::NodeId& node, const dht::KeyHash& key);
   void check_left();

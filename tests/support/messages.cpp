@@ -83,6 +83,10 @@ std::vector<Sample> data_samples() {
       {"reap reply", request(ReapReply{{ReapVerdict::clear, ReapVerdict::blocked}, {0x1234567890abcdef}})},
       {"reaped", request(Reaped{id_of(8), 9})},
       {"reaped reply", request(ReapedReply{{{id_of(7), 5, 6}}, id_of(7)})},
+      {"ping with policies", request(Ping{1, 2, 3, 0, 5, false, 0x0102030405060708})},
+      {"ping reply with policies", request(PingReply{1, 2, 3, 4, 5, std::nullopt, 6})},
+      {"policies", request(PolicyQuery{{{0x1234567890abcdef, 2, 3}}})},
+      {"policies reply", request(PolicyReply{{Bytes{0xde, 0xad}}})},
       {"unsupported", request(Unsupported{})},
   };
 }
@@ -125,6 +129,10 @@ rc::Gen<ReapPartition> arbitrary_reap_partition() {
     }
     return partition;
   });
+}
+
+rc::Gen<PolicyVersion> arbitrary_policy_version() {
+  return rc::gen::exec([] { return PolicyVersion{any<std::uint64_t>(), any<std::uint64_t>(), any<std::uint64_t>()}; });
 }
 
 rc::Gen<ReapedMark> arbitrary_mark() {
@@ -235,6 +243,10 @@ Body arbitrary_repair_body(std::size_t number) {
       return Reaped{maybe_id(), any<std::uint64_t>()};
     case 23:
       return ReapedReply{few(arbitrary_mark()), maybe_id()};
+    case 24:
+      return PolicyQuery{few(arbitrary_policy_version())};
+    case 25:
+      return PolicyReply{few(arbitrary_bytes())};
     default:
       return Unsupported{};
   }
@@ -247,9 +259,9 @@ Body arbitrary_body() {
   const auto number = *rc::gen::inRange<std::size_t>(0, std::variant_size_v<Body>);
   switch (number) {
     case 0:
-      return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), any<bool>()};
+      return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), any<bool>(), any<U>()};
     case 1:
-      return PingReply{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), maybe(any<U>())};
+      return PingReply{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), maybe(any<U>()), any<U>()};
     case 2:
       return Probe{*arbitrary_id()};
     case 3:

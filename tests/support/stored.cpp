@@ -9,8 +9,11 @@ namespace kith::tests {
 
 dht::Record record_of(const Written& written) {
   const HashSignatures signatures(written.author);
-  const dht::Entry entry{
-      .seq = written.seq, .kind = written.kind, .expires_ms = 0, .op_id = {}, .bytes = crypto::as_bytes(written.value)};
+  const dht::Entry entry{.seq = written.seq,
+                         .kind = written.kind,
+                         .expires_ms = written.expires_ms,
+                         .op_id = {},
+                         .bytes = crypto::as_bytes(written.value)};
   return dht::Record::sign({.key = written.key,
                             .actor = {.author = signatures.signing_key(), .run = 1},
                             .seq = written.seq,

@@ -19,6 +19,7 @@ struct Written {
   dht::Seq seq = 1;
   std::string value = "value";
   dht::EntryKind kind = dht::EntryKind::value;
+  dht::WallMs expires_ms = 0;
 };
 dht::Record record_of(const Written& written);
 dht::Row replica_row(const Written& written);

@@ -5,9 +5,11 @@
 
 #include "crypto/keys.h"
 #include "dht/model/author.h"
+#include "dht/model/counter.h"
 #include "dht/model/crypto_signatures.h"
 #include "dht/model/key.h"
 #include "dht/model/memory_store.h"
+#include "dht/model/policy.h"
 
 using namespace kith::daemon;
 namespace crypto = kith::crypto;
@@ -103,6 +105,34 @@ TEST_CASE("an adoption that breaks off between two commits is finished by the ne
   const dht::NodeId self = dht::node_id_of(node.keys.signing_public());
   CHECK(node.store.outbox_for(self, std::size_t{2} * keys).size() == keys);
   for (int i = 0; i < keys; ++i) CHECK(is_brought(i));
+}
+
+TEST_CASE("a counter is brought along as what it stands at, and goes on from there", "[adoption]") {
+  Moving node;
+  node.write("default/n", "", {.key = {}, .kind = dht::EntryKind::counter, .value = {}, .by = 5}, wall);
+  node.author.begin_run(node.rng, wall);  // a part of it is of an earlier run
+  node.write("default/n", "", {.key = {}, .kind = dht::EntryKind::counter, .value = {}, .by = -2}, wall + 10);
+  CHECK(node.adopt() == 1);
+  const auto counter = dht::counter_in(dht::live_entries(node.rows("default/n"), wall));
+  REQUIRE(counter);
+  CHECK(counter->value == 3);
+  for (const dht::Row& row : node.rows("default/n")) CHECK(row.record.has_valid_signature(node.after));
+}
+
+TEST_CASE("policies are brought along as of when they were made", "[adoption]") {
+  Moving node;
+  const std::string key = dht::policy_key("carts");
+  const crypto::Bytes value = dht::encode(dht::Policy{.conflict = dht::Conflict::siblings});
+  const auto record = node.author.write({.key = key, .value = value}, {}, {}, wall)->record;
+  node.store.keep_policy(record.key_hash(), record.bytes());
+  node.store.commit();
+  node.adopt();
+  REQUIRE(node.store.policies().size() == 1);
+  const auto adopted = dht::Record::parse(node.store.policies().front());
+  REQUIRE(adopted);
+  CHECK(adopted->has_valid_signature(node.after));
+  CHECK(dht::read_policy(adopted->entry(0).bytes)->conflict == dht::Conflict::siblings);
+  CHECK(dht::seq_wall_ms(adopted->seq()) == wall);
 }
 
 TEST_CASE("adopting twice changes nothing more", "[adoption]") {

@@ -3,8 +3,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <bitset>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "crypto/rng.h"
@@ -120,10 +122,10 @@ TEST_CASE("a counter that was deleted is not there, and is listed again when som
   const Record unheard = a.count(1);
   const Record deleted = b.del();
   CHECK_FALSE(b.value());
-  CHECK_FALSE(is_listed(b.rows));
+  CHECK_FALSE(is_listed(b.rows, noon));
   b.hear(unheard);
   CHECK(b.value() == 1);
-  CHECK(is_listed(b.rows));
+  CHECK(is_listed(b.rows, noon));
   a.hear(deleted);
   CHECK(a.value() == 1);
 }
@@ -198,7 +200,7 @@ TEST_CASE("what a device counted expires with its last increment, and begins ane
   Device a(1);
   a.count(3, noon + hour);
   CHECK(counter_in(live_entries(a.rows, noon))->expires_ms == noon + hour);
-  a.count(1);  // says nothing of a lifetime: it stays
+  a.write({.key = {}, .kind = EntryKind::counter, .value = {}, .by = 1, .keeps_life = true});
   CHECK(a.value(noon + hour - 1) == 4);
   CHECK_FALSE(a.value(noon + hour));
   a.write({.key = {}, .kind = EntryKind::counter, .value = {}, .by = 5}, noon + hour);
@@ -244,27 +246,103 @@ TEST_CASE("a sum of shares stays at the end of its range", "[counter]") {
   CHECK(c.value() == -INT64_MAX);
 }
 
+TEST_CASE("what a reset took away stays taken, whatever it says of its own end", "[counter]") {
+  Device a(1);
+  Device b(2);
+  b.hear(a.count(3));
+  const Record reset = b.write({.key = {}, .kind = EntryKind::counter_reset, .value = {}, .expires_ms = noon + hour});
+  a.hear(reset);
+  const Record more = a.count(4);
+  b.hear(more);
+  CHECK(b.value(noon) == 4);
+  CHECK(b.value(noon + 2 * hour) == 4);
+}
+
+TEST_CASE("a reset names each device once, however often each began anew", "[counter]") {
+  Device a(1);
+  Device b(2);
+  for (int i = 0; i < 5; ++i) {
+    b.hear(a.count(3));
+    a.hear(b.reset());
+  }
+  const Record reset = b.reset();
+  CHECK(reset.entry(0).bytes.size() == 32);
+  CHECK(a.value() == 0);
+}
+
+TEST_CASE("a record that takes away what it has not seen is none", "[counter]") {
+  Device a(1);
+  Device b(2);
+  const Record counted = a.count(3);
+  b.hear(counted);
+  const Record good = b.reset();
+  const Entry reset = good.entry(0);
+  const VersionVector context = [&] {
+    VersionVector seen;
+    seen.join(good.context());
+    return seen;
+  }();
+  const RecordDraft draft{
+      .key = key, .actor = good.actor(), .seq = good.seq(), .context = &context, .entries = std::span(&reset, 1)};
+  CHECK(Record::parse(Record::sign(draft, b.signatures).bytes()));
+  crypto::Bytes other = good.bytes();
+  other[88 + key.size() + 7] ^= 1U;  // the actor that its context names
+  CHECK_FALSE(Record::parse(other));
+}
+
+TEST_CASE("a value that was replaced does not ride along with what its author counts", "[counter]") {
+  Device a(1);
+  Device b(2);
+  b.hear(a.write({.key = {}, .value = crypto::as_bytes("text")}));
+  a.hear(b.del());
+  CHECK(a.count(1).entry_count() == 1);
+}
+
+TEST_CASE("an increment that asks for it lives on as its share did, and another for ever", "[counter]") {
+  Device a(1);
+  a.count(3, noon + hour);
+  a.write({.key = {}, .kind = EntryKind::counter, .value = {}, .by = 1, .keeps_life = true});
+  CHECK(counter_in(live_entries(a.rows, noon))->expires_ms == noon + hour);
+  a.count(1);
+  CHECK(counter_in(live_entries(a.rows, noon))->expires_ms == 0);
+}
+
+TEST_CASE("a counter is shown where the newest beside it is a tombstone, though an older value stands there too",
+          "[counter]") {
+  Device a(1);
+  Device b(2);
+  Device c(3);
+  const Record counted = a.count(3);
+  const Record value = b.write({.key = {}, .value = crypto::as_bytes("text")}, noon + 1);
+  c.write({.key = {}, .kind = EntryKind::tombstone, .value = {}}, noon + 2);
+  c.hear(counted);
+  c.hear(value);
+  CHECK(counter_in(live_entries(c.rows, noon + 3))->is_shown);
+}
+
 TEST_CASE("what a reset took away has one spelling", "[counter]") {
-  Tallies tallies;
-  tallies.raise(7, {.birth = 2, .sums = {.increments = 5, .decrements = 1}});
-  tallies.raise(7, {.birth = 1, .sums = {}});
-  tallies.raise(3, {.birth = 9, .sums = {}});
-  tallies.raise(7, {.birth = 2, .sums = {.increments = 4, .decrements = 6}});
-  const crypto::Bytes bytes = tallies.encode();
+  Shares shares;
+  shares.raise(7, {.birth = 2, .sums = {.increments = 5, .decrements = 1}});
+  shares.raise(7, {.birth = 1, .sums = {.increments = 99, .decrements = 99}});
+  shares.raise(3, {.birth = 9, .sums = {}});
+  shares.raise(9, {.birth = 9, .sums = {}});
+  shares.raise(7, {.birth = 2, .sums = {.increments = 4, .decrements = 6}});
+  const crypto::Bytes bytes = shares.encode();
   CHECK(bytes.size() == 96);
-  CHECK(are_tallies(bytes));
-  Tallies again;
+  CHECK(are_shares(bytes));
+  Shares again;
   again.join(bytes);
   CHECK(again.encode() == bytes);
   CHECK(again.of(7, 2).increments == 5);
   CHECK(again.of(7, 2).decrements == 6);
-  CHECK_FALSE(are_tallies(crypto::ByteSpan(bytes).first(95)));
+  CHECK(again.of(7, 1).increments == 0);
+  CHECK_FALSE(are_shares(crypto::ByteSpan(bytes).first(95)));
   crypto::Bytes doubled(bytes.begin(), bytes.begin() + 32);
   doubled.insert(doubled.end(), bytes.begin(), bytes.begin() + 32);
-  CHECK_FALSE(are_tallies(doubled));
+  CHECK_FALSE(are_shares(doubled));
   crypto::Bytes unordered(bytes.begin() + 32, bytes.end());
   unordered.insert(unordered.end(), bytes.begin(), bytes.begin() + 32);
-  CHECK_FALSE(are_tallies(unordered));
+  CHECK_FALSE(are_shares(unordered));
 }
 
 // ---- the model: random schedules beside what each device truly heard of
@@ -318,13 +396,13 @@ class Model {
   void count(std::size_t index) {
     Device& device = *devices_[index];
     const Heard before = own_heard(device);
-    const auto standing = own_tally(device.rows, device);
+    const auto standing = own_share(device.rows, device);
     amounts_.push_back(static_cast<std::int64_t>(rng_.below(9)) - 3);
     const Record record =
         device.write({.key = {}, .kind = EntryKind::counter, .value = {}, .by = amounts_.back()}, time_ms_);
     Heard said = before;
-    // Who begins a tally anew says that the one before is gone.
-    if (standing && own_tally(device.rows, device)->birth != standing->birth) said.taken_away |= before.counted;
+    // Who begins a share anew says that the one before is gone.
+    if (standing && own_share(device.rows, device)->birth != standing->birth) said.taken_away |= before.counted;
     said.counted.set(amounts_.size() - 1);
     send(index, record, said);
   }
@@ -344,12 +422,12 @@ class Model {
     heard_[index] = {};
   }
 
-  static std::optional<Tally> own_tally(const Rows& rows, const Device& device) {
+  static std::optional<Share> own_share(const Rows& rows, const Device& device) {
     for (const Row& row : rows) {
       if (!row.is_own || row.record.tag() != device.author.tag()) continue;
       for (std::size_t i = 0; i < row.record.entry_count(); ++i) {
         const Entry entry = row.record.entry(i);
-        if (entry.kind == EntryKind::counter) return read_tally(entry.bytes);
+        if (entry.kind == EntryKind::counter) return read_share(entry.bytes);
       }
     }
     return std::nullopt;

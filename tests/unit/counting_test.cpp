@@ -3,105 +3,18 @@
 #include <catch2/catch.hpp>
 
 #include "dht/model/counter.h"
-#include "dht/replication/coordinator.h"
-#include "tests/support/replication.h"
+#include "tests/support/desk.h"
 
 namespace kith::dht {
 namespace {
 
 using test::Bench;
 using test::node;
-using namespace std::chrono_literals;
 
 constexpr std::string_view key = "default/visits";
 
-// A device that coordinates for its client; node(2) and node(3) are the other replicas.
-struct Desk : Bench {
-  Desk() { author.begin_run(rng, now.wall_ms); }
-
-  Ticket ask(PutRequest request) {
-    if (request.key.empty()) request.key = key;
-    Turn at = turn();
-    return coordinator.put(at, std::move(request));
-  }
-
-  // Commits, and hands the node what it said to itself.
-  void commit() {
-    store.commit();
-    for (const Send& send : std::exchange(out.sends, {})) {
-      if (send.to == neighbours.self()) {
-        reply(node(1), send.message.request_id, send.message.body);
-      } else {
-        sent.push_back(send);
-      }
-    }
-  }
-
-  void reply(const NodeId& from, std::uint64_t request, const Body& body) {
-    const auto answered = requests.answer(now.instant, from, request);
-    REQUIRE(answered);
-    Turn at = turn();
-    coordinator.on_reply(at, from, answered->owner, body);
-  }
-
-  // What others were asked since the last look, by kind.
-  template <typename Kind>
-  std::vector<Send> asked() {
-    commit();
-    std::vector<Send> found;
-    std::erase_if(sent, [&](const Send& send) {
-      const bool is_it = std::holds_alternative<Kind>(send.message.body);
-      if (is_it) found.push_back(send);
-      return is_it;
-    });
-    return found;
-  }
-
-  // Every replica that was asked says that it holds these.
-  void answer_reads(const Rows& rows) {
-    for (std::vector<Send> fetches = asked<Fetch>(); !fetches.empty(); fetches = asked<Fetch>()) {
-      for (const Send& send : fetches) {
-        FetchAnswer answer{.status = rows.empty() ? FetchStatus::absent : FetchStatus::found,
-                           .digest = digest_of(rows, data_key),
-                           .records = {}};
-        const bool wants_records = std::get<Fetch>(send.message.body).form == FetchForm::records;
-        for (const Row& row : rows) {
-          if (wants_records) answer.records.push_back(row.record.bytes());
-        }
-        FetchReply fetched;
-        fetched.answers.push_back(std::move(answer));
-        reply(send.to, send.message.request_id, std::move(fetched));
-      }
-    }
-  }
-
-  void confirm_stores() {
-    for (const Send& send : asked<Store>()) {
-      if (std::get<Store>(send.message.body).purpose != StorePurpose::write) continue;
-      StoreReply stored;
-      stored.answers.push_back({.status = StoreStatus::stored, .reason = {}, .seen = {}});
-      reply(send.to, send.message.request_id, std::move(stored));
-    }
-  }
-
-  Receipt receipt() {
-    confirm_stores();
-    REQUIRE(out.completions.size() == 1);
-    return std::get<Receipt>(std::exchange(out.completions, {}).front().outcome);
-  }
-  Error error() {
-    commit();
-    REQUIRE(out.completions.size() == 1);
-    return std::get<Error>(std::exchange(out.completions, {}).front().outcome);
-  }
-
-  // The newest record of this author.
-  Record own() { return store.read(hash_key(key)).rows.front().record; }
-
-  crypto::Rng rng{crypto::ByteArray<32>{7}};
-  Replica replica{signatures, store, data_key};
-  Coordinator coordinator{{}, data_key, author, replica, rng.fork()};
-  std::vector<Send> sent;
+struct Desk : test::Desk {
+  Desk() : test::Desk("default/visits") {}
 };
 
 // What another device wrote.
@@ -149,10 +62,11 @@ TEST_CASE("an increment takes nothing away that others counted", "[counting]") {
   CHECK(desk.own().context().empty());
 }
 
-TEST_CASE("an increment whose read nobody answers counts all the same, with the time that is left", "[counting]") {
+TEST_CASE("an increment whose read nobody answers counts all the same after a part of its time", "[counting]") {
   Desk desk;
   desk.ask(increment(2));
   desk.commit();
+  CHECK(desk.store.read(hash_key(key)).rows.empty());
   const auto due = desk.coordinator.next_deadline();
   REQUIRE(due);
   desk.now.instant += limits::request_deadline_default / 4;
@@ -170,16 +84,101 @@ TEST_CASE("an increment that waits for nobody asks nobody first", "[counting]") 
   CHECK(desk.receipt().counter == 2);
 }
 
-TEST_CASE("the same operation again counts once, and reads no more", "[counting]") {
+TEST_CASE("the same operation again counts once, and tells what the counter stands at then", "[counting]") {
   Desk desk;
   PutRequest request = increment(2);
   request.op_id = OpId{1, 2, 3};
   desk.ask(request);
   desk.answer_reads({});
   CHECK(desk.receipt().counter == 2);
+  const Seq seq = desk.own().seq();
   desk.ask(request);
-  CHECK(desk.asked<Fetch>().empty());
-  CHECK(desk.receipt().counter == 2);
+  desk.answer_reads(counted_elsewhere(5));
+  CHECK(desk.receipt().counter == 7);
+  CHECK(desk.own().seq() == seq);
+}
+
+TEST_CASE("an operation of a run that has ended is still the one that was made then", "[counting]") {
+  Desk desk;
+  PutRequest request = increment(2);
+  request.op_id = OpId{1, 2, 3};
+  desk.ask(request);
+  desk.answer_reads({});
+  desk.receipt();
+  const Record first = desk.own();
+  desk.author.begin_run(desk.rng, desk.now.wall_ms);
+  desk.ask(increment(4));
+  desk.answer_reads({});
+  CHECK(desk.receipt().counter == 6);
+  desk.ask(request);
+  desk.answer_reads({});
+  int writes = 0;
+  for (const Send& send : desk.asked<Store>()) {
+    const auto& store = std::get<Store>(send.message.body);
+    if (store.purpose != StorePurpose::write) continue;
+    writes += 1;
+    CHECK(store.records.front() == first.bytes());
+  }
+  CHECK(writes == 2);
+}
+
+TEST_CASE("a value that reads nothing does not take away counts that it knows by hearsay", "[counting]") {
+  Desk desk;
+  desk.neighbours.set.replicas = {node(2), node(3)};
+  Bench holder(2);
+  holder.store.replace(hash_key(key), counted_elsewhere(5));
+  Replica other(holder.signatures, holder.store, holder.data_key);
+  PutRequest put = of_kind(EntryKind::value);
+  for (int i = 0; i < 2; ++i) {
+    desk.ask(put);
+    for (const Send& send : desk.asked<Store>()) {
+      desk.reply(send.to, send.message.request_id,
+                 other.store(desk.now.wall_ms, std::get<Store>(send.message.body), holder.author).reply);
+    }
+    desk.out.completions.clear();
+  }
+  CHECK_FALSE(supersedes(desk.own(), counted_elsewhere(5).front().record));
+}
+
+TEST_CASE("a write with the version of a counter reads first, and is refused where a value would take its place",
+          "[counting]") {
+  Desk desk;
+  desk.neighbours.set.replicas = {node(2), node(3)};
+  GetRequest get;
+  get.key = key;
+  Turn at = desk.turn();
+  desk.coordinator.get(at, get);
+  desk.answer_reads(counted_elsewhere(5));
+  REQUIRE(desk.out.completions.size() == 1);
+  const crypto::Bytes version = std::get<ReadAnswer>(std::exchange(desk.out.completions, {}).front().outcome).version;
+  PutRequest put = of_kind(EntryKind::value);
+  put.token = version;
+  desk.ask(put);
+  desk.answer_reads(counted_elsewhere(5));
+  CHECK(desk.error().code == ErrorCode::denied);
+  PutRequest deletion = of_kind(EntryKind::tombstone);
+  deletion.token = version;
+  deletion.wait = Wait::local;
+  desk.ask(deletion);
+  desk.answer_reads(counted_elsewhere(5));
+  desk.receipt();
+  CHECK(desk.own().entry(0).kind == EntryKind::counter_reset);
+}
+
+TEST_CASE("a reset does not expire, whatever its namespace says", "[counting]") {
+  Desk desk;
+  PolicyRequest policy;
+  policy.name = "default";
+  policy.must_be_new = true;
+  policy.ttl_ms = 1000;
+  Turn at = desk.turn();
+  desk.coordinator.set_policy(at, policy);
+  desk.store.commit();
+  desk.out = {};
+  desk.ask(of_kind(EntryKind::counter_reset));
+  desk.answer_reads({});
+  desk.receipt();
+  CHECK(desk.own().entry(0).expires_ms == 0);
 }
 
 TEST_CASE("a reset takes away what other replicas hold", "[counting]") {

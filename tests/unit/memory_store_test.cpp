@@ -86,7 +86,7 @@ TEST_CASE("a crash takes back everything since the last commit and nothing else"
   }));
 }
 
-TEST_CASE("outbox, operations, contacts and the author's state are part of the turn", "[store]") {
+TEST_CASE("outbox, operations, contacts, policies and the author's state are part of the turn", "[store]") {
   MemoryStore store;
   const OpId op_id{1};
   const crypto::Bytes contact{1, 2, 3};
@@ -94,6 +94,7 @@ TEST_CASE("outbox, operations, contacts and the author's state are part of the t
     store.outbox_add(key, target);
     store.remember_operation(op_id, {.key = key, .seq = 5, .expires_ms = 9});
     store.remember_contact(target, contact);
+    store.keep_policy(key, contact);
     store.reserve({.run = 3, .reserved = 4});
   };
   write_all();
@@ -102,17 +103,20 @@ TEST_CASE("outbox, operations, contacts and the author's state are part of the t
   CHECK(store.totals().outbox == 0);
   CHECK_FALSE(store.find_operation(op_id));
   CHECK(store.contacts().empty());
+  CHECK(store.policies().empty());
   CHECK_FALSE(store.author_state());
   write_all();
   store.commit();
   store.outbox_remove(key, target);
   store.forget_contact(target);
+  store.keep_policy(key, crypto::Bytes{9});
   store.reserve({.run = 3, .reserved = 8});
   store.crash();
   CHECK(store.outbox_for(target, 10) == std::vector{key});
   CHECK(store.totals().outbox == 1);
   CHECK(store.find_operation(op_id)->seq == 5);
   CHECK(store.contacts() == std::vector<crypto::Bytes>{contact});
+  CHECK(store.policies() == std::vector<crypto::Bytes>{contact});
   CHECK(store.author_state() == AuthorState{.run = 3, .reserved = 4});
 }
 
@@ -172,7 +176,7 @@ TEST_CASE("a scan lists each live key once, in order of its hash", "[store]") {
   std::vector<std::string> listed;
   std::optional<KeyHash> after;
   do {
-    const ScanPage page = store.scan(after, "default/", 10);
+    const ScanPage page = store.scan(after, "default/", 0, 10);
     CHECK(page.keys.size() <= 10);
     listed.insert(listed.end(), page.keys.begin(), page.keys.end());
     after = page.next;
@@ -181,6 +185,15 @@ TEST_CASE("a scan lists each live key once, in order of its hash", "[store]") {
   in_order.reserve(expected.size());
   for (const auto& [hash, name] : expected) in_order.push_back(name);
   CHECK(listed == in_order);
+}
+
+TEST_CASE("a scan leaves out what has expired", "[store]") {
+  MemoryStore store;
+  Rows rows;
+  merge_record(rows, tests::record_of({.key = "default/session", .expires_ms = 1000}));
+  store.replace(hash_key("default/session"), rows);
+  CHECK(store.scan({}, "default/", 999, 10).keys.size() == 1);
+  CHECK(store.scan({}, "default/", 1000, 10).keys.empty());
 }
 
 }  // namespace

@@ -120,6 +120,28 @@ TEST_CASE("an incr that is no integer, or both counts and resets, is refused", "
   CHECK(error_of(read_incr(version.params())) == "version is not a param of this method (docs/socket.md)");
 }
 
+TEST_CASE("a policy's change names what it changes, and nothing else", "[rpc]") {
+  const Given given([](RpcWriter& w) {
+    w.map(5).text("namespace").text("carts").text("create").boolean(true).text("conflict").text("siblings");
+    w.text("r").number(0).text("ttl_ms").number(0);
+  });
+  const auto request = read_ns_set(given.params());
+  REQUIRE(request);
+  CHECK(request->name == "carts");
+  CHECK(request->must_be_new);
+  CHECK(request->conflict == dht::Conflict::siblings);
+  CHECK(request->r == 0);
+  CHECK_FALSE(request->w);
+  CHECK(request->ttl_ms == 0);
+}
+
+TEST_CASE("a policy of an unknown kind, or of more copies than there may be, is refused", "[rpc]") {
+  const Given kind([](RpcWriter& w) { w.map(2).text("namespace").text("a").text("conflict").text("strong"); });
+  CHECK(error_of(read_ns_set(kind.params())) == "conflict must be \"newest\" or \"siblings\"");
+  const Given copies([](RpcWriter& w) { w.map(2).text("namespace").text("a").text("w").number(17); });
+  CHECK(error_of(read_ns_set(copies.params())) == "w must be from 0 to 16");
+}
+
 TEST_CASE("an item of a batch may count", "[rpc]") {
   const Given given(
       [](RpcWriter& w) { w.map(1).text("items").array(1).map(2).text("key").text("a").text("incr").integer(-4); });

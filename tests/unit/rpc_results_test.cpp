@@ -101,6 +101,23 @@ TEST_CASE("a reader of all sees siblings and tombstones", "[rpc]") {
   CHECK(read_result(answer_with({tombstone}), Shown::all)["found"].boolean() == false);
 }
 
+TEST_CASE("a reader in a namespace of siblings sees all of them, and no tombstone", "[rpc]") {
+  dht::ReadAnswer answer = answer_with({tombstone, value, value});
+  answer.conflict = dht::Conflict::siblings;
+  const Received result = read_result(answer, Shown::newest);
+  CHECK(result["found"].boolean() == true);
+  CHECK(result["values"].size() == 2);
+  answer = answer_with({tombstone});
+  answer.conflict = dht::Conflict::siblings;
+  CHECK(read_result(answer, Shown::newest)["found"].boolean() == false);
+}
+
+TEST_CASE("a counter says that it is one", "[rpc]") {
+  const Received result = read_result(answer_with({dht::EntryKind::counter}), Shown::newest);
+  CHECK(elements(result["values"])[0]["counter"].boolean() == true);
+  CHECK(elements(result["values"])[0]["tombstone"].is_nil());
+}
+
 TEST_CASE("an absent key is an answer with a version", "[rpc]") {
   dht::ReadAnswer answer = answer_with({});
   answer.version = {1, 2, 3};

@@ -82,7 +82,7 @@ bool has_only_true_rows(store::Database& database) {
     const auto operation = database.find_operation({static_cast<std::uint8_t>(i)});
     if (operation && operation->key != key_of(i)) return false;
   }
-  for (const std::string& name : database.scan({}, "", 1000).keys) {
+  for (const std::string& name : database.scan({}, "", 0, 1000).keys) {
     if (!keys.contains(dht::hash_key(name))) return false;
   }
   return true;

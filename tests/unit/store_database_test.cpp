@@ -31,7 +31,7 @@ std::vector<std::string> listed(store::Database& database, std::string_view pref
   std::vector<std::string> all;
   std::optional<dht::KeyHash> after;
   do {
-    const dht::ScanPage page = database.scan(after, prefix, page_size);
+    const dht::ScanPage page = database.scan(after, prefix, 0, page_size);
     CHECK(page.keys.size() <= page_size);
     all.insert(all.end(), page.keys.begin(), page.keys.end());
     after = page.next;
@@ -323,6 +323,45 @@ TEST_CASE("a note takes the place of the one of its kind and name, and outlives 
   CHECK(node->notes(dht::NoteKind::reaped) == std::vector{second});
   CHECK(node->notes(dht::NoteKind::lived) == std::vector{other});
   CHECK(node->notes(dht::NoteKind::absence).empty());
+}
+
+TEST_CASE("a policy takes the place of the one of its key, and outlives a restart", "[store]") {
+  StoredNode node;
+  const dht::KeyHash carts = dht::hash_key("sys/ns/carts");
+  const dht::KeyHash other = dht::hash_key("sys/ns/other");
+  node->keep_policy(carts, crypto::Bytes{1});
+  node->keep_policy(carts, crypto::Bytes{2});
+  node->keep_policy(other, crypto::Bytes{3});
+  REQUIRE(node->flush());
+  node.crash_and_reopen();
+  const std::vector<crypto::Bytes> kept = node->policies();
+  CHECK(kept.size() == 2);
+  CHECK(std::ranges::count(kept, crypto::Bytes{2}) == 1);
+  CHECK(std::ranges::count(kept, crypto::Bytes{3}) == 1);
+}
+
+TEST_CASE("a scan leaves out what has expired, cached or not", "[store]") {
+  StoredNode node;
+  node->replace(numbered_key(1), {replica_row({.key = tests::numbered_name(1), .expires_ms = 1000})});
+  REQUIRE(node->flush());
+  CHECK(node->scan({}, "", 999, 10).keys.size() == 1);
+  CHECK(node->scan({}, "", 1000, 10).keys.empty());
+  node.reopen();
+  CHECK(node->scan({}, "", 999, 10).keys.size() == 1);
+  CHECK(node->scan({}, "", 1000, 10).keys.empty());
+}
+
+TEST_CASE("a policy that another program wrote is not there", "[store]") {
+  StoredNode node;
+  node->keep_policy(dht::hash_key("sys/ns/carts"), crypto::Bytes{1});
+  REQUIRE(node->flush());
+  node.close();
+  auto connection = store::Connection::open({.path = node.file("kith.db")});
+  REQUIRE(connection);
+  REQUIRE(connection->execute("update policies set record = x'02'"));
+  connection->abandon();
+  node.open();
+  CHECK(node->policies().empty());
 }
 
 TEST_CASE("a note that was dropped is gone, and one that another program wrote is not there", "[store]") {

@@ -58,7 +58,7 @@ std::vector<std::string> all_names(dht::RecordStore& store, std::string_view pre
   std::vector<std::string> names;
   std::optional<dht::KeyHash> after;
   do {
-    const dht::ScanPage page = store.scan(after, prefix, 2);
+    const dht::ScanPage page = store.scan(after, prefix, 0, 2);
     names.insert(names.end(), page.keys.begin(), page.keys.end());
     after = page.next;
   } while (after);

@@ -261,6 +261,27 @@ TEST_CASE("waiting for nobody, a write is answered by its own commit", "[write]"
   CHECK(write.take_completion(bench.now.instant, bench.data_key));
 }
 
+TEST_CASE("a write that waits for nobody is noted as told to nobody until somebody has it", "[write]") {
+  Bench bench;
+  bench.neighbours.set.replicas = {node(2), node(3)};
+  Write write(terms_for(bench, 0));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  CHECK(bench.store.outbox_for(node(1), 10) == std::vector{hash_key(key)});
+  write.on_answer(turn, 0, stored);
+  CHECK(bench.store.outbox_for(node(1), 10).size() == 1);
+  write.on_answer(turn, 1, stored);
+  CHECK(bench.store.outbox_for(node(1), 10).empty());
+}
+
+TEST_CASE("a replica that waits for nobody needs no note: its copy is compared with the others'", "[write]") {
+  Bench bench;
+  Write write(terms_for(bench, 0));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  CHECK(bench.store.outbox_for(node(1), 10).empty());
+}
+
 TEST_CASE("a replica whose clock is behind gets the write from the outbox, acknowledged or not", "[write]") {
   Bench bench;
   Write write(terms_for(bench, 2));

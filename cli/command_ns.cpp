@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// ns: the policies of namespaces.
+#include <fmt/core.h>
+
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/terminal.h"
+
+namespace kith::cli {
+
+namespace {
+
+using daemon::RpcValue;
+using daemon::RpcWriter;
+
+std::string copies(const RpcValue& count) {
+  const auto number = count.number();
+  return number ? std::to_string(*number) : "the mesh's";
+}
+
+std::string lifetime(const RpcValue& ttl_ms) {
+  const std::uint64_t milliseconds = ttl_ms.number().value_or(0);
+  return milliseconds == 0 ? "ever" : human_time(milliseconds);
+}
+
+void print_policy(const Common& common, const RpcValue& policy) {
+  if (common.json) {
+    fmt::print("{}\n", to_json(policy).dump());
+    return;
+  }
+  fmt::print("{}\n  conflict  {}\n  R         {}\n  W         {}\n  live for  {}\n",
+             policy["namespace"].text().value_or("?"), policy["conflict"].text().value_or("?"), copies(policy["r"]),
+             copies(policy["w"]), lifetime(policy["ttl_ms"]));
+}
+
+}  // namespace
+
+Exit ns_set(const Common& common, const NsCommand& command) {
+  Client client(find_socket(common.socket));
+  const auto count = [](bool is_there) { return is_there ? 1U : 0U; };
+  const std::size_t fields = 1 + count(command.is_create) + count(!command.conflict.empty()) +
+                             count(command.r.has_value()) + count(command.w.has_value()) +
+                             count(command.ttl_ms.has_value());
+  const RpcValue policy = client.call("ns_set", [&](RpcWriter& params) {
+    params.map(fields).text("namespace").text(command.name);
+    if (command.is_create) params.text("create").boolean(true);
+    if (!command.conflict.empty()) params.text("conflict").text(command.conflict);
+    if (command.r) params.text("r").number(*command.r);
+    if (command.w) params.text("w").number(*command.w);
+    if (command.ttl_ms) params.text("ttl_ms").number(*command.ttl_ms);
+  });
+  if (common.json || is_terminal(STDOUT_FILENO)) print_policy(common, policy);
+  return Exit::done;
+}
+
+Exit ns_show(const Common& common, const std::string& name) {
+  Client client(find_socket(common.socket));
+  const RpcValue answer = client.call("ns_list", write_nothing);
+  bool is_there = false;
+  answer["namespaces"].for_each([&](const RpcValue& policy) {
+    if (policy["namespace"].text() != name) return;
+    is_there = true;
+    print_policy(common, policy);
+  });
+  if (is_there) return Exit::done;
+  fmt::print(stderr, "kith: namespace {} has no policy of its own: the newest value wins, with the mesh's R and W\n",
+             name);
+  return Exit::not_found;
+}
+
+Exit ns_list(const Common& common) {
+  Client client(find_socket(common.socket));
+  const RpcValue answer = client.call("ns_list", write_nothing);
+  answer["namespaces"].for_each([&](const RpcValue& policy) { print_policy(common, policy); });
+  return Exit::done;
+}
+
+}  // namespace kith::cli

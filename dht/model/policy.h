@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// The policy of a namespace: what holds for its keys where a request does not say otherwise (docs/data-model.md,
+// "Namespaces"). It is a signed record like any other, of the key sys/ns/NAMESPACE, and every member has all of them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "crypto/bytes.h"
+#include "dht/model/result.h"
+#include "dht/model/time.h"
+
+namespace kith::dht {
+
+// What a reader is shown of concurrent values, and what a write without a version replaces.
+enum class Conflict : std::uint8_t {
+  newest = 0,    // the newest; what this device knows of
+  siblings = 1,  // all; what R replicas show
+};
+
+struct Policy {
+  Conflict conflict = Conflict::newest;
+  std::uint8_t r = 0;  // 0: the mesh's
+  std::uint8_t w = 0;
+  WallMs ttl_ms = 0;  // life of values that are written without one; 0: for ever
+
+  friend bool operator==(const Policy&, const Policy&) = default;
+};
+
+// version u8 · conflict u8 · r u8 · w u8 · ttl u64
+crypto::Bytes encode(const Policy& policy);
+// Absent for another length, version or conflict, and for more copies than limits::quorum_max.
+std::optional<Policy> read_policy(crypto::ByteSpan bytes);
+
+// The key of the record.
+std::string policy_key(std::string_view name);
+// The namespace whose policy a key is of.
+std::optional<std::string_view> policy_name(std::string_view key);
+
+// Requires: a canonical key.
+std::string_view namespace_of(std::string_view key);
+
+// kith's own: no client writes there.
+inline constexpr std::string_view system_namespace = "sys";
+
+// Errors: invalid, for what is no name of a namespace, and for those that are kith's own: they have no policy.
+Status check_namespace(std::string_view name);
+
+}  // namespace kith::dht
