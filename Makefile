@@ -152,6 +152,10 @@ bench: all build/release/bench  ## Measure kith against bare SQLite and the raw 
 bench-snapshot: all build/deps/test  ## Measure puts while a database of MEGABYTES=1000 is being snapshot.
 	tests/bench/snapshot.py $(MEGABYTES)
 
+.PHONY: bench-batch
+bench-batch: all build/deps/test  ## Read a thousand keys at once, beside a thousand single reads.
+	tests/bench/batch.py
+
 .PHONY: bench-detection
 bench-detection: all build/deps/bench  ## Kill one of eight daemons KILLS=20 times, beside serf.
 	tests/bench/detection.py $(KILLS)
