@@ -83,6 +83,7 @@ void Clients::write(const Choice& choice) {
   Intent intent{.key = choice.key,
                 .kind = choice.kind,
                 .device = choice.device,
+                .author = mesh_.at(choice.device).id(),
                 .is_delete = rng_.chance(0.15),
                 .reads_first = false,
                 .began = queue_.now(),

@@ -101,11 +101,13 @@ std::size_t History::acknowledged() const {
 
 // A tombstone carries no number: it is the delete with its seq. A write that was made again under a new run and never
 // acknowledged has a seq that nobody told; then it is taken for the youngest delete that it may be.
-std::uint64_t History::delete_behind(const std::string& key, dht::Seq seq) const {
+// Two authors may have given one seq.
+std::uint64_t History::delete_behind(const std::string& key, dht::Seq seq,
+                                     const std::optional<dht::NodeId>& author) const {
   std::uint64_t unacknowledged = 0;
   for (const std::uint64_t number : of_key_.at(key)) {
     const Written& written = writes_.at(number);
-    if (!written.intent.is_delete) continue;
+    if (!written.intent.is_delete || (author && written.intent.author != *author)) continue;
     if (written.seqs.contains(seq)) return number;
     if (!written.is_acknowledged) unacknowledged = number;
   }
@@ -117,7 +119,8 @@ Writes History::visible_in(const dht::ReadAnswer& answer) const {
   if (!of_key_.contains(answer.key)) return visible;
   for (const dht::ReadValue& value : answer.values) {
     const bool is_value = value.kind == dht::EntryKind::value;
-    const std::uint64_t number = is_value ? number_of(value.bytes).value_or(0) : delete_behind(answer.key, value.seq);
+    const std::uint64_t number =
+        is_value ? number_of(value.bytes).value_or(0) : delete_behind(answer.key, value.seq, value.author);
     if (writes_.contains(number)) visible.insert(number);
   }
   add_reaped(answer.key, visible);
@@ -131,7 +134,7 @@ void History::add_reaped(const std::string& key, Writes& visible) const {
   if (reaped == reaped_.end()) return;
   Writes deletes;
   for (const dht::Seq seq : reaped->second) {
-    if (const std::uint64_t number = delete_behind(key, seq); number != 0) deletes.insert(number);
+    if (const std::uint64_t number = delete_behind(key, seq, std::nullopt); number != 0) deletes.insert(number);
   }
   Writes last = visible;
   join(last, deletes);

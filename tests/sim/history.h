@@ -39,6 +39,7 @@ struct Intent {
   std::string key;
   KeyKind kind = KeyKind::own;
   std::size_t device = 0;
+  dht::NodeId author;  // the device's node
   bool is_delete = false;
   bool reads_first = false;  // it may not have been made yet when it is asked for
   dht::Instant began{};
@@ -109,7 +110,7 @@ class History {
 
  private:
   static std::optional<std::uint64_t> number_of(const crypto::Bytes& value);
-  std::uint64_t delete_behind(const std::string& key, dht::Seq seq) const;
+  std::uint64_t delete_behind(const std::string& key, dht::Seq seq, const std::optional<dht::NodeId>& author) const;
   Writes visible_in(const dht::ReadAnswer& answer) const;
   void add_reaped(const std::string& key, Writes& visible) const;
   Writes replaced_by(const Writes& numbers) const;
