@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "crypto/hash.h"
-
 namespace kith::dht {
 
 namespace {

@@ -45,8 +45,7 @@ std::vector<ReadValue> values_of(std::span<const LiveEntry> live) {
   const std::optional<Counter> counter = counter_in(live);
   if (counter && counter->is_shown) values.push_back(read_value(*counter));
   for (const LiveEntry& each : live) {
-    const bool is_part = each.entry.kind == EntryKind::counter || each.entry.kind == EntryKind::counter_reset;
-    if (!is_part) values.push_back(read_value(each));
+    if (!is_counting(each.entry.kind)) values.push_back(read_value(each));
   }
   if (counter && !counter->is_shown) values.push_back(read_value(*counter));
   return values;
