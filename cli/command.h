@@ -33,11 +33,18 @@ struct ReadTerms {
   std::uint64_t timeout_ms = 2000;
 };
 
+// What must hold for a write to take effect: of keys in strong namespaces.
+struct WriteCondition {
+  bool is_absent = false;
+  std::optional<std::string> version;  // hexadecimal, of an earlier read or write
+};
+
 struct PutCommand {
   std::string key;
   std::optional<std::string> value;  // "-" reads stdin
   std::string file;
-  std::string version;                  // hexadecimal, of an earlier read
+  std::string version;  // hexadecimal, of an earlier read
+  WriteCondition condition;
   std::optional<std::uint64_t> ttl_ms;  // 0: for ever; absent: as the namespace's policy says
   WriteTerms terms;
 };
@@ -50,6 +57,7 @@ struct GetCommand {
 struct DelCommand {
   std::vector<std::string> keys;
   std::string version;
+  WriteCondition condition;
   WriteTerms terms;
 };
 
@@ -130,6 +138,7 @@ Exit ns_list(const Common& common);
 Exit invite(const Common& common);
 Exit join(const Common& common, const JoinCommand& command);
 Exit doctor(const Common& common);
+Exit force_config(const Common& common, bool is_sure);
 Exit stop(const Common& common);
 Exit snapshot(const Common& common, const std::string& file);
 Exit restore(const Common& common, const RestoreCommand& command);

@@ -34,8 +34,20 @@ crypto::Bytes value_of(const PutCommand& command) {
 
 crypto::Bytes version_of(const std::string& hexadecimal) {
   auto version = crypto::from_hex(hexadecimal);
-  if (!version) die(Exit::usage, "--version wants the hexadecimal that an earlier `get --json` gave as version");
+  if (!version) die(Exit::usage, "a version is the hexadecimal that an earlier `get --json` gave as version");
   return *version;
+}
+
+std::size_t count_fields(const WriteCondition& condition) {
+  return (condition.is_absent ? 1U : 0U) + (condition.version ? 1U : 0U);
+}
+
+void write_fields(RpcWriter& params, const WriteCondition& condition) {
+  if (condition.is_absent) params.text("if_absent").boolean(true);
+  if (!condition.version) return;
+  const crypto::Bytes version = version_of(*condition.version);
+  if (version.empty()) die(Exit::usage, "--if-version wants a version, and what was given is empty");
+  params.text("if_version").bytes(version);
 }
 
 std::string receipt_line(const RpcValue& receipt) {
@@ -45,6 +57,7 @@ std::string receipt_line(const RpcValue& receipt) {
     line += fmt::format(" + {} stood in for", hints);
   if (const auto queued = receipt["queued"].number().value_or(0); queued > 0)
     line += fmt::format(", {} away: queued", queued);
+  if (const auto revision = receipt["revision"].number()) line += fmt::format(", revision {}", *revision);
   return line + fmt::format(", {:.1f} ms", receipt["took_ms"].real().value_or(0));
 }
 
@@ -67,6 +80,7 @@ void print_meta(const RpcValue& answer, const RpcValue& value) {
   if (value["tombstone"].boolean().value_or(false)) fmt::print("kind      tombstone\n");
   if (value["counter"].boolean().value_or(false)) fmt::print("kind      counter\n");
   if (const auto expires = value["expires_ms"].number()) fmt::print("expires   {} ms since 1970\n", *expires);
+  if (const auto revision = answer["revision"].number()) fmt::print("revision  {}\n", *revision);
   if (const auto bytes = value["value"].bytes()) fmt::print("bytes     {}\n", bytes->size());
   fmt::print("replies   {} of {}{}\nversion   {}\n", answer["replies"].number().value_or(0),
              answer["wanted"].number().value_or(0), answer["degraded"].boolean().value_or(false) ? " (degraded)" : "",
@@ -118,10 +132,11 @@ Exit put(const Common& common, const PutCommand& command) {
   Client client(find_socket(common.socket));
   const std::size_t optional_fields = (command.ttl_ms ? 1U : 0U) + (version.empty() ? 0U : 1U);
   print_receipt(common, client.call("put", [&](RpcWriter& params) {
-    params.map(2 + optional_fields + count_fields(command.terms));
+    params.map(2 + optional_fields + count_fields(command.condition) + count_fields(command.terms));
     params.text("key").name(command.key).text("value").bytes(value);
     if (command.ttl_ms) params.text("ttl_ms").number(*command.ttl_ms);
     if (!version.empty()) params.text("version").bytes(version);
+    write_fields(params, command.condition);
     write_fields(params, command.terms);
   }));
   return Exit::done;
@@ -162,8 +177,10 @@ Exit del(const Common& common, const DelCommand& command) {
   Client client(find_socket(common.socket));
   for (const std::string& key : command.keys) {
     print_receipt(common, client.call("del", [&](RpcWriter& params) {
-      params.map(1 + (version.empty() ? 0U : 1U) + count_fields(command.terms)).text("key").name(key);
+      params.map(1 + (version.empty() ? 0U : 1U) + count_fields(command.condition) + count_fields(command.terms));
+      params.text("key").name(key);
       if (!version.empty()) params.text("version").bytes(version);
+      write_fields(params, command.condition);
       write_fields(params, command.terms);
     }));
   }

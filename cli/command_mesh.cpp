@@ -120,6 +120,24 @@ Exit join(const Common& common, const JoinCommand& command) {
   return Exit::done;
 }
 
+Exit force_config(const Common& common, bool is_sure) {
+  if (!is_sure) {
+    die(Exit::usage,
+        "this lets the devices that are here decide alone about strong namespaces. What the others wrote last may be "
+        "lost; if they come back, so is what they wrote meanwhile. Where they will not come back, say --yes");
+  }
+  Client client(find_socket(common.socket));
+  const RpcValue answer = client.call("force_config", write_nothing);
+  if (print_json(common, answer)) return Exit::done;
+  const std::uint64_t shards = number(answer["shards"]);
+  if (shards == 0) {
+    fmt::print("nothing to do: every shard has a majority\n");
+  } else {
+    fmt::print("{} of 16 shards are decided about by the devices that are here\n", shards);
+  }
+  return Exit::done;
+}
+
 Exit stop(const Common& common) {
   Client client(find_socket(common.socket));
   const RpcValue answer = client.call("stop", write_nothing);

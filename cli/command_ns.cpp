@@ -28,15 +28,36 @@ void print_policy(const Common& common, const RpcValue& policy) {
     fmt::print("{}\n", to_json(policy).dump());
     return;
   }
+  const std::string_view conflict = policy["conflict"].text().value_or("?");
+  const bool is_strong = conflict == "strong";
   fmt::print("{}\n  conflict  {}\n  R         {}\n  W         {}\n  live for  {}\n",
-             policy["namespace"].text().value_or("?"), policy["conflict"].text().value_or("?"), copies(policy["r"]),
-             copies(policy["w"]), lifetime(policy["ttl_ms"]));
+             policy["namespace"].text().value_or("?"), conflict, is_strong ? "a majority" : copies(policy["r"]),
+             is_strong ? "a majority" : copies(policy["w"]), lifetime(policy["ttl_ms"]));
+}
+
+// A namespace is strong from its beginning: what was there before would not be seen any more.
+void require_empty(Client& client, const std::string& name) {
+  crypto::Bytes after;
+  do {
+    const RpcValue page = client.call("scan", [&](RpcWriter& params) {
+      params.map(1 + (after.empty() ? 0U : 1U)).text("prefix").text(name + "/");
+      if (!after.empty()) params.text("after").bytes(after);
+    });
+    if (page["keys"].size() > 0) {
+      die(Exit::conflict, fmt::format("{} has keys already, and a strong namespace begins empty: choose another name, "
+                                      "or `kith del` them",
+                                      name));
+    }
+    const crypto::ByteSpan next = page["next"].bytes().value_or(crypto::ByteSpan{});
+    after.assign(next.begin(), next.end());
+  } while (!after.empty());
 }
 
 }  // namespace
 
 Exit ns_set(const Common& common, const NsCommand& command) {
   Client client(find_socket(common.socket));
+  if (command.is_create && command.conflict == "strong") require_empty(client, command.name);
   const auto count = [](bool is_there) { return is_there ? 1U : 0U; };
   const std::size_t fields = 1 + count(command.is_create) + count(!command.conflict.empty()) +
                              count(command.r.has_value()) + count(command.w.has_value()) +

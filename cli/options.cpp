@@ -37,6 +37,7 @@ struct CommandLine {
   JoinCommand join;
   TestnetCommand testnet;
   bool has_run = false;
+  bool is_sure = false;
   std::string locate_key;
   std::string snapshot_file;
   RestoreCommand restore;
@@ -54,6 +55,7 @@ constexpr const char* footer = R"(Examples:
   kith put photo --file cat.jpg --wait all
   kith incr visits; kith incr stock -3
   kith ns create carts --conflict siblings
+  kith put locks/printer me --if-absent --ttl 30s
   echo '{"key":"a","value":"1"}' | kith mput
   kith import rows.jsonl --wait all
   kith members; kith locate greeting
@@ -97,6 +99,11 @@ void add_read_options(CLI::App& verb, ReadTerms& terms) {
   verb.add_option("--timeout", terms.timeout_ms, "milliseconds to wait (default 2000)")->check(CLI::Range(1, 60000));
 }
 
+void add_condition(CLI::App& verb, WriteCondition& condition) {
+  verb.add_option("--if-version", condition.version,
+                  "only if this is what is there: the version of a `get --json`; in a strong namespace");
+}
+
 void add_put(CLI::App& app, CommandLine& line) {
   CLI::App* verb = app.add_subcommand("put", "write a key");
   verb->add_option("KEY", line.put.key, "namespace/name, or a name in the namespace default")->required();
@@ -104,7 +111,15 @@ void add_put(CLI::App& app, CommandLine& line) {
   verb->add_option("--file", line.put.file, "take the value from a file")->check(CLI::ExistingFile);
   verb->add_option("--ttl", line.ttl, "how long it lives: 90s, 10m, 24h, 7d, or never to expire");
   verb->add_option("--version", line.put.version, "replace what was read: the version of a `get --json`");
+  verb->add_flag("--if-absent", line.put.condition.is_absent, "only where nothing is there; in a strong namespace");
+  add_condition(*verb, line.put.condition);
   add_write_options(*verb, line.put.terms);
+  verb->footer(
+      "Examples:\n"
+      "  kith put greeting hello\n"
+      "  kith ns create locks --conflict strong\n"
+      "  kith put locks/printer $HOSTNAME --if-absent --ttl 30s    exit code 3 where somebody has it\n"
+      "  kith put locks/printer $HOSTNAME --if-version 0102...     only if it is what was read");
   verb->callback([&line] {
     line.put.ttl_ms = lifetime_of(line.ttl);
     line.chosen = [&line] { return put(line.common, line.put); };
@@ -127,6 +142,7 @@ void add_del(CLI::App& app, CommandLine& line) {
   CLI::App* verb = app.add_subcommand("del", "delete keys");
   verb->add_option("KEY", line.del.keys, "one key or more")->required();
   verb->add_option("--version", line.del.version, "delete what was read: the version of a `get --json`");
+  add_condition(*verb, line.del.condition);
   add_write_options(*verb, line.del.terms);
   verb->callback([&line] { line.chosen = [&line] { return del(line.common, line.del); }; });
 }
@@ -209,6 +225,19 @@ void add_mesh(CLI::App& app, CommandLine& line) {
   plain("invite", "a line that lets another device join", invite);
   plain("doctor", "look at clock, ports, disk, database and members, and say what to do", doctor);
   plain("stop", "end this device's daemon", stop);
+  CLI::App* mesh_verb = app.add_subcommand("mesh", "what concerns the mesh as a whole");
+  mesh_verb->require_subcommand(1);
+  mesh_verb->fallthrough();
+  CLI::App* force_verb = mesh_verb->add_subcommand(
+      "force-config",
+      "let the devices that are here decide about strong namespaces, where the majority is gone for good");
+  force_verb->add_flag("--yes", line.is_sure, "say that those who are away will not come back");
+  force_verb->footer(
+      "Only for devices that are lost. What the majority wrote last may be lost with them, and if they come back,\n"
+      "what they have written meanwhile is. Run it on one device only.\n"
+      "Example:\n"
+      "  kith mesh force-config --yes");
+  force_verb->callback([&line] { line.chosen = [&line] { return force_config(line.common, line.is_sure); }; });
   CLI::App* locate_verb = app.add_subcommand("locate", "which devices keep a key");
   locate_verb->add_option("KEY", line.locate_key, "the key; it need not exist")->required();
   locate_verb->callback([&line] { line.chosen = [&line] { return locate(line.common, line.locate_key); }; });
@@ -220,8 +249,9 @@ void add_mesh(CLI::App& app, CommandLine& line) {
 
 void add_ns_changes(CLI::App& verb, CommandLine& line) {
   verb.add_option("NAME", line.ns.name, "the namespace: what stands before the slash of a key")->required();
-  verb.add_option("--conflict", line.ns.conflict, "of concurrent values show the newest, or all siblings")
-      ->check(CLI::IsMember({"newest", "siblings"}));
+  verb.add_option("--conflict", line.ns.conflict,
+                  "of concurrent values show the newest, or all siblings; or agree on one (strong)")
+      ->check(CLI::IsMember({"newest", "siblings", "strong"}));
   verb.add_option("-r", line.ns.r, "ask this many replicas; 0: as many as the mesh does")->check(CLI::Range(0, 16));
   verb.add_option("-w", line.ns.w, "wait for this many copies; 0: for as many as the mesh does")
       ->check(CLI::Range(0, 16));
@@ -242,6 +272,7 @@ void add_ns(CLI::App& app, CommandLine& line) {
   verb->footer(
       "Examples:\n"
       "  kith ns create carts --conflict siblings    concurrent values are all kept and shown\n"
+      "  kith ns create locks --conflict strong      a majority agrees on each write; --if-absent and --if-version\n"
       "  kith ns create sessions --ttl 30m -r 1\n"
       "  kith ns set carts -w 3\n"
       "  kith ns list");

@@ -7,6 +7,7 @@
 #include "dht/model/author.h"
 #include "dht/model/counter.h"
 #include "dht/model/key.h"
+#include "dht/model/policy.h"
 
 namespace kith::daemon {
 namespace {
@@ -124,6 +125,9 @@ bool adopt_policies(dht::RecordStore& store, const dht::Signatures& signatures, 
   for (const crypto::Bytes& bytes : store.policies()) {
     const auto old = dht::Record::parse(bytes);
     if (!old || old->has_valid_signature(signatures)) continue;
+    // No keys came along, and the mesh may have others under that name, which would not be seen any more.
+    const auto policy = dht::read_policy(old->entry(0).bytes);
+    if (policy && policy->conflict == dht::Conflict::strong) continue;
     const dht::WallMs then = dht::seq_wall_ms(old->seq());
     dht::Author author(signatures, {});
     author.begin_run(rng, then);

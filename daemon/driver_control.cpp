@@ -131,6 +131,7 @@ dht::Result<Joined> Driver::join(dht::Now now, const std::string& text, dht::Hos
     return Joined{mesh, 0};
   }
   if (home_->has_members()) return has_members(mesh);
+  if (dht::Status status = home_->check_may_enter(now.wall_ms); !status) return status.error();
   // What the host before meant for its mesh goes nowhere.
   drop_host();
   out = {};

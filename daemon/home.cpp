@@ -9,6 +9,7 @@
 
 #include "daemon/adoption.h"
 #include "daemon/log.h"
+#include "dht/consensus/configurations.h"
 #include "dht/model/crypto_signatures.h"
 #include "store/files.h"
 #include "store/node_key.h"
@@ -17,6 +18,7 @@ namespace kith::daemon {
 namespace {
 
 constexpr const char* marker_name = "joining";
+constexpr const char* founding_name = "founding";
 constexpr const char* leaving_name = "leaving";
 constexpr const char* left_name = "left";
 constexpr const char* author_state_name = "author.state";
@@ -76,6 +78,7 @@ dht::Result<std::unique_ptr<Home>> Home::open(const HomeOptions& options, crypto
   if (!database) return database.error();
   home->database_ = std::move(*database);
   log_report(home->database_->report());
+  if (dht::Status status = home->finish_founding(rng, options.wall_ms); !status) return status.error();
   if (dht::Status status = home->finish_adoption(rng, options.wall_ms); !status) return status.error();
   return home;
 }
@@ -88,6 +91,7 @@ dht::Status Home::load_mesh(crypto::Rng& rng) {
     return dht::Done{};
   }
   mesh_ = fresh_mesh(rng);
+  if (dht::Status status = store::replace_private_file(folder_.file(founding_name), {}); !status) return status;
   return store::replace_mesh_keys(folder_, mesh_);
 }
 
@@ -121,8 +125,21 @@ bool Home::has_members() {
   return std::ranges::any_of(database_->contacts(), is_member);
 }
 
+dht::Status Home::check_may_enter(dht::WallMs wall_ms) {
+  if (const std::size_t count = dht::count_strong_keys(*database_, wall_ms); count > 0) {
+    return dht::Error{dht::ErrorCode::denied,
+                      std::to_string(count) +
+                          " keys in strong namespaces would be lost, for the other mesh decides "
+                          "about its own; `kith export` and `kith del` them, join, and import "
+                          "them there"};
+  }
+  return dht::Done{};
+}
+
 dht::Result<std::uint64_t> Home::enter(const dht::MeshKeys& mesh, crypto::Rng& rng, dht::WallMs wall_ms) {
-  if (dht::Status status = store::replace_private_file(folder_.file(marker_name), {}); !status) return status.error();
+  if (dht::Status status = check_may_enter(wall_ms); !status) return status.error();
+  if (dht::Status status = store::replace_private_file(folder_.file(marker_name), mesh.id); !status)
+    return status.error();
   if (dht::Status status = store::replace_mesh_keys(folder_, mesh); !status) return status.error();
   mesh_ = mesh;
   return adopt(rng, wall_ms);
@@ -130,6 +147,8 @@ dht::Result<std::uint64_t> Home::enter(const dht::MeshKeys& mesh, crypto::Rng& r
 
 dht::Result<std::uint64_t> Home::adopt(crypto::Rng& rng, dht::WallMs wall_ms) {
   const dht::CryptoSignatures signatures(keys_, mesh_.id);
+  dht::leave_shards(*database_);
+  if (dht::Status status = database_->flush(); !status) return status.error();
   auto count = adopt_records(*database_, signatures, rng, wall_ms, [this] { return database_->flush(); });
   if (!count) return count;
   if (unlink(folder_.file(marker_name).c_str()) != 0) {
@@ -139,8 +158,25 @@ dht::Result<std::uint64_t> Home::adopt(crypto::Rng& rng, dht::WallMs wall_ms) {
   return count;
 }
 
+// Who made the mesh is its first voter. Nobody becomes that by having lost a database.
+dht::Status Home::finish_founding(crypto::Rng& rng, dht::WallMs wall_ms) {
+  if (!exists(folder_.file(founding_name))) return dht::Done{};
+  dht::found_mesh(*database_, dht::node_id_of(keys_.signing_public()), rng, wall_ms);
+  if (dht::Status status = database_->flush(); !status) return status;
+  if (unlink(folder_.file(founding_name).c_str()) != 0) {
+    return store::system_error("cannot remove " + folder_.file(founding_name), errno);
+  }
+  return store::sync_folder(folder_.path());
+}
+
 dht::Status Home::finish_adoption(crypto::Rng& rng, dht::WallMs wall_ms) {
   if (!exists(folder_.file(marker_name))) return dht::Done{};
+  const auto marker = store::read_private_file(folder_.file(marker_name), mesh_.id.size());
+  const bool has_entered = marker && std::ranges::equal(*marker, mesh_.id);
+  if (!has_entered) {  // the stop came before: this is its own mesh still
+    unlink(folder_.file(marker_name).c_str());
+    return store::sync_folder(folder_.path());
+  }
   const auto count = adopt(rng, wall_ms);
   if (!count) return count.error();
   log_info("finished joining a mesh, which a stop had interrupted", {{"records", *count}});

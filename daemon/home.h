@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What a node is at rest: its folder, its keys, its mesh and its records.
 //
-// Entering another mesh is: a marker, mesh.key replaced, the records adopted in one commit, the marker removed.
-// mesh.key alone says which mesh this is; who finds the marker at a start adopts again. (Rows are sealed with the
-// node's own secret, so they can be trusted and signed anew without the mesh they came from.)
+// Entering another mesh is: a marker that names it, mesh.key replaced, the records adopted in one commit, the marker
+// removed. mesh.key alone says which mesh this is; who finds the marker at a start adopts again. (Rows are sealed with
+// the node's own secret, so they can be trusted and signed anew without the mesh they came from.)
 #pragma once
 
 #include <functional>
@@ -54,6 +54,8 @@ class Home {
   // Others than this device are in its mesh, here or away.
   bool has_members();
 
+  // An error where it holds what it cannot bring along. To be asked before the host is taken down.
+  dht::Status check_may_enter(dht::WallMs wall_ms);
   // Leaves the mesh for another with all values. Returns how many were brought. Requires: no host uses the database.
   dht::Result<std::uint64_t> enter(const dht::MeshKeys& mesh, crypto::Rng& rng, dht::WallMs wall_ms);
 
@@ -64,6 +66,7 @@ class Home {
   dht::Status load_mesh(crypto::Rng& rng);
   dht::Result<std::uint64_t> adopt(crypto::Rng& rng, dht::WallMs wall_ms);
   dht::Status finish_adoption(crypto::Rng& rng, dht::WallMs wall_ms);
+  dht::Status finish_founding(crypto::Rng& rng, dht::WallMs wall_ms);
 
   store::DataFolder folder_;
   crypto::NodeKeys keys_;

@@ -118,8 +118,9 @@ std::optional<dht::OpId> op_id_of(const RpcValue& value) {
 
 std::optional<dht::Conflict> conflict_of(const RpcValue& value) {
   const std::string_view word = value.text().value_or("");
-  if (word == "newest") return dht::Conflict::newest;
-  return word == "siblings" ? std::optional(dht::Conflict::siblings) : std::nullopt;
+  const auto found = std::ranges::find(conflict_words, word);
+  if (found == conflict_words.end()) return std::nullopt;
+  return static_cast<dht::Conflict>(found - conflict_words.begin());
 }
 
 std::optional<dht::Wait> wait_of(const RpcValue& value) {
@@ -149,6 +150,19 @@ void take_op_id(Params& params, dht::PutRequest& request) {
 void take_write_item(Params& params, dht::PutRequest& request) {
   request.key = params.key();
   request.token = copy(params.take("version", "bytes", [](const RpcValue& v) { return v.bytes(); }));
+  const auto expected = params.take("if_version", "bytes, and not empty", [](const RpcValue& v) {
+    const auto bytes = v.bytes();
+    return bytes && !bytes->empty() ? bytes : std::nullopt;
+  });
+  const bool is_new = params.flag("if_absent");
+  if ((is_new ? 1 : 0) + (expected ? 1 : 0) + (request.token.empty() ? 0 : 1) > 1) {
+    params.fail("version, if_version and if_absent exclude each other");
+  }
+  if (is_new) request.condition = dht::Condition::absent;
+  if (expected) {
+    request.condition = dht::Condition::version;
+    request.token = copy(expected);
+  }
   take_op_id(params, request);
 }
 
@@ -302,7 +316,7 @@ dht::Result<dht::PolicyRequest> read_ns_set(const RpcValue& map) {
   request.name = params.require("namespace", "a string", [](const RpcValue& v) { return v.text(); }).value_or("");
   if (!is_utf8(request.name)) params.fail("namespace must be UTF-8");
   request.must_be_new = params.flag("create");
-  request.conflict = params.take("conflict", "\"newest\" or \"siblings\"", conflict_of);
+  request.conflict = params.take("conflict", "\"newest\", \"siblings\" or \"strong\"", conflict_of);
   const auto copies = [&](std::string_view name) -> std::optional<std::uint8_t> {
     const auto given = params.number(name, 0, copies_max);
     return given ? std::optional(static_cast<std::uint8_t>(*given)) : std::nullopt;

@@ -13,6 +13,9 @@
 
 namespace kith::daemon {
 
+// In the order of dht::Conflict.
+inline constexpr std::array<std::string_view, 3> conflict_words{"newest", "siblings", "strong"};
+
 // What of a read a client is shown.
 enum class Shown : std::uint8_t { newest, all };
 

@@ -47,6 +47,7 @@ void write_receipt_fields(RpcWriter& writer, const dht::Receipt& receipt) {
   writer.text("queued").number(count(receipt.queued));
   writer.text("durable").boolean(receipt.durable);
   if (receipt.counter) writer.text("value").integer(*receipt.counter);
+  if (receipt.revision > 0) writer.text("revision").number(receipt.revision);
   writer.text("took_ms").real(milliseconds(receipt.took));
 }
 
@@ -68,6 +69,7 @@ void write_read_fields(RpcWriter& writer, const dht::ReadAnswer& answer, Shown s
   writer.text("replies").number(count(answer.replies));
   writer.text("wanted").number(count(answer.wanted));
   writer.text("degraded").boolean(answer.degraded);
+  if (answer.revision > 0) writer.text("revision").number(answer.revision);
   writer.text("took_ms").real(milliseconds(answer.took));
 }
 
@@ -77,7 +79,7 @@ void write_policy(RpcWriter& writer, std::string_view name, const dht::Policy& p
     count > 0 ? writer.number(count) : writer.nil();  // nil: the mesh's
   };
   writer.map(5).text("namespace").name(name);
-  writer.text("conflict").text(policy.conflict == dht::Conflict::siblings ? "siblings" : "newest");
+  writer.text("conflict").text(conflict_words[static_cast<std::size_t>(policy.conflict)]);
   copies("r", policy.r);
   copies("w", policy.w);
   writer.text("ttl_ms").number(policy.ttl_ms);
@@ -99,7 +101,8 @@ void write_scan(RpcWriter& writer, const dht::ScanAnswer& answer) {
 
 void write_error(RpcWriter& writer, const dht::Error& error, const dht::Receipt* so_far) {
   writer.map(3).text("code").text(dht::to_string(error.code)).text("message").name(error.message).text("detail");
-  const bool is_open_end = error.code == dht::ErrorCode::timeout || error.code == dht::ErrorCode::indeterminate;
+  const bool is_open_end = error.code == dht::ErrorCode::timeout || error.code == dht::ErrorCode::indeterminate ||
+                           error.code == dht::ErrorCode::conflict;
   if (so_far == nullptr || !is_open_end) {
     writer.nil();
     return;

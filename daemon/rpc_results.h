@@ -10,10 +10,12 @@
 
 namespace kith::daemon {
 
-inline std::size_t receipt_fields(const dht::Receipt& receipt) { return receipt.counter ? 9 : 8; }
+inline std::size_t receipt_fields(const dht::Receipt& receipt) {
+  return 8 + (receipt.counter ? 1 : 0) + (receipt.revision > 0 ? 1 : 0);
+}
 void write_receipt_fields(RpcWriter& writer, const dht::Receipt& receipt);
 
-inline constexpr std::size_t read_fields = 8;
+inline std::size_t read_fields(const dht::ReadAnswer& answer) { return answer.revision > 0 ? 9 : 8; }
 void write_read_fields(RpcWriter& writer, const dht::ReadAnswer& answer, Shown shown);
 
 void write_policy(RpcWriter& writer, std::string_view name, const dht::Policy& policy);

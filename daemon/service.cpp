@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "daemon/log.h"
 #include "dht/model/deadlines.h"
 #include "dht/model/key.h"
 #include "dht/model/limits.h"
@@ -19,25 +20,27 @@ std::size_t room_for(Shown shown) { return dht::limits::value_bytes_default * (s
 
 Service::Method Service::find_method(std::string_view name) {
   // The most frequent first.
-  static constexpr std::array<std::pair<std::string_view, Method>, 19> methods{{{"get", &Service::get},
-                                                                                {"put", &Service::put},
-                                                                                {"del", &Service::del},
-                                                                                {"incr", &Service::incr},
-                                                                                {"mget", &Service::mget},
-                                                                                {"mput", &Service::mput},
-                                                                                {"scan", &Service::scan},
-                                                                                {"status", &Service::status},
-                                                                                {"members", &Service::members},
-                                                                                {"locate", &Service::locate},
-                                                                                {"ns_set", &Service::ns_set},
-                                                                                {"ns_list", &Service::ns_list},
-                                                                                {"invite", &Service::invite},
-                                                                                {"join", &Service::join},
-                                                                                {"snapshot", &Service::snapshot},
-                                                                                {"restore", &Service::restore},
-                                                                                {"repair", &Service::repair},
-                                                                                {"leave", &Service::leave},
-                                                                                {"stop", &Service::stop}}};
+  static constexpr std::array<std::pair<std::string_view, Method>, 20> methods{
+      {{"get", &Service::get},
+       {"put", &Service::put},
+       {"del", &Service::del},
+       {"incr", &Service::incr},
+       {"mget", &Service::mget},
+       {"mput", &Service::mput},
+       {"scan", &Service::scan},
+       {"status", &Service::status},
+       {"members", &Service::members},
+       {"locate", &Service::locate},
+       {"ns_set", &Service::ns_set},
+       {"ns_list", &Service::ns_list},
+       {"invite", &Service::invite},
+       {"join", &Service::join},
+       {"snapshot", &Service::snapshot},
+       {"restore", &Service::restore},
+       {"repair", &Service::repair},
+       {"leave", &Service::leave},
+       {"force_config", &Service::force_config},
+       {"stop", &Service::stop}}};
   for (const auto& [known, method] : methods) {
     if (known == name) return method;
   }
@@ -133,6 +136,13 @@ void Service::ns_list(dht::Now, const Call& call, dht::HostOutputs&) {
   if (const auto status = read_nothing(call.params); !status) return responder_.fail(call.from, status.error());
   const dht::Policies& policies = control_.host().node().policies();
   responder_.respond(call.from, [&](RpcWriter& writer) { write_policies(writer, policies); });
+}
+
+void Service::force_config(dht::Now now, const Call& call, dht::HostOutputs& out) {
+  if (const auto status = read_nothing(call.params); !status) return responder_.fail(call.from, status.error());
+  const std::size_t forced = control_.host().force_configuration(now, out);
+  log_warn("voters of strong namespaces were changed by force", {{"shards", forced}});
+  responder_.respond(call.from, [&](RpcWriter& writer) { writer.map(1).text("shards").number(forced); });
 }
 
 void Service::invite(dht::Now, const Call& call, dht::HostOutputs&) {
@@ -304,7 +314,7 @@ void Service::completed(dht::Now now, const dht::Completion& completion, dht::Ho
 void Service::answer(const Asked& asked, const dht::Completion& completion) {
   if (const auto* read = std::get_if<dht::ReadAnswer>(&completion.outcome)) {
     responder_.respond(asked.from, [&](RpcWriter& writer) {
-      writer.map(read_fields);
+      writer.map(read_fields(*read));
       write_read_fields(writer, *read, asked.shown);
     });
     return;

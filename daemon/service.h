@@ -162,6 +162,7 @@ class Service {
   void restore(dht::Now now, const Call& call, dht::HostOutputs& out);
   void repair(dht::Now now, const Call& call, dht::HostOutputs& out);
   void leave(dht::Now now, const Call& call, dht::HostOutputs& out);
+  void force_config(dht::Now now, const Call& call, dht::HostOutputs& out);
   void stop(dht::Now now, const Call& call, dht::HostOutputs& out);
 
   void write(dht::Now now, const Call& call, dht::Result<dht::PutRequest> request, dht::HostOutputs& out);

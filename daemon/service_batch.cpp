@@ -75,7 +75,7 @@ void Service::ask_next(dht::Now now, std::uint64_t number, Batch& batch, dht::Ho
 
 void Service::answer_item(const Asked& asked, Batch& batch, const dht::Completion& completion) {
   if (const auto* read = std::get_if<dht::ReadAnswer>(&completion.outcome)) {
-    const bool is_sent = responder_.item(asked.from, asked.index, read_fields,
+    const bool is_sent = responder_.item(asked.from, asked.index, read_fields(*read),
                                          [&](RpcWriter& writer) { write_read_fields(writer, *read, asked.shown); });
     batch.found += is_sent && is_found(*read, asked.shown) ? 1 : 0;
     batch.failed += is_sent ? 0 : 1;

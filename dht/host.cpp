@@ -318,6 +318,13 @@ Ticket Host::set_policy(Now now, const PolicyRequest& request, HostOutputs& out)
   return ticket;
 }
 
+std::size_t Host::force_configuration(Now now, HostOutputs& out) {
+  Turn turn(*state_, now, out);
+  const std::size_t forced = state_->node.force_configuration(now, turn.node_outputs());
+  turn.finish();
+  return forced;
+}
+
 void Host::end_turn(std::uint64_t batch) { state_->commits.end_turn(batch); }
 
 void Host::committed(Now now, std::uint64_t batch, HostOutputs& out) {

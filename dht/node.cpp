@@ -60,7 +60,13 @@ Node::State::State(NodeOptions node_options, const Signatures& node_signatures, 
                   {author, replica, policies}, rng.fork()),
       reap_witness(repair, signatures, options.data_key, options.tombstone_grace),
       reaping(reap_witness, repair, options.data_key, rng.fork()),
-      returning(options.tombstone_grace) {}
+      returning(options.tombstone_grace),
+      configurations(table.self().id),
+      acceptor(signatures, configurations, rng.fork()),
+      proposer(configurations, rng.fork()),
+      registers({.data_key = options.data_key, .value_bytes_max = options.value_bytes_max}, author, proposer),
+      reconfiguration({.n = static_cast<std::size_t>(options.n), .after = options.reconfigure_after}, configurations,
+                      proposer, registers) {}
 
 bool Node::State::is_settled(Instant now) const {
   if (liveness.member_count() == 0) return !is_joining();
@@ -80,6 +86,8 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   s.settled_since = now.instant;
   set_endpoints(now, own_endpoints, out);
   Turn turn = s.turn(now, out);
+  s.configurations.load(s.store, s.rng);
+  s.reconfiguration.start(now.instant);
   const bool is_author_new = !s.store.author_state();
   if (is_author_new || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
   s.policies.load(s.store, s.author, now.wall_ms);
@@ -183,6 +191,8 @@ void Node::on_deadline(Now now, Outputs& out) {
   for (const auto& silent : s.requests.on_deadline(now, out)) s.take_silence(turn, silent);
   s.returning.on_deadline(turn);
   s.coordinator.on_deadline(turn);
+  s.registers.on_deadline(turn);
+  s.reconfiguration.on_deadline(turn);
   s.repair.on_deadline(turn);
   s.reaping.on_deadline(turn);
   if (const auto asked_about = s.reaping.take_forgotten(); !asked_about.empty())
@@ -199,7 +209,8 @@ std::optional<Instant> Node::next_deadline() const {
                                earlier(s.departures.next_deadline(), s.leaving.next_deadline()));
   const auto repairs = earlier(s.repair.next_deadline(), s.reaping.next_deadline());
   const auto absences = earlier(s.absences.next_deadline(), s.returning.next_deadline());
-  const auto data = earlier(earlier(s.coordinator.next_deadline(), repairs), absences);
+  const auto consensus = earlier(s.registers.next_deadline(), s.reconfiguration.next_deadline());
+  const auto data = earlier(earlier(earlier(s.coordinator.next_deadline(), consensus), repairs), absences);
   return earlier(earlier(s.liveness.next_deadline(), overlay), earlier(s.requests.next_deadline(), data));
 }
 
@@ -229,6 +240,7 @@ void Node::State::carry_digests(Turn& turn_now, std::size_t first_send) {
   const auto carry = [&](auto& ping, const NodeId& to) {
     ping.store_digest = repair.root(*this, to);
     ping.policy_digest = policies.digest();
+    ping.configuration_digest = configurations.digest();
   };
   for (std::size_t i = first_send; i < turn_now.out.sends.size(); ++i) {
     Send& send = turn_now.out.sends[i];
@@ -247,6 +259,7 @@ void Node::State::tell_of_damage(Outputs& out) {
 void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   using Kind = MemberChange::Kind;
   Turn turn_now = turn(now, out);
+  configurations.forget_tag(change.node);
   if (change.kind == Kind::forgotten) return store.forget_contact(change.node);
   if (change.kind == Kind::contact) {
     const std::uint64_t before = view_version();
@@ -374,8 +387,21 @@ Ticket Node::State::begin(Now now, Outputs& out, Request request) {
   return ticket;
 }
 
+std::optional<std::string> Node::State::strong_key(std::string_view key) const {
+  if (!policies.has_strong()) return std::nullopt;
+  const Result<std::string> canonical = canonical_key(key, self());
+  const bool is_strong = canonical && policies.of(*canonical).conflict == Conflict::strong;
+  return is_strong ? std::optional(*canonical) : std::nullopt;
+}
+
 Ticket Node::put(Now now, PutRequest request, Outputs& out) {
-  return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.put(turn, std::move(request)); });
+  return state_->begin(now, out, [&](Turn& turn) {
+    auto key = state_->strong_key(request.key);
+    if (!key) return state_->coordinator.put(turn, std::move(request));
+    request.key = std::move(*key);
+    if (!request.ttl_ms) request.ttl_ms = state_->policies.of(request.key).ttl_ms;
+    return state_->registers.put(turn, std::move(request));
+  });
 }
 
 Ticket Node::restore(Now now, const RestoreRequest& request, Outputs& out) {
@@ -383,7 +409,13 @@ Ticket Node::restore(Now now, const RestoreRequest& request, Outputs& out) {
 }
 
 Ticket Node::get(Now now, const GetRequest& request, Outputs& out) {
-  return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.get(turn, request); });
+  return state_->begin(now, out, [&](Turn& turn) {
+    const auto key = state_->strong_key(request.key);
+    if (!key) return state_->coordinator.get(turn, request);
+    GetRequest strong = request;
+    strong.key = *key;
+    return state_->registers.get(turn, strong);
+  });
 }
 
 Ticket Node::scan(Now now, const ScanRequest& request, Outputs& out) {
@@ -394,7 +426,17 @@ Ticket Node::set_policy(Now now, const PolicyRequest& request, Outputs& out) {
   return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.set_policy(turn, request); });
 }
 
-void Node::cancel(Ticket ticket) { state_->coordinator.cancel(ticket); }
+void Node::cancel(Ticket ticket) {
+  RegisterTable::is_ticket(ticket) ? state_->registers.cancel(ticket) : state_->coordinator.cancel(ticket);
+}
+
+std::size_t Node::force_configuration(Now now, Outputs& out) {
+  const std::size_t first_send = out.sends.size();
+  Turn turn = state_->turn(now, out);
+  const std::size_t forced = state_->reconfiguration.force(turn);
+  state_->finish(now, out, first_send);
+  return forced;
+}
 
 // ---- looking
 
@@ -407,10 +449,11 @@ const Contact* Node::contact(const NodeId& node) const {
 }
 std::vector<const Member*> Node::members() const { return state_->liveness.members(); }
 const Policies& Node::policies() const { return state_->policies; }
+const Configurations& Node::configurations() const { return state_->configurations; }
 const NodeOptions& Node::options() const { return state_->options; }
 std::int64_t Node::clock_ahead_ms(WallMs wall_ms) const { return state_->author.clock_ahead_ms(wall_ms); }
 ClockSurvey Node::clock_survey(Now now) const { return state_->liveness.clock_survey(now); }
-std::size_t Node::tickets_open() const { return state_->coordinator.tickets_open(); }
+std::size_t Node::tickets_open() const { return state_->coordinator.tickets_open() + state_->registers.open(); }
 bool Node::is_usable(const NodeId& node) const { return state_->is_usable(node); }
 
 const std::vector<NodeId>& Node::replicas_of(Partition partition) { return state_->replica_set(partition).replicas; }

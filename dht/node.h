@@ -31,6 +31,7 @@
 
 namespace kith::dht {
 
+class Configurations;
 class Policies;
 
 struct NodeOptions {
@@ -49,6 +50,8 @@ struct NodeOptions {
   // Tombstones, and entries that have expired, are kept for so long at least before they are reaped. A device that was
   // away for longer is told on its return what was.
   Duration tombstone_grace = std::chrono::hours(24 * 8);
+  // How long placement must differ before a shard of strong namespaces gets other voters.
+  Duration reconfigure_after = std::chrono::seconds(60);
   // What repair may send and fetch. More: sooner equal; less: more room for everything else.
   std::size_t repair_bytes_per_second = limits::repair_bytes_per_second;
 };
@@ -120,6 +123,9 @@ class Node {
   void stay(Now now, Outputs& out);
   LeaveProgress leave_progress() const;
 
+  // See Reconfiguration::force().
+  std::size_t force_configuration(Now now, Outputs& out);
+
   // Compares what is held here with every replica now, and lets none wait.
   void repair_now(Now now);
 
@@ -143,6 +149,7 @@ class Node {
   Repair::Progress repair_progress() const;
   Repair::Verdict repair_verdict(const NodeId& peer) const;
   const Policies& policies() const;
+  const Configurations& configurations() const;
   const NodeOptions& options() const;
   std::size_t tickets_open() const;
   // How far the hybrid clock runs ahead of the wall; negative while nothing was written or heard for a while.

@@ -17,6 +17,7 @@ void Node::State::reply(const NodeId& to, std::uint64_t request_id, Replica::Ans
 
 void Node::State::answer_request(Now now, const NodeId& from, const Message& message, Outputs& out) {
   const std::uint64_t id = message.request_id;
+  if (answer_as_voter(now.instant, from, message, out)) return;
   if (const auto* fetch = std::get_if<Fetch>(&message.body)) return reply(from, id, fetch_here(from, *fetch), out);
   if (const auto* put = std::get_if<Store>(&message.body)) return answer_store(now, from, *put, id, out);
   if (const auto* scan = std::get_if<Scan>(&message.body))
@@ -38,6 +39,23 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
   if (const auto* reap = std::get_if<Reap>(&message.body)) return answer_reap(now, from, *reap, id, out);
   if (const auto* reaped = std::get_if<Reaped>(&message.body))
     reply(from, id, {.body = reap_witness.marks(*reaped), .release = Release::after_commit}, out);
+}
+
+// What a voter says it must never forget.
+bool Node::State::answer_as_voter(Instant now, const NodeId& from, const Message& message, Outputs& out) {
+  const auto say = [&](Body body, Release release = Release::after_commit) {
+    reply(from, message.request_id, {.body = std::move(body), .release = release}, out);
+    return true;
+  };
+  if (const auto* prepare = std::get_if<Prepare>(&message.body)) {
+    Acceptor::Promise promise = acceptor.prepare(now, store, *prepare);
+    return say(std::move(promise.reply), promise.release);
+  }
+  if (const auto* accept = std::get_if<Accept>(&message.body)) return say(acceptor.accept(store, *accept));
+  if (const auto* list = std::get_if<Registers>(&message.body)) return say(acceptor.list(store, *list));
+  if (const auto* query = std::get_if<ConfigurationQuery>(&message.body))
+    return say(configurations.answer(from, *query));
+  return false;
 }
 
 // Of a partition that this node holds since a short time it tells what it has, and that there may be more. So it does
@@ -99,6 +117,15 @@ MembersReply Node::State::page_of_members(Now now, const Members& asked) const {
 void Node::State::answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id,
                                Outputs& out) {
   if (leaving.stage() == Leaving::Stage::left) return;  // what this node kept now would be lost
+  // Who writes there like this has not heard that a majority decides. What is there from before is kept all the same.
+  const bool breaks_agreement = store_request.purpose == StorePurpose::write && policies.has_strong() &&
+                                std::ranges::any_of(store_request.records, [this](const crypto::Bytes& record) {
+                                  return is_strong_record(record);
+                                });
+  if (breaks_agreement) {
+    const StoreAnswer denied{.status = StoreStatus::refused, .reason = ErrorCode::denied, .seen = {}};
+    return reply(from, request_id, {.body = StoreReply{std::vector(store_request.records.size(), denied)}}, out);
+  }
   if (store_request.hint && store.totals().outbox >= limits::outbox_entries_max) {
     const StoreAnswer refused{.status = StoreStatus::refused, .reason = ErrorCode::quota, .seen = {}};
     return reply(from, request_id, {.body = StoreReply{std::vector(store_request.records.size(), refused)}}, out);
@@ -108,6 +135,11 @@ void Node::State::answer_store(Now now, const NodeId& from, const Store& store_r
   Turn turn_now = turn(now, out);
   if (outcome.author_forgot) coordinator.begin_run(turn_now);
   reply(from, request_id, {.body = std::move(outcome.reply), .release = Release::after_commit}, out);
+}
+
+bool Node::State::is_strong_record(const crypto::Bytes& record) const {
+  const auto key = key_in_head(record);
+  return key && is_canonical(*key) && policies.of(*key).conflict == Conflict::strong;
 }
 
 // Only for a replica of the key: nobody can make this node note more than it stores.
@@ -150,6 +182,14 @@ void Node::State::take_reply(Now now, const NodeId& from, const Message& message
       return take_reaped(turn_now, from, message.body);
     case RequestOwner::Kind::policies:
       return policies.on_reply(turn_now, author, message.body);
+    case RequestOwner::Kind::configurations:
+      return configurations.on_reply(turn_now, from, message.body);
+    case RequestOwner::Kind::registers:
+      registers.on_reply(turn_now, answered->owner, message.body);
+      return reconfiguration.take_carried(turn_now);
+    case RequestOwner::Kind::configuring:
+    case RequestOwner::Kind::carrying_over:
+      return reconfiguration.on_reply(turn_now, answered->owner, message.body);
     default:
       return coordinator.on_reply(turn_now, from, answered->owner, message.body);
   }
@@ -164,18 +204,31 @@ void Node::State::take_silence(Turn& turn_now, const RequestTable::Silence& sile
     case RequestOwner::Kind::reaped:
       return returning.on_silence(turn_now.now.instant, silent.node);
     case RequestOwner::Kind::policies:
+    case RequestOwner::Kind::configurations:
       return;  // its next ping tells of it again
+    case RequestOwner::Kind::registers:
+    case RequestOwner::Kind::configuring:
+    case RequestOwner::Kind::carrying_over:
+      return take_silence_of_voter(turn_now, silent.owner, Proposal::Failure::silent);
     default:
       return coordinator.on_silence(turn_now, silent.node, silent.owner);
   }
+}
+
+void Node::State::take_silence_of_voter(Turn& turn_now, const RequestOwner& owner, Proposal::Failure why) {
+  if (owner.kind == RequestOwner::Kind::registers) return registers.on_silence(turn_now, owner, why);
+  reconfiguration.on_silence(turn_now, owner, why);
 }
 
 // Whatever waits for an answer of this node gets none. A write is told why: it need not wait for its deadline.
 void Node::State::go_without(Turn& turn_now, const NodeId& node) {
   repair.on_away(node);
   for (const RequestOwner& owner : requests.abandon(node)) {
-    if (owner.kind == RequestOwner::Kind::write) {
+    using Kind = RequestOwner::Kind;
+    if (owner.kind == Kind::write) {
       coordinator.on_away(turn_now, node, owner);
+    } else if (owner.kind == Kind::registers || owner.kind == Kind::configuring) {
+      take_silence_of_voter(turn_now, owner, Proposal::Failure::away);
     } else {
       take_silence(turn_now, {node, owner});
     }
@@ -188,6 +241,7 @@ void Node::State::take_digests(Now now, const NodeId& from, const Body& body, Ou
     Turn turn_now = turn(now, out);
     repair.on_root(turn_now, from, ping.store_digest);
     policies.on_digest(turn_now, from, ping.policy_digest);
+    configurations.on_digest(turn_now, from, ping.configuration_digest);
   };
   if (const auto* ping = std::get_if<Ping>(&body)) take(*ping);
   if (const auto* reply = std::get_if<PingReply>(&body)) take(*reply);

@@ -66,8 +66,11 @@ void Node::State::go_on_leaving(Now now, Outputs& out) {
   if (progress.records > 0) coordinator.on_work(now.instant);
   const bool is_done = progress.is_counted && progress.outbox == 0 && progress.records == 0 && repair.holds_nothing() &&
                        policies.are_told();
-  leaving.note_rest(now.instant, is_done);
-  if (!leaving.may_finish(now.instant, coordinator.is_writing()) || table.view().size() == 0) return;
+  // Where there are no strong namespaces, a shard without a majority keeps nobody here.
+  const bool is_voter = policies.has_strong() ? reconfiguration.is_voter() : reconfiguration.is_voter_for_now(*this);
+  leaving.note_rest(now.instant, is_done && !is_voter);
+  if (!leaving.may_finish(now.instant, coordinator.is_writing() || registers.is_writing()) || table.view().size() == 0)
+    return;
   Contact contact = table.self();
   contact.has_left = true;
   contact.incarnation = std::max(contact.incarnation + 1, now.wall_ms);

@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "dht/consensus/acceptor.h"
+#include "dht/consensus/reconfiguration.h"
 #include "dht/node.h"
 #include "dht/overlay/absences.h"
 #include "dht/overlay/departures.h"
@@ -57,6 +59,9 @@ struct Node::State final : Neighbours {
   bool keeps_spares() const override { return departures.are_absences_long() && !leaving.is_leaving(); }
 
   Turn turn(Now now, Outputs& out) { return {now, out, requests, *this, store}; }
+  // The key as it is in messages, where its namespace is strong.
+  std::optional<std::string> strong_key(std::string_view key) const;
+  bool is_strong_record(const crypto::Bytes& record) const;
   template <typename Request>
   Ticket begin(Now now, Outputs& out, Request request);
   void finish(Now now, Outputs& out, std::size_t first_send);
@@ -89,6 +94,7 @@ struct Node::State final : Neighbours {
   void ask_missing_seeds(Now now, Outputs& out);
   void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
   void answer_request(Now now, const NodeId& from, const Message& message, Outputs& out);
+  bool answer_as_voter(Instant now, const NodeId& from, const Message& message, Outputs& out);
   void answer_join(Now now, const NodeId& from, std::uint64_t request_id, Outputs& out) const;
   MembersReply page_of_members(Now now, const Members& asked) const;
   void learn_absences(Now now, const MembersReply& page);
@@ -100,6 +106,7 @@ struct Node::State final : Neighbours {
   void answer_store(Now now, const NodeId& from, const Store& store_request, std::uint64_t request_id, Outputs& out);
   void note_hint(Now now, const Store& stored, const StoreReply& reply);
   void take_silence(Turn& turn_now, const RequestTable::Silence& silent);
+  void take_silence_of_voter(Turn& turn_now, const RequestOwner& owner, Proposal::Failure why);
   void go_without(Turn& turn_now, const NodeId& node);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
   bool is_unasked_page(const NodeId& from, const Message& message) const;
@@ -129,6 +136,11 @@ struct Node::State final : Neighbours {
   ReapWitness reap_witness;
   Reaping reaping;
   Returning returning;
+  Configurations configurations;
+  Acceptor acceptor;
+  Proposer proposer;
+  RegisterTable registers;
+  Reconfiguration reconfiguration;
   bool is_store_new = false;  // at the start
   std::optional<Instant> settled_since;
   std::optional<Instant> finding_out_since;

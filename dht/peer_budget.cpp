@@ -31,6 +31,9 @@ struct WorkOfRequest {
   std::size_t operator()(const Compare& compare) const { return any_request + compared_node * compare.nodes.size(); }
   std::size_t operator()(const Items& items) const { return any_request + item * items.keys.size(); }
   std::size_t operator()(const PolicyQuery& query) const { return any_request + query.versions.size(); }
+  std::size_t operator()(const Prepare&) const { return any_request + stored_key; }
+  std::size_t operator()(const Accept&) const { return any_request + checked_record; }
+  std::size_t operator()(const Registers&) const { return stored_key * limits::registers_page_max; }
   std::size_t operator()(const Find&) const { return closest_contacts; }
   std::size_t operator()(const Reap& reap) const {
     std::size_t work = any_request + checked_record * reap.records.size();

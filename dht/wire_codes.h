@@ -13,7 +13,7 @@ namespace kith::dht::wire {
 
 enum class Kind : std::uint8_t { request = 1, reply = 2, one_way = 3 };
 
-// 6, 7, 10, 11, 13 and 14 are kept for prepare, accept, watch, event, renew and revoke.
+// 10, 11, 13 and 14 are kept for watch, event, renew and revoke.
 enum class Method : std::uint8_t {
   unsupported = 0,
   ping = 1,
@@ -21,6 +21,8 @@ enum class Method : std::uint8_t {
   find = 3,
   fetch = 4,
   store = 5,
+  prepare = 6,
+  accept = 7,
   compare = 8,
   items = 9,
   join = 12,
@@ -30,6 +32,8 @@ enum class Method : std::uint8_t {
   reap = 18,
   reaped = 19,
   policies = 20,
+  registers = 21,
+  configurations = 22,
 };
 
 enum class Side : std::uint8_t { asks, answers };
@@ -56,6 +60,10 @@ inline constexpr std::array body_codes{
     BodyCode{Method::reap, Side::asks},           BodyCode{Method::reap, Side::answers},
     BodyCode{Method::reaped, Side::asks},         BodyCode{Method::reaped, Side::answers},
     BodyCode{Method::policies, Side::asks},       BodyCode{Method::policies, Side::answers},
+    BodyCode{Method::prepare, Side::asks},        BodyCode{Method::prepare, Side::answers},
+    BodyCode{Method::accept, Side::asks},         BodyCode{Method::accept, Side::answers},
+    BodyCode{Method::registers, Side::asks},      BodyCode{Method::registers, Side::answers},
+    BodyCode{Method::configurations, Side::asks}, BodyCode{Method::configurations, Side::answers},
     BodyCode{Method::unsupported, Side::answers},
 };
 static_assert(body_codes.size() == std::variant_size_v<Body>);

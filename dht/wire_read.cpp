@@ -9,6 +9,7 @@
 
 #include "dht/model/limits.h"
 #include "dht/wire_codes.h"
+#include "dht/wire_consensus.h"
 #include "dht/wire_fields.h"
 #include "dht/wire_members.h"
 #include "dht/wire_policy.h"
@@ -23,13 +24,13 @@ using wire::Fields;
 bool read_body(const Fields& in, Ping& out) {
   return in.take("i", out.incarnation) && in.take("h", out.heartbeat) && in.take("v", out.view_digest) &&
          in.take("s", out.store_digest) && in.take("l", out.load) && in.take_flag("w", out.asks_time) &&
-         in.take_if_there("n", out.policy_digest);
+         in.take_if_there("n", out.policy_digest) && in.take_if_there("c", out.configuration_digest);
 }
 
 bool read_body(const Fields& in, PingReply& out) {
   return in.take("i", out.incarnation) && in.take("h", out.heartbeat) && in.take("v", out.view_digest) &&
          in.take("s", out.store_digest) && in.take("l", out.load) && in.take_if_there("w", out.wall_ms) &&
-         in.take_if_there("n", out.policy_digest);
+         in.take_if_there("n", out.policy_digest) && in.take_if_there("c", out.configuration_digest);
 }
 
 bool read_body(const Fields& in, Probe& out) { return in.take("n", out.node); }
@@ -137,6 +138,64 @@ bool read_body(const Fields& in, PolicyQuery& out) {
 
 bool read_body(const Fields& in, PolicyReply& out) {
   return in.take_list("r", out.records, limits::namespaces_heard_max);
+}
+
+bool take_ballot(const Fields& in, const char* name, Ballot& out) {
+  crypto::Bytes bytes;
+  return in.take(name, bytes) && wire::read_ballot(bytes, out);
+}
+
+bool read_answer(const Fields& in, VoteAnswer& out) {
+  if (!in.take_enum("v", out.vote, Vote::refused)) return false;
+  switch (out.vote) {
+    case Vote::granted:
+      return true;
+    case Vote::outbid:
+      return take_ballot(in, "p", out.promised);
+    case Vote::fenced:
+      return in.take("c", out.configuration);
+    case Vote::no_voter:
+      return in.take("t", out.voter);
+    case Vote::refused:
+      return in.take_enum("e", out.reason, ErrorCode::internal);
+  }
+  return false;
+}
+
+bool read_body(const Fields& in, Prepare& out) {
+  return in.take("c", out.configuration) && in.take("t", out.voter) && in.take_if_there("k", out.key) &&
+         take_ballot(in, "b", out.ballot);
+}
+
+bool read_body(const Fields& in, PrepareReply& out) {
+  crypto::Bytes accepted;
+  if (!read_answer(in, out.answer) || !in.take_if_there("a", accepted)) return false;
+  return accepted.empty() || (wire::read_ballot(accepted, out.accepted) && in.take("r", out.value));
+}
+
+bool read_body(const Fields& in, Accept& out) {
+  return in.take("c", out.configuration) && in.take("t", out.voter) && in.take_if_there("k", out.key) &&
+         take_ballot(in, "b", out.ballot) && in.take("r", out.value);
+}
+
+bool read_body(const Fields& in, AcceptReply& out) { return read_answer(in, out.answer); }
+bool read_body(const Fields& in, Registers& out) {
+  return in.take("c", out.configuration) && in.take("t", out.voter) && in.take_if_there("a", out.after);
+}
+
+bool read_body(const Fields& in, RegistersReply& out) {
+  crypto::Bytes registers;
+  return read_answer(in, out.answer) && in.take("l", registers) &&
+         wire::read_register_versions(registers, out.registers) && in.take_if_there("n", out.next);
+}
+
+bool read_body(const Fields& in, ConfigurationQuery& out) {
+  crypto::Bytes epochs;
+  return in.take("e", epochs) && wire::read_epochs(epochs, out.epochs) && in.take("t", out.voter);
+}
+
+bool read_body(const Fields& in, ConfigurationReply& out) {
+  return in.take_list("l", out.configurations, shard_count) && in.take("t", out.voter);
 }
 
 bool read_body(const Fields&, Unsupported&) { return true; }

@@ -10,6 +10,7 @@
 
 #include "dht/model/limits.h"
 #include "dht/wire_codes.h"
+#include "dht/wire_consensus.h"
 #include "dht/wire_members.h"
 #include "dht/wire_policy.h"
 #include "dht/wire_reap.h"
@@ -120,12 +121,14 @@ void write_body(const Ping& ping, Map& map) {
   map.field("s", ping.store_digest).field("l", std::uint64_t{ping.load});
   if (ping.asks_time) map.field("w", std::uint8_t{1});
   if (ping.policy_digest != 0) map.field("n", ping.policy_digest);
+  if (ping.configuration_digest != 0) map.field("c", ping.configuration_digest);
 }
 
 void write_body(const PingReply& reply, Map& map) {
   map.field("i", reply.incarnation).field("h", reply.heartbeat).field("v", reply.view_digest);
   map.field("s", reply.store_digest).field("l", std::uint64_t{reply.load}).field("w", reply.wall_ms);
   if (reply.policy_digest != 0) map.field("n", reply.policy_digest);
+  if (reply.configuration_digest != 0) map.field("c", reply.configuration_digest);
 }
 
 void write_body(const Probe& probe, Map& map) { map.field("n", probe.node); }
@@ -200,6 +203,42 @@ void write_body(const ReapedReply& reply, Map& map) {
 }
 void write_body(const PolicyQuery& query, Map& map) { map.field("v", wire::policy_versions_to_bytes(query.versions)); }
 void write_body(const PolicyReply& reply, Map& map) { map.field("r", reply.records); }
+
+void write_answer(const VoteAnswer& answer, Map& map) {
+  map.field("v", code(answer.vote));
+  if (answer.vote == Vote::outbid) map.field("p", wire::ballot_to_bytes(answer.promised));
+  if (answer.vote == Vote::fenced) map.field("c", answer.configuration);
+  if (answer.vote == Vote::no_voter) map.field("t", answer.voter);
+  if (answer.vote == Vote::refused) map.field("e", code(answer.reason));
+}
+
+void write_body(const Prepare& prepare, Map& map) {
+  map.field("c", prepare.configuration).field("t", prepare.voter).field("k", prepare.key);
+  map.field("b", wire::ballot_to_bytes(prepare.ballot));
+}
+void write_body(const PrepareReply& reply, Map& map) {
+  write_answer(reply.answer, map);
+  if (reply.accepted.is_none()) return;
+  map.field("a", wire::ballot_to_bytes(reply.accepted)).field("r", reply.value);
+}
+void write_body(const Accept& accept, Map& map) {
+  map.field("c", accept.configuration).field("t", accept.voter).field("k", accept.key);
+  map.field("b", wire::ballot_to_bytes(accept.ballot)).field("r", accept.value);
+}
+void write_body(const AcceptReply& reply, Map& map) { write_answer(reply.answer, map); }
+void write_body(const Registers& registers, Map& map) {
+  map.field("c", registers.configuration).field("t", registers.voter).field("a", registers.after);
+}
+void write_body(const RegistersReply& reply, Map& map) {
+  write_answer(reply.answer, map);
+  map.field("l", wire::register_versions_to_bytes(reply.registers)).field("n", reply.next);
+}
+void write_body(const ConfigurationQuery& query, Map& map) {
+  map.field("e", wire::epochs_to_bytes(query.epochs)).field("t", query.voter);
+}
+void write_body(const ConfigurationReply& reply, Map& map) {
+  map.field("l", reply.configurations).field("t", reply.voter);
+}
 void write_body(const Unsupported&, Map&) {}
 
 void write_header(Sink& sink, const Message& message) {

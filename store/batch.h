@@ -52,8 +52,19 @@ struct PutPolicy {
   dht::KeyHash key;
   crypto::Bytes record;
 };
+struct PutAcceptance {
+  dht::KeyHash key;
+  dht::Acceptance acceptance;
+};
+struct EraseAcceptance {
+  dht::KeyHash key;
+};
+struct PutShard {
+  dht::Shard shard = 0;
+  crypto::Bytes bytes;
+};
 using Write = std::variant<PutRow, EraseRow, EraseKey, PutOutbox, EraseOutbox, PutOperation, PutContact, EraseContact,
-                           PutNote, EraseNote, PutPolicy>;
+                           PutNote, EraseNote, PutPolicy, PutAcceptance, EraseAcceptance, PutShard>;
 
 struct Batch {
   std::uint64_t number = 0;

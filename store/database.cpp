@@ -254,6 +254,38 @@ void Database::keep_policy(const KeyHash& key, crypto::ByteSpan record) {
   writes_.emplace_back(PutPolicy{.key = key, .record = {record.begin(), record.end()}});
 }
 
+dht::HeldAcceptance Database::acceptance(const KeyHash& key) {
+  if (const auto* change = acceptances_.find(key)) return {.acceptance = *change, .is_committed = false};
+  return reader_->acceptance(key);
+}
+
+void Database::keep_acceptance(const KeyHash& key, const dht::Acceptance& acceptance) {
+  acceptances_.set(key, acceptance, this_turn());
+  writes_.emplace_back(PutAcceptance{.key = key, .acceptance = acceptance});
+}
+
+void Database::drop_acceptance(const KeyHash& key) {
+  acceptances_.set(key, std::nullopt, this_turn());
+  writes_.emplace_back(EraseAcceptance{.key = key});
+}
+
+dht::KeyPage Database::acceptances_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) {
+  // As many more as could be on their way out.
+  dht::KeyPage page = reader_->acceptances_between(first, last, count_max + acceptances_.size());
+  std::vector<KeyHash>& keys = page.keys;
+  std::erase_if(keys, [&](const KeyHash& key) { return acceptances_.find(key) != nullptr; });
+  for (auto at = acceptances_.lower_bound(first); at != acceptances_.end() && at->first <= last; ++at) {
+    if (at->second.first) keys.push_back(at->first);
+  }
+  std::ranges::sort(keys);
+  keys.resize(std::min(keys.size(), count_max));
+  return page;
+}
+
+void Database::keep_shard(dht::Shard shard, crypto::ByteSpan bytes) {
+  writes_.emplace_back(PutShard{.shard = shard, .bytes = {bytes.begin(), bytes.end()}});
+}
+
 void Database::drop_note(dht::NoteKind kind, crypto::ByteSpan name) {
   writes_.emplace_back(EraseNote{.kind = kind, .name = {name.begin(), name.end()}});
 }
@@ -319,6 +351,7 @@ void Database::settle(const Progress& progress) {
   outbox_.settle(progress.committed);
   operations_.settle(progress.committed);
   contacts_.settle(progress.committed);
+  acceptances_.settle(progress.committed);
   totals_.outbox = progress.outbox;
 }
 

@@ -103,6 +103,13 @@ class Database : public dht::RecordStore {
   std::vector<crypto::Bytes> policies() override { return reader_->policies(); }
   void keep_policy(const dht::KeyHash& key, crypto::ByteSpan record) override;
 
+  dht::HeldAcceptance acceptance(const dht::KeyHash& key) override;
+  void keep_acceptance(const dht::KeyHash& key, const dht::Acceptance& acceptance) override;
+  void drop_acceptance(const dht::KeyHash& key) override;
+  dht::KeyPage acceptances_between(const dht::KeyHash& first, const dht::KeyHash& last, std::size_t count_max) override;
+  dht::ShardRows shards() override { return reader_->shards(); }
+  void keep_shard(dht::Shard shard, crypto::ByteSpan bytes) override;
+
   std::vector<dht::Note> notes(dht::NoteKind kind) override { return reader_->notes(kind); }
   void keep_note(const dht::Note& note) override { writes_.emplace_back(PutNote{note}); }
   void drop_note(dht::NoteKind kind, crypto::ByteSpan name) override;
@@ -147,6 +154,7 @@ class Database : public dht::RecordStore {
   Uncommitted<OutboxKey, Present> outbox_;
   Uncommitted<dht::OpId, dht::Operation> operations_;
   Uncommitted<dht::NodeId, crypto::Bytes> contacts_;
+  Uncommitted<dht::KeyHash, dht::Acceptance> acceptances_;
 
   // This turn's.
   std::vector<Change> changes_;

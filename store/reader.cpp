@@ -27,7 +27,7 @@ dht::Result<Reader> Reader::open(const Connection::Options& options, const Seale
   dht::Result<Connection> connection = Connection::open(options);
   if (!connection) return connection.error();
   reader.connection_ = std::move(*connection);
-  const std::array<std::pair<Statement*, const char*>, 11> wanted{{
+  const std::array<std::pair<Statement*, const char*>, 14> wanted{{
       {&reader.begin_, "begin"},
       {&reader.commit_, "commit"},
       {&reader.rows_,
@@ -40,6 +40,10 @@ dht::Result<Reader> Reader::open(const Connection::Options& options, const Seale
       {&reader.contact_, "select contact, seal from contacts where node_id = ?"},
       {&reader.contacts_, "select node_id, contact, seal from contacts order by node_id"},
       {&reader.policies_, "select key_hash, record, seal from policies order by key_hash"},
+      {&reader.acceptance_, "select promised, accepted, seal, value from acceptances where key_hash = ?"},
+      {&reader.acceptance_keys_,
+       "select key_hash from acceptances where key_hash >= ? and key_hash <= ? order by key_hash limit ?"},
+      {&reader.shards_, "select shard, bytes, seal from shards order by shard"},
       {&reader.notes_, "select name, first, second, seal from notes where kind = ? order by name"},
   }};
   for (const auto& [statement, sql] : wanted) {
@@ -85,11 +89,23 @@ std::vector<Reader::Named> Reader::names(const std::optional<dht::KeyHash>& afte
 
 std::vector<dht::KeyHash> Reader::keys_between(const dht::KeyHash& first, const dht::KeyHash& last,
                                                std::size_t count_max) {
-  std::vector<dht::KeyHash> result;
   begin(keys_).bind(1, first.bytes).bind(2, last.bytes).bind(3, static_cast<std::int64_t>(count_max));
-  while (next(keys_)) {
+  return keys_of(keys_);
+}
+
+dht::KeyPage Reader::acceptances_between(const dht::KeyHash& first, const dht::KeyHash& last, std::size_t count_max) {
+  const std::uint64_t failed_before = counters_.reads_failed;
+  begin(acceptance_keys_).bind(1, first.bytes).bind(2, last.bytes).bind(3, static_cast<std::int64_t>(count_max));
+  dht::KeyPage page{.keys = keys_of(acceptance_keys_)};
+  page.is_unread = counters_.reads_failed != failed_before;
+  return page;
+}
+
+std::vector<dht::KeyHash> Reader::keys_of(Statement& statement) {
+  std::vector<dht::KeyHash> result;
+  while (next(statement)) {
     dht::KeyHash key;
-    if (copy_exactly(keys_.blob(0), key.bytes)) result.push_back(key);
+    if (copy_exactly(statement.blob(0), key.bytes)) result.push_back(key);
   }
   return result;
 }
@@ -159,6 +175,40 @@ std::vector<Reader::StoredContact> Reader::contacts() {
     if (!believes(sealer_.contact(id, contact), contacts_.blob(2))) continue;
     result.push_back({.id = id, .bytes = crypto::Bytes(contact.begin(), contact.end())});
   }
+  return result;
+}
+
+dht::HeldAcceptance Reader::acceptance(const dht::KeyHash& key) {
+  dht::HeldAcceptance held;
+  const std::uint64_t failed_before = counters_.reads_failed;
+  begin(acceptance_).bind(1, key.bytes);
+  while (next(acceptance_)) {
+    const auto promised = ballot_in(acceptance_.blob(0));
+    const auto accepted = ballot_in(acceptance_.blob(1));
+    const crypto::ByteSpan value = acceptance_.blob(3);
+    dht::Acceptance stored{.promised = promised.value_or(dht::Ballot{}),
+                           .accepted = accepted.value_or(dht::Ballot{}),
+                           .value = {value.begin(), value.end()}};
+    held.is_damaged = !believes(sealer_.acceptance(key, stored), acceptance_.blob(2));
+    if (!held.is_damaged) held.acceptance = std::move(stored);
+  }
+  if (counters_.reads_failed == failed_before) return held;
+  return {.acceptance = {}, .is_damaged = last_fault_ == Fault::damaged, .is_unread = last_fault_ != Fault::damaged};
+}
+
+dht::ShardRows Reader::shards() {
+  dht::ShardRows result;
+  const std::uint64_t failed_before = counters_.reads_failed;
+  begin(shards_);
+  while (next(shards_)) {
+    const crypto::ByteSpan bytes = shards_.blob(1);
+    if (believes(sealer_.shard(static_cast<dht::Shard>(shards_.integer(0)), bytes), shards_.blob(2))) {
+      result.rows.emplace_back(bytes.begin(), bytes.end());
+    } else {
+      result.are_whole = false;
+    }
+  }
+  result.are_whole &= counters_.reads_failed == failed_before;
   return result;
 }
 

@@ -48,6 +48,9 @@ class Reader {
   std::vector<StoredContact> contacts();
   std::vector<dht::Note> notes(dht::NoteKind kind);
   std::vector<crypto::Bytes> policies();
+  dht::HeldAcceptance acceptance(const dht::KeyHash& key);
+  dht::KeyPage acceptances_between(const dht::KeyHash& first, const dht::KeyHash& last, std::size_t count_max);
+  dht::ShardRows shards();
 
   void end_snapshot();
 
@@ -58,6 +61,7 @@ class Reader {
 
   Statement& begin(Statement& statement);
   bool next(Statement& statement);
+  std::vector<dht::KeyHash> keys_of(Statement& statement);
   std::optional<dht::Row> checked_row(const dht::KeyHash& key);
   std::string name_of_row(std::int64_t rowid);
   bool believes(const Seal& seal, crypto::ByteSpan stored);
@@ -75,6 +79,9 @@ class Reader {
   Statement contacts_;
   Statement notes_;
   Statement policies_;
+  Statement acceptance_;
+  Statement acceptance_keys_;
+  Statement shards_;
   RecordHead head_;
   bool has_snapshot_ = false;
   ReadCounters counters_;

@@ -70,6 +70,24 @@ std::optional<Write> policy_in(const Statement& row, const Sealer& sealer) {
   return put;
 }
 
+std::optional<Write> acceptance_in(const Statement& row, const Sealer& sealer) {
+  PutAcceptance put;
+  const auto promised = ballot_in(row.blob(1));
+  const auto accepted = ballot_in(row.blob(2));
+  const crypto::ByteSpan value = row.blob(3);
+  if (!copy_exactly(row.blob(0), put.key.bytes) || !promised || !accepted) return std::nullopt;
+  put.acceptance = {.promised = *promised, .accepted = *accepted, .value = {value.begin(), value.end()}};
+  if (!is_equal(sealer.acceptance(put.key, put.acceptance), row.blob(4))) return std::nullopt;
+  return put;
+}
+
+std::optional<Write> shard_in(const Statement& row, const Sealer& sealer) {
+  const crypto::ByteSpan bytes = row.blob(1);
+  PutShard put{.shard = static_cast<dht::Shard>(row.integer(0)), .bytes = {bytes.begin(), bytes.end()}};
+  if (!is_equal(sealer.shard(put.shard, bytes), row.blob(2))) return std::nullopt;
+  return put;
+}
+
 std::optional<Write> note_in(const Statement& row, const Sealer& sealer) {
   const crypto::ByteSpan name = row.blob(1);
   PutNote put{.note = {.kind = static_cast<dht::NoteKind>(row.integer(0)),
@@ -152,7 +170,10 @@ Result<std::uint64_t> salvage(const Connection::Options& damaged, Connection& fr
                 operation_in) &&
       copy_rows(*source, "select node_id, contact, seal from contacts", sealer, target, contact_in) &&
       copy_rows(*source, "select kind, name, first, second, seal from notes", sealer, target, note_in) &&
-      copy_rows(*source, "select key_hash, record, seal from policies", sealer, target, policy_in) && target.finish();
+      copy_rows(*source, "select key_hash, record, seal from policies", sealer, target, policy_in) &&
+      copy_rows(*source, "select key_hash, promised, accepted, value, seal from acceptances", sealer, target,
+                acceptance_in) &&
+      copy_rows(*source, "select shard, bytes, seal from shards", sealer, target, shard_in) && target.finish();
   source->abandon();
   if (!is_done) return fresh.error("cannot copy what the damaged database still holds");
   return copied;

@@ -77,7 +77,22 @@ create table policies(
 alter table operations add column actor_tag integer not null default 0;
 )";
 
-constexpr std::array<const char*, 3> all_migrations{version_1, version_2, version_3};
+constexpr const char* version_4 = R"(
+create table acceptances(
+  key_hash blob not null,
+  promised blob not null,
+  accepted blob not null,
+  seal blob not null,
+  value blob not null);
+create unique index acceptances_by_key on acceptances(key_hash);
+
+create table shards(
+  shard integer primary key,
+  bytes blob not null,
+  seal blob not null);
+)";
+
+constexpr std::array<const char*, 4> all_migrations{version_1, version_2, version_3, version_4};
 
 Result<std::string> schema_text(Connection& connection) {
   return connection.query(

@@ -14,6 +14,8 @@ enum class Kind : std::uint8_t {
   contact = 'c',
   note = 'n',
   policy = 'y',
+  acceptance = 'a',
+  shard = 'd',
   sole = 's',
   table = 't'
 };
@@ -77,6 +79,19 @@ Seal Sealer::policy(const dht::KeyHash& key, crypto::ByteSpan record) const {
   std::array<std::uint8_t, 1 + 32> place{static_cast<std::uint8_t>(Kind::policy)};
   put(place.data() + 1, key.bytes);
   return crypto::keyed_hash_128(key_.span(), {place, record});
+}
+
+Seal Sealer::acceptance(const dht::KeyHash& key, const dht::Acceptance& acceptance) const {
+  std::array<std::uint8_t, 1 + 32 + 4 * 8> place{static_cast<std::uint8_t>(Kind::acceptance)};
+  std::uint8_t* at = put(place.data() + 1, key.bytes);
+  at = put_u64(put_u64(at, acceptance.promised.counter), acceptance.promised.proposer);
+  put_u64(put_u64(at, acceptance.accepted.counter), acceptance.accepted.proposer);
+  return crypto::keyed_hash_128(key_.span(), {place, acceptance.value});
+}
+
+Seal Sealer::shard(dht::Shard shard, crypto::ByteSpan bytes) const {
+  const std::array<std::uint8_t, 2> place{static_cast<std::uint8_t>(Kind::shard), shard};
+  return crypto::keyed_hash_128(key_.span(), {place, bytes});
 }
 
 Seal Sealer::sole(Sole what, crypto::ByteSpan content) const {

@@ -30,6 +30,8 @@ class Sealer {
   Seal contact(const dht::NodeId& id, crypto::ByteSpan contact) const;
   Seal note(const dht::Note& note) const;
   Seal policy(const dht::KeyHash& key, crypto::ByteSpan record) const;
+  Seal acceptance(const dht::KeyHash& key, const dht::Acceptance& acceptance) const;
+  Seal shard(dht::Shard shard, crypto::ByteSpan bytes) const;
 
   // What stands alone: the meta row and the side files.
   enum class Sole : std::uint8_t { meta, author_file, mark_file };

@@ -25,14 +25,31 @@ constexpr const char* put_contact_sql =
     "insert into contacts(node_id, contact, seal) values(?, ?, ?) "
     "on conflict(node_id) do update set contact = excluded.contact, seal = excluded.seal";
 
+constexpr const char* put_acceptance_sql =
+    "insert into acceptances(key_hash, promised, accepted, seal, value) values(?, ?, ?, ?, ?) "
+    "on conflict(key_hash) do update set promised = excluded.promised, accepted = excluded.accepted, "
+    "seal = excluded.seal, value = excluded.value";
+
 }  // namespace
+
+BallotColumn to_column(const dht::Ballot& ballot) {
+  BallotColumn column{};
+  crypto::store_be64(column.data(), ballot.counter);
+  crypto::store_be64(column.data() + 8, ballot.proposer);
+  return column;
+}
+
+std::optional<dht::Ballot> ballot_in(crypto::ByteSpan column) {
+  if (column.size() != BallotColumn{}.size()) return std::nullopt;
+  return dht::Ballot{.counter = crypto::load_be64(column.data()), .proposer = crypto::load_be64(column.data() + 8)};
+}
 
 std::int64_t to_column(std::uint64_t ordered) { return static_cast<std::int64_t>(ordered ^ sign_bit); }
 std::uint64_t from_column(std::int64_t ordered) { return static_cast<std::uint64_t>(ordered) ^ sign_bit; }
 
 dht::Result<WriteStatements> WriteStatements::prepare(Connection& connection, const Sealer& sealer) {
   WriteStatements all(sealer);
-  const std::array<std::pair<Statement*, const char*>, 12> wanted{{
+  const std::array<std::pair<Statement*, const char*>, 15> wanted{{
       {&all.put_row_, put_row_sql},
       {&all.erase_row_, "delete from records where key_hash = ? and actor_tag = ? and variant = ?"},
       {&all.erase_key_, "delete from records where key_hash = ?"},
@@ -44,6 +61,9 @@ dht::Result<WriteStatements> WriteStatements::prepare(Connection& connection, co
       {&all.erase_contact_, "delete from contacts where node_id = ?"},
       {&all.put_note_, "insert or replace into notes(kind, name, first, second, seal) values(?, ?, ?, ?, ?)"},
       {&all.put_policy_, "insert or replace into policies(key_hash, record, seal) values(?, ?, ?)"},
+      {&all.put_acceptance_, put_acceptance_sql},
+      {&all.erase_acceptance_, "delete from acceptances where key_hash = ?"},
+      {&all.put_shard_, "insert or replace into shards(shard, bytes, seal) values(?, ?, ?)"},
       {&all.erase_note_, "delete from notes where kind = ? and name = ?"},
   }};
   for (const auto& [statement, sql] : wanted) {
@@ -122,6 +142,22 @@ bool WriteStatements::apply(const PutNote& put) {
 
 bool WriteStatements::apply(const PutPolicy& put) {
   return put_policy_.bind(1, put.key.bytes).bind(2, put.record).bind(3, sealer_.policy(put.key, put.record)).run();
+}
+
+bool WriteStatements::apply(const PutAcceptance& put) {
+  const auto& [key, acceptance] = put;
+  const BallotColumn promised = to_column(acceptance.promised);
+  const BallotColumn accepted = to_column(acceptance.accepted);
+  const Seal seal = sealer_.acceptance(key, acceptance);
+  put_acceptance_.bind(1, key.bytes).bind(2, promised).bind(3, accepted);
+  return put_acceptance_.bind(4, seal).bind(5, acceptance.value).run();
+}
+
+bool WriteStatements::apply(const EraseAcceptance& erase) { return erase_acceptance_.bind(1, erase.key.bytes).run(); }
+
+bool WriteStatements::apply(const PutShard& put) {
+  const Seal seal = sealer_.shard(put.shard, put.bytes);
+  return put_shard_.bind(1, std::int64_t{put.shard}).bind(2, put.bytes).bind(3, seal).run();
 }
 
 bool WriteStatements::apply(const EraseNote& erase) {

@@ -36,6 +36,9 @@ class WriteStatements {
   bool apply(const PutNote& put);
   bool apply(const EraseNote& erase);
   bool apply(const PutPolicy& put);
+  bool apply(const PutAcceptance& put);
+  bool apply(const EraseAcceptance& erase);
+  bool apply(const PutShard& put);
 
   Sealer sealer_;
   Connection* connection_ = nullptr;
@@ -51,6 +54,9 @@ class WriteStatements {
   Statement put_note_;
   Statement erase_note_;
   Statement put_policy_;
+  Statement put_acceptance_;
+  Statement erase_acceptance_;
+  Statement put_shard_;
   std::int64_t outbox_change_ = 0;
   std::int64_t operations_put_ = 0;
   dht::WallMs newest_expiry_ms_ = 0;
@@ -59,5 +65,10 @@ class WriteStatements {
 // SQLite's integers are signed; this keeps the order of unsigned ones.
 std::int64_t to_column(std::uint64_t ordered);
 std::uint64_t from_column(std::int64_t ordered);
+
+// counter u64 · proposer u64
+using BallotColumn = std::array<std::uint8_t, 16>;
+BallotColumn to_column(const dht::Ballot& ballot);
+std::optional<dht::Ballot> ballot_in(crypto::ByteSpan column);
 
 }  // namespace kith::store

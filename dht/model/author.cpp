@@ -194,6 +194,17 @@ Result<Authored> Author::write(const WriteIntent& intent, std::span<const Row> r
   return Authored{.record = std::move(record), .token = std::move(token), .reserved = clock_.state()};
 }
 
+Result<Authored> Author::succeed(const WriteIntent& intent, const VersionVector& past, WallMs wall_ms) {
+  Entry written{.kind = intent.kind, .expires_ms = intent.expires_ms, .op_id = intent.op_id, .bytes = intent.value};
+  if (auto fault = find_fault({&written, 1}, past)) return *std::move(fault);
+  written.seq = clock_.next(wall_ms);
+  Record record =
+      Record::sign({.key = intent.key, .actor = actor_, .seq = written.seq, .context = &past, .entries = {&written, 1}},
+                   signatures_);
+  VersionVector token = token_after(record, nullptr);
+  return Authored{.record = std::move(record), .token = std::move(token), .reserved = clock_.state()};
+}
+
 const Record* Author::own_record(std::span<const Row> rows) const {
   const Record* own = nullptr;
   for (const Row& row : rows) {

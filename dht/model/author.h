@@ -56,6 +56,10 @@ class Author {
   Result<Authored> write(const WriteIntent& intent, std::span<const Row> rows, const VersionVector& heard,
                          WallMs wall_ms);
 
+  // Builds and signs the next record of a register (dht/consensus): its past is what was agreed on, and not what this
+  // node remembers. Requires: a run. Errors: too_large, invalid.
+  Result<Authored> succeed(const WriteIntent& intent, const VersionVector& past, WallMs wall_ms);
+
   // True when this proves that the node forgot something it wrote in this run: a record of our own actor that is not
   // our row nor before it, or a context that names our actor above our row. `rows` are all rows of the key at this
   // node, before the record is merged. The caller must then begin_run().

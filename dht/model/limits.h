@@ -144,6 +144,12 @@ inline constexpr std::size_t reap_keys_max = 64;           // of one partition
 inline constexpr std::size_t reap_marks_max = 65'536;      // kept for those that are away
 inline constexpr std::size_t reaped_page_marks_max = 256;  // in one answer
 
+// Strong namespaces.
+inline constexpr std::size_t voters_max = 16;                      // of one shard
+inline constexpr std::size_t registers_page_max = 1024;            // in one answer
+inline constexpr std::size_t registers_page_bytes_max = 4U << 20;  // read to make one
+inline constexpr std::size_t registers_queued_max = 1024;  // writes of one key that wait for each other at a node
+
 // What a coordinator remembers of its latest answers.
 inline constexpr std::size_t recent_reads_max = 4096;
 inline constexpr std::size_t recent_read_bytes_max = 4U << 20;

@@ -59,12 +59,14 @@ void MemoryStore::commit() {
     if (found->second.rows.empty() && !found->second.is_damaged) tables_.keys.erase(found);
   }
   uncommitted_.clear();
+  uncommitted_acceptances_.clear();
   undo_.clear();
 }
 
 void MemoryStore::crash() {
   for (; !undo_.empty(); undo_.pop_back()) undo_.back()();
   uncommitted_.clear();
+  uncommitted_acceptances_.clear();
 }
 
 void MemoryStore::wipe() { restore({}); }
@@ -77,6 +79,7 @@ MemoryStore::Tables MemoryStore::backup() const {
 void MemoryStore::restore(Tables tables) {
   undo_.clear();
   uncommitted_.clear();
+  uncommitted_acceptances_.clear();
   tables_ = std::move(tables);
   tables_.author.reset();
 }
@@ -198,6 +201,43 @@ std::vector<crypto::Bytes> MemoryStore::policies() {
 
 void MemoryStore::keep_policy(const KeyHash& key, crypto::ByteSpan record) {
   put(tables_.policies, key, crypto::Bytes(record.begin(), record.end()));
+}
+
+HeldAcceptance MemoryStore::acceptance(const KeyHash& key) {
+  if (is_failing_) return {.acceptance = {}, .is_unread = true};
+  const auto found = tables_.acceptances.find(key);
+  return {.acceptance = found == tables_.acceptances.end() ? std::nullopt : std::optional(found->second),
+          .is_committed = !uncommitted_acceptances_.contains(key)};
+}
+
+void MemoryStore::keep_acceptance(const KeyHash& key, const Acceptance& acceptance) {
+  uncommitted_acceptances_.insert(key);
+  put(tables_.acceptances, key, acceptance);
+}
+
+void MemoryStore::drop_acceptance(const KeyHash& key) {
+  uncommitted_acceptances_.insert(key);
+  put(tables_.acceptances, key, std::nullopt);
+}
+
+KeyPage MemoryStore::acceptances_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) {
+  if (is_failing_) return {.keys = {}, .is_unread = true};
+  KeyPage page;
+  const auto& all = tables_.acceptances;
+  for (auto at = all.lower_bound(first); at != all.end() && at->first <= last && page.keys.size() < count_max; ++at) {
+    page.keys.push_back(at->first);
+  }
+  return page;
+}
+
+ShardRows MemoryStore::shards() {
+  ShardRows all;
+  for (const auto& [shard, bytes] : tables_.shards) all.rows.push_back(bytes);
+  return all;
+}
+
+void MemoryStore::keep_shard(Shard shard, crypto::ByteSpan bytes) {
+  put(tables_.shards, shard, crypto::Bytes(bytes.begin(), bytes.end()));
 }
 
 std::vector<Note> MemoryStore::notes(NoteKind kind) {

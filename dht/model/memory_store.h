@@ -27,6 +27,8 @@ class MemoryStore : public RecordStore {
     std::map<OpId, Operation> operations;
     std::map<NodeId, crypto::Bytes> contacts;
     std::map<KeyHash, crypto::Bytes> policies;
+    std::map<KeyHash, Acceptance> acceptances;
+    std::map<Shard, crypto::Bytes> shards;
     std::map<NoteKind, std::map<crypto::Bytes, Note>> notes;
     std::optional<AuthorState> author;
     StoreTotals totals;
@@ -84,6 +86,13 @@ class MemoryStore : public RecordStore {
   std::vector<crypto::Bytes> policies() override;
   void keep_policy(const KeyHash& key, crypto::ByteSpan record) override;
 
+  HeldAcceptance acceptance(const KeyHash& key) override;
+  void keep_acceptance(const KeyHash& key, const Acceptance& acceptance) override;
+  void drop_acceptance(const KeyHash& key) override;
+  KeyPage acceptances_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) override;
+  ShardRows shards() override;
+  void keep_shard(Shard shard, crypto::ByteSpan bytes) override;
+
   std::vector<Note> notes(NoteKind kind) override;
   void keep_note(const Note& note) override;
   void drop_note(NoteKind kind, crypto::ByteSpan name) override;
@@ -98,6 +107,7 @@ class MemoryStore : public RecordStore {
 
   Tables tables_;
   std::vector<KeyHash> uncommitted_;
+  std::set<KeyHash> uncommitted_acceptances_;
   std::vector<std::function<void()>> undo_;
   bool is_failing_ = false;
 };

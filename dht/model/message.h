@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "crypto/bytes.h"
+#include "dht/model/ballot.h"
+#include "dht/model/configuration.h"
 #include "dht/model/contact.h"
 #include "dht/model/id.h"
 #include "dht/model/merge.h"
@@ -39,7 +41,8 @@ struct Ping {
   std::uint64_t store_digest = 0;  // over the partitions both hold; zero while it cannot be told
   std::uint8_t load = 0;
   bool asks_time = false;
-  std::uint64_t policy_digest = 0;  // of all namespaces; zero where there are none
+  std::uint64_t policy_digest = 0;         // of all namespaces; zero where there are none
+  std::uint64_t configuration_digest = 0;  // of all shards; zero where none is known
 };
 struct PingReply {
   Incarnation incarnation = 0;
@@ -49,6 +52,7 @@ struct PingReply {
   std::uint8_t load = 0;
   std::optional<WallMs> wall_ms{};  // where it was asked for
   std::uint64_t policy_digest = 0;
+  std::uint64_t configuration_digest = 0;
 };
 
 // Ask a watcher of `node` what it sees (several watchers must agree before a suspicion is the mesh's).
@@ -268,12 +272,85 @@ struct PolicyReply {
   std::vector<crypto::Bytes> records;  // those of the answerer's that are not among them
 };
 
+// What a voter says to a proposer (consensus/acceptor.h).
+enum class Vote : std::uint8_t {
+  granted = 0,
+  outbid = 1,    // it has promised a later ballot
+  fenced = 2,    // it knows of a later configuration
+  no_voter = 3,  // the configuration does not name it, or names what it was before it lost its memory
+  refused = 4,   // what was proposed breaks a rule, or finds no room
+};
+struct VoteAnswer {
+  Vote vote = Vote::granted;
+  Ballot promised{};                        // of outbid
+  crypto::Bytes configuration{};            // of fenced
+  std::uint64_t voter = 0;                  // of no_voter: its tag
+  ErrorCode reason = ErrorCode::not_found;  // of refused
+};
+
+// Asks for a promise to accept nothing earlier, and what was accepted so far (CASPaxos §2.2, phase one). Without a
+// ballot nothing is promised. Without a key it is the register that decides the shard's next configuration.
+struct Prepare {
+  crypto::Bytes configuration;
+  std::uint64_t voter = 0;  // tag of the one that is asked: a node may be named as two of them
+  std::optional<KeyHash> key;
+  Ballot ballot;
+};
+struct PrepareReply {
+  VoteAnswer answer;
+  Ballot accepted;
+  crypto::Bytes value;
+};
+
+// Phase two.
+struct Accept {
+  crypto::Bytes configuration;
+  std::uint64_t voter = 0;
+  std::optional<KeyHash> key;
+  Ballot ballot;
+  crypto::Bytes value;
+};
+struct AcceptReply {
+  VoteAnswer answer;
+};
+
+// Which registers a voter of the shard has.
+struct Registers {
+  crypto::Bytes configuration;
+  std::uint64_t voter = 0;
+  std::optional<KeyHash> after;  // goes on after this key
+};
+struct RegisterVersion {
+  KeyHash key;
+  Ballot promised;
+  Ballot accepted;
+
+  friend bool operator==(const RegisterVersion&, const RegisterVersion&) = default;
+};
+struct RegistersReply {
+  VoteAnswer answer;
+  std::vector<RegisterVersion> registers;  // in order of their keys
+  std::optional<KeyHash> next;             // the last of them; absent on the last page
+};
+
+// Which configurations the asker knows, and which voter it is.
+struct ConfigurationQuery {
+  std::vector<std::uint64_t> epochs;  // by shard; zero where it knows none
+  std::uint64_t voter = 0;
+};
+struct ConfigurationReply {
+  std::vector<crypto::Bytes> configurations;  // the answerer's: later ones, and forced ones of the same epoch
+  std::uint64_t voter = 0;
+};
+
 // The answer to a method this version does not know.
 struct Unsupported {};
 
-using Body = std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Members, MembersReply, Find, FindReply,
-                          Fetch, FetchReply, Store, StoreReply, Scan, ScanReply, Compare, CompareReply, Items,
-                          ItemsReply, Reap, ReapReply, Reaped, ReapedReply, PolicyQuery, PolicyReply, Unsupported>;
+using Body =
+    std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Members, MembersReply, Find, FindReply, Fetch,
+                 FetchReply, Store, StoreReply, Scan, ScanReply, Compare, CompareReply, Items, ItemsReply, Reap,
+                 ReapReply, Reaped, ReapedReply, PolicyQuery, PolicyReply, Prepare, PrepareReply, Accept, AcceptReply,
+                 Registers, RegistersReply, ConfigurationQuery, ConfigurationReply, Unsupported>;
 
 struct Message {
   std::uint64_t request_id = 0;  // chosen by the asker, repeated in the answer; zero for one-way messages

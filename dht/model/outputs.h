@@ -37,6 +37,7 @@ struct Receipt {
   int hints = 0;   // copies held for someone else
   int queued = 0;  // replicas away that the outbox will serve
   bool durable = false;
+  std::uint64_t revision = 0;           // of a key in a strong namespace: how many values it has had
   std::optional<std::int64_t> counter;  // what it stands at, as far as is known here; of increments and resets
   Duration took{};
 };
@@ -56,6 +57,7 @@ struct ReadAnswer {
   int replies = 0;
   int wanted = 0;                        // R, capped by the members
   bool degraded = false;                 // fewer than R answered
+  std::uint64_t revision = 0;            // of a key in a strong namespace: how many values it has had
   Conflict conflict = Conflict::newest;  // of the key's namespace
   Duration took{};
 };
@@ -75,7 +77,7 @@ struct PolicyAnswer {
 struct Completion {
   Ticket ticket = 0;
   std::variant<Receipt, ReadAnswer, ScanAnswer, PolicyAnswer, Error> outcome;
-  Receipt partial;  // with an Error of a write: what was reached all the same
+  Receipt partial;  // with an Error of a write: what was reached all the same; with a conflict, what is there
   Release release = Release::at_once;
 };
 

@@ -22,7 +22,7 @@ crypto::Bytes encode(const Policy& policy) {
 
 std::optional<Policy> read_policy(crypto::ByteSpan bytes) {
   if (bytes.size() != policy_bytes || bytes[0] != policy_version) return std::nullopt;
-  if (bytes[1] > static_cast<std::uint8_t>(Conflict::siblings)) return std::nullopt;
+  if (bytes[1] > static_cast<std::uint8_t>(Conflict::strong)) return std::nullopt;
   if (bytes[2] > limits::quorum_max || bytes[3] > limits::quorum_max) return std::nullopt;
   if (crypto::load_be64(&bytes[4]) > limits::life_ms_max) return std::nullopt;
   return Policy{.conflict = static_cast<Conflict>(bytes[1]),

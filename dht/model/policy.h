@@ -18,6 +18,7 @@ namespace kith::dht {
 enum class Conflict : std::uint8_t {
   newest = 0,    // the newest; what this device knows of
   siblings = 1,  // all; what R replicas show
+  strong = 2,    // there is one value at any time, which a majority has agreed on (consensus/)
 };
 
 struct Policy {

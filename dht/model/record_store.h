@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "dht/model/author.h"
+#include "dht/model/ballot.h"
+#include "dht/model/configuration.h"
 #include "dht/model/merge.h"
 #include "dht/model/record.h"
 #include "dht/model/result.h"
@@ -58,6 +60,25 @@ struct ScanPage {
   std::optional<KeyHash> next;  // ask again after this hash; empty at the end
 };
 
+// What is kept of a register of a strong namespace.
+struct HeldAcceptance {
+  std::optional<Acceptance> acceptance;  // absent: nothing was said of it
+  bool is_committed = true;              // false: what was read is not durable yet
+  bool is_damaged = false;               // what was said is lost: this node must not vote as it did
+  bool is_unread = false;                // the disk failed at this read, and the next may tell
+};
+
+// Keys in order of their hash.
+struct KeyPage {
+  std::vector<KeyHash> keys;
+  bool is_unread = false;  // the disk failed at this read: there may be others
+};
+
+struct ShardRows {
+  std::vector<crypto::Bytes> rows;
+  bool are_whole = true;  // false: one of them failed its check, or could not be read
+};
+
 // Small things that a machine of the core must not forget. Of each kind there is one a name.
 enum class NoteKind : std::uint8_t {
   lived = 1,      // no name: when this node was last running; wall clock, ms
@@ -65,6 +86,7 @@ enum class NoteKind : std::uint8_t {
   standing = 3,   // a partition: a digest of its replica set, and since when it is that; wall clock, ms
   reaped = 4,     // a key, by its hash: up to which seq it was reaped, and when; wall clock, ms
   returning = 5,  // a member that is to be asked what it reaped: from when on (wall clock, ms), and up to which seq
+  voter = 6,      // no name: this node's tag as a voter (configuration.h)
 };
 struct Note {
   NoteKind kind = NoteKind::lived;
@@ -126,6 +148,17 @@ class RecordStore {
   // Records of policies, each by its key. As of the last commit, as notes() is.
   virtual std::vector<crypto::Bytes> policies() = 0;
   virtual void keep_policy(const KeyHash& key, crypto::ByteSpan record) = 0;  // in place of the one of this key
+
+  // Registers of strong namespaces, by the hash of the key.
+  virtual HeldAcceptance acceptance(const KeyHash& key) = 0;
+  virtual void keep_acceptance(const KeyHash& key, const Acceptance& acceptance) = 0;
+  virtual void drop_acceptance(const KeyHash& key) = 0;
+  // The first from `first` on, up to and with `last`, in hash order.
+  virtual KeyPage acceptances_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) = 0;
+
+  // What is known of shards, each as bytes. As of the last commit, as notes() is.
+  virtual ShardRows shards() = 0;
+  virtual void keep_shard(Shard shard, crypto::ByteSpan bytes) = 0;  // in place of what was known; empty: nothing
 
   // As of the last commit: for whoever begins, and keeps them in mind from then on.
   virtual std::vector<Note> notes(NoteKind kind) = 0;

@@ -18,6 +18,13 @@ namespace kith::dht {
 enum class Wait : std::uint8_t { local, one, quorum, all };
 enum class Strictness : std::uint8_t { sloppy, strict };
 
+// What must hold for a write to take effect; of keys in strong namespaces.
+enum class Condition : std::uint8_t {
+  none,
+  absent,   // nobody would read a value there
+  version,  // what the token was given for is there
+};
+
 struct PutRequest {
   std::string key;                    // as typed; made canonical by the coordinator
   EntryKind kind = EntryKind::value;  // a tombstone deletes; a counter is incremented, or reset
@@ -26,6 +33,7 @@ struct PutRequest {
   std::optional<WallMs> ttl_ms;  // 0: for ever; absent: as the namespace's policy says
   std::optional<OpId> op_id;     // the same id again is the same write
   crypto::Bytes token;           // empty: a blind write; not for counters
+  Condition condition = Condition::none;
   Wait wait = Wait::quorum;
   std::optional<int> w;  // overrides wait
   Strictness strictness = Strictness::sloppy;

@@ -51,6 +51,16 @@ class TrackedStore final : public RecordStore {
   void forget_contact(const NodeId& id) override { store_.forget_contact(id); }
   std::vector<crypto::Bytes> policies() override { return store_.policies(); }
   void keep_policy(const KeyHash& key, crypto::ByteSpan record) override { store_.keep_policy(key, record); }
+  HeldAcceptance acceptance(const KeyHash& key) override { return store_.acceptance(key); }
+  void keep_acceptance(const KeyHash& key, const Acceptance& acceptance) override {
+    store_.keep_acceptance(key, acceptance);
+  }
+  void drop_acceptance(const KeyHash& key) override { store_.drop_acceptance(key); }
+  KeyPage acceptances_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) override {
+    return store_.acceptances_between(first, last, count_max);
+  }
+  ShardRows shards() override { return store_.shards(); }
+  void keep_shard(Shard shard, crypto::ByteSpan bytes) override { store_.keep_shard(shard, bytes); }
   std::vector<Note> notes(NoteKind kind) override { return store_.notes(kind); }
   void keep_note(const Note& note) override { store_.keep_note(note); }
   void drop_note(NoteKind kind, crypto::ByteSpan name) override { store_.drop_note(kind, name); }

@@ -37,6 +37,10 @@ Result<Record> Coordinator::take_restored(Turn& turn, const RestoreRequest& requ
   std::optional<Record> record = Record::parse(request.record);
   if (!record) return Error{ErrorCode::invalid, "a record is damaged"};
   const std::string key(record->key());
+  if (policies_.of(key).conflict == Conflict::strong) {
+    return Error{ErrorCode::unsupported,
+                 key + " is in a strong namespace, where a majority decides: a snapshot's record is no part of that"};
+  }
   const auto& replicas = turn.neighbours.replica_set(partition_of(record->key_hash())).replicas;
   if (std::find(replicas.begin(), replicas.end(), turn.neighbours.self()) == replicas.end()) {
     const std::span one(&request.record, 1);

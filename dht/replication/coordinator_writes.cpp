@@ -127,6 +127,11 @@ std::optional<Error> Coordinator::check_put(const PutRequest& request, const Nod
   if (namespace_of(request.key) == system_namespace) {
     return Error{ErrorCode::denied, "sys/ is kith's own; `kith ns` makes and changes policies"};
   }
+  if (request.condition != Condition::none) {
+    return Error{ErrorCode::unsupported,
+                 "a condition holds for certain only where a majority agrees on each write, and " + request.key +
+                     " is not in a strong namespace; make one with `kith ns create NAME --conflict strong`"};
+  }
   const std::optional<NodeId> owner = owner_of(request.key);
   if (owner && *owner != self) {
     return Error{ErrorCode::denied, "only node " + to_short_text(*owner) + " may write " + request.key +

@@ -28,6 +28,26 @@ bool is_later(const Record& a, const Record& b) {
   return a.tag() != b.tag() ? a.tag() > b.tag() : a.bytes() > b.bytes();
 }
 
+// A strong namespace stays one, whoever sets it to something else meanwhile and not having heard: what was agreed on
+// there would be lost.
+bool supersedes(const Policies::Known& a, const Policies::Known& b) {
+  const bool is_strong = a.policy.conflict == Conflict::strong;
+  if (is_strong != (b.policy.conflict == Conflict::strong)) return is_strong;
+  return is_later(a.record, b.record);
+}
+
+std::optional<Error> check_strong(const PolicyRequest& request, const Policy& policy, const Policy* held) {
+  const bool is_strong = policy.conflict == Conflict::strong;
+  if (held != nullptr && is_strong != (held->conflict == Conflict::strong)) {
+    return Error{ErrorCode::denied,
+                 "a namespace is strong from its beginning, and stays it: make another one instead of " + request.name};
+  }
+  if (is_strong && (policy.r > 0 || policy.w > 0)) {
+    return Error{ErrorCode::invalid, "in a strong namespace a majority decides: it has no R and no W"};
+  }
+  return std::nullopt;
+}
+
 // Nothing but the policy: what else a record may hold would make one that nobody can be told of.
 std::optional<Policy> policy_in(const Record& record) {
   if (record.entry_count() != 1 || record.context_count() != 0) return std::nullopt;
@@ -54,12 +74,14 @@ const Record* Policies::take(const crypto::Bytes& bytes) {
   const std::optional<Record> record = Record::parse(bytes);
   const auto name = record ? policy_name(record->key()) : std::nullopt;
   if (!name || !check_namespace(*name)) return nullptr;
-  const auto held = known_.find(*name);
-  if (held != known_.end() && !is_later(*record, held->second.record)) return nullptr;
   const std::optional<Policy> policy = policy_in(*record);
-  if (!policy || !record->has_valid_signature(signatures_)) return nullptr;
+  if (!policy) return nullptr;
+  Known told{.record = *record, .policy = *policy};
+  const auto held = known_.find(*name);
+  if (held != known_.end() && !supersedes(told, held->second)) return nullptr;
+  if (!record->has_valid_signature(signatures_)) return nullptr;
   if (held == known_.end() && !has_room_for(*record)) return nullptr;
-  return &insert(std::string(*name), {.record = *record, .policy = *policy});
+  return &insert(std::string(*name), std::move(told));
 }
 
 // All members that have heard of more than fit keep the same ones: those of the least hashes.
@@ -75,6 +97,7 @@ bool Policies::has_room_for(const Record& record) {
 const Record& Policies::insert(std::string name, Known known) {
   const auto inserted = known_.insert_or_assign(std::move(name), std::move(known)).first;
   crypto::Bytes statement;
+  has_strong_ |= inserted->second.policy.conflict == Conflict::strong;
   for (const auto& [each, policy] : known_) {
     const crypto::ByteSpan signature = policy.record.signature();
     statement.insert(statement.end(), signature.begin(), signature.end());
@@ -105,6 +128,7 @@ Result<Policy> Policies::change(Turn& turn, Author& author, const PolicyRequest&
   policy.r = request.r.value_or(policy.r);
   policy.w = request.w.value_or(policy.w);
   policy.ttl_ms = request.ttl_ms.value_or(policy.ttl_ms);
+  if (auto error = check_strong(request, policy, is_there ? &held->second.policy : nullptr)) return *std::move(error);
   const crypto::Bytes value = encode(policy);
   const std::string key = policy_key(request.name);
   Result<Authored> authored = author.write({.key = key, .value = value}, {}, {}, turn.now.wall_ms);

@@ -38,6 +38,7 @@ class Policies {
   // Of the key's namespace; the default one where it has none of its own. Requires: a canonical key.
   const Policy& of(std::string_view key) const;
   const ByName& all() const { return known_; }
+  bool has_strong() const { return has_strong_; }   // a namespace of that kind
   std::uint64_t digest() const { return digest_; }  // 0: there are none
   // Another member has all of them: this node may go. False after a restart, until one has said so.
   bool are_told() const { return are_told_; }
@@ -61,6 +62,7 @@ class Policies {
   ByName known_;
   std::uint64_t digest_ = 0;
   bool are_told_ = true;
+  bool has_strong_ = false;
   std::unordered_map<NodeId, Instant> asked_;  // lately
 };
 

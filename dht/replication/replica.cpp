@@ -5,7 +5,9 @@
 
 #include "dht/model/counter.h"
 #include "dht/model/limits.h"
+#include "dht/model/prefix.h"
 #include "dht/model/record_check.h"
+#include "dht/model/register_value.h"
 
 namespace kith::dht {
 
@@ -145,9 +147,41 @@ std::optional<ErrorCode> Replica::refusal_of(const Record& record, WallMs wall_m
 }
 
 ScanReply Replica::scan(WallMs wall_ms, const Scan& request) {
-  const std::size_t count = std::min<std::size_t>(request.count, limits::batch_items_max);
-  ScanPage page = store_.scan(request.after, request.prefix, wall_ms, std::max<std::size_t>(count, 1));
-  return {.keys = std::move(page.keys), .next = page.next};
+  const std::size_t count = std::clamp<std::size_t>(request.count, 1, limits::batch_items_max);
+  ScanPage page = store_.scan(request.after, request.prefix, wall_ms, count);
+  add_registers(page, wall_ms, request);
+  ScanReply reply{.keys = std::move(page.keys), .next = page.next};
+  if (reply.keys.size() <= count) return reply;
+  reply.keys.resize(count);
+  reply.next = hash_key(reply.keys.back());
+  return reply;
+}
+
+// Keys of strong namespaces, as this node accepted them, between the others in order of their hash.
+void Replica::add_registers(ScanPage& page, WallMs wall_ms, const Scan& request) {
+  const KeyHash last = page.next.value_or(Prefix{}.last_key());
+  std::vector<KeyHash> found =
+      store_.acceptances_between(request.after.value_or(KeyHash{}), last, limits::registers_page_max).keys;
+  bool has_more = found.size() == limits::registers_page_max;
+  std::size_t bytes = 0;
+  for (const KeyHash& key : std::vector<KeyHash>(found)) {
+    const HeldAcceptance held = store_.acceptance(key);
+    if (held.acceptance) bytes += held.acceptance->value.size();
+    if (bytes >= limits::registers_page_bytes_max) {
+      has_more = true;
+      found.erase(std::upper_bound(found.begin(), found.end(), key), found.end());
+    }
+    if (found.back() < key) break;
+    if (!held.acceptance || held.acceptance->accepted.is_none() || key == request.after) continue;
+    const auto value = read_register_value(held.acceptance->value);
+    const bool is_listed = value && !value->is_absent(wall_ms) && value->record.key().starts_with(request.prefix);
+    if (is_listed) page.keys.emplace_back(value->record.key());
+  }
+  if (has_more) {
+    page.next = found.back();
+    std::erase_if(page.keys, [&](const std::string& key) { return hash_key(key) > found.back(); });
+  }
+  if (!found.empty()) std::ranges::sort(page.keys, {}, [](const std::string& key) { return hash_key(key); });
 }
 
 bool Replica::is_any_ahead(WallMs wall_ms, const KeyHash& key, std::span<const crypto::Bytes> records) const {

@@ -47,6 +47,7 @@ class Replica {
   const Counters& counters() const { return counters_; }
 
  private:
+  void add_registers(ScanPage& page, WallMs wall_ms, const Scan& request);
   // With as many records as `room` bytes hold.
   FetchAnswer fetch_one(std::size_t room, const KeyRows& held) const;
   Answer fetch_ranges(std::span<const KeyRange> ranges, Neighbours& neighbours);

@@ -29,7 +29,11 @@ struct RequestOwner {
     repair,
     reaping,
     reaped,
-    policies
+    policies,
+    configurations,
+    registers,     // a client's operation on a register, or one carried over
+    configuring,   // the register that decides a shard's next configuration
+    carrying_over  // which registers there are
   } kind = Kind::write;
   Ticket ticket = 0;
   std::size_t slot = 0;

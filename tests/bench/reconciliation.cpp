@@ -89,6 +89,12 @@ class Replica final : public RecordStore {
   void forget_contact(const NodeId&) override {}
   std::vector<crypto::Bytes> policies() override { return {}; }
   void keep_policy(const KeyHash&, crypto::ByteSpan) override {}
+  HeldAcceptance acceptance(const KeyHash&) override { return {}; }
+  void keep_acceptance(const KeyHash&, const Acceptance&) override {}
+  void drop_acceptance(const KeyHash&) override {}
+  KeyPage acceptances_between(const KeyHash&, const KeyHash&, std::size_t) override { return {}; }
+  ShardRows shards() override { return {}; }
+  void keep_shard(Shard, crypto::ByteSpan) override {}
   std::vector<Note> notes(NoteKind) override { return {}; }
   void keep_note(const Note&) override {}
   void drop_note(NoteKind, crypto::ByteSpan) override {}

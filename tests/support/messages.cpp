@@ -87,6 +87,21 @@ std::vector<Sample> data_samples() {
       {"ping reply with policies", request(PingReply{1, 2, 3, 4, 5, std::nullopt, 6})},
       {"policies", request(PolicyQuery{{{0x1234567890abcdef, 2, 3}}})},
       {"policies reply", request(PolicyReply{{Bytes{0xde, 0xad}}})},
+      {"ping with configurations", request(Ping{1, 2, 3, 0, 5, false, 0, 0x0102030405060708})},
+      {"ping reply with configurations", request(PingReply{1, 2, 3, 4, 5, std::nullopt, 0, 6})},
+      {"prepare", request(Prepare{Bytes{1, 2}, 7, id_of(3), {4, 5}})},
+      {"prepare of a configuration", request(Prepare{Bytes{1, 2}, 7, std::nullopt, {4, 5}})},
+      {"prepare reply", request(PrepareReply{{}, {4, 5}, Bytes{0xde, 0xad}})},
+      {"prepare reply, outbid", request(PrepareReply{{.vote = Vote::outbid, .promised = {4, 5}}, {}, {}})},
+      {"accept", request(Accept{Bytes{1, 2}, 7, id_of(3), {4, 5}, Bytes{0xde, 0xad}})},
+      {"accept reply", request(AcceptReply{})},
+      {"accept reply, fenced", request(AcceptReply{{.vote = Vote::fenced, .configuration = Bytes{1, 2}}})},
+      {"accept reply, no voter", request(AcceptReply{{.vote = Vote::no_voter, .voter = 7}})},
+      {"accept reply, refused", request(AcceptReply{{.vote = Vote::refused, .reason = ErrorCode::storage}})},
+      {"registers", request(Registers{Bytes{1, 2}, 7, id_of(3)})},
+      {"registers reply", request(RegistersReply{{}, {{id_of(3), {6, 7}, {4, 5}}}, id_of(3)})},
+      {"configurations", request(ConfigurationQuery{std::vector<std::uint64_t>(shard_count, 2), 7})},
+      {"configurations reply", request(ConfigurationReply{{Bytes{1, 2}}, 7})},
       {"unsupported", request(Unsupported{})},
   };
 }
@@ -223,6 +238,46 @@ std::vector<KeyRange> few_key_ranges() {
 std::optional<Id> maybe_id() { return any<bool>() ? std::optional(*arbitrary_id()) : std::nullopt; }
 std::optional<std::uint32_t> maybe_u32() { return any<bool>() ? std::optional(any<std::uint32_t>()) : std::nullopt; }
 
+rc::Gen<Ballot> arbitrary_ballot() {
+  return rc::gen::exec([] { return Ballot{*rc::gen::positive<std::uint64_t>(), any<std::uint64_t>()}; });
+}
+
+VoteAnswer any_answer() {
+  VoteAnswer answer{.vote =
+                        *rc::gen::element(Vote::granted, Vote::outbid, Vote::fenced, Vote::no_voter, Vote::refused)};
+  answer.promised = *arbitrary_ballot();
+  answer.configuration = *arbitrary_bytes();
+  answer.voter = any<std::uint64_t>();
+  return answer;
+}
+
+rc::Gen<RegisterVersion> arbitrary_version() {
+  return rc::gen::exec([] { return RegisterVersion{*arbitrary_id(), *arbitrary_ballot(), *arbitrary_ballot()}; });
+}
+
+Body arbitrary_consensus_body(std::size_t number) {
+  switch (number) {
+    case 26:
+      return Prepare{*arbitrary_bytes(), any<std::uint64_t>(), maybe_id(), *arbitrary_ballot()};
+    case 27:
+      return PrepareReply{any_answer(), *arbitrary_ballot(), *arbitrary_bytes()};
+    case 28:
+      return Accept{*arbitrary_bytes(), any<std::uint64_t>(), maybe_id(), *arbitrary_ballot(), *arbitrary_bytes()};
+    case 29:
+      return AcceptReply{any_answer()};
+    case 30:
+      return Registers{*arbitrary_bytes(), any<std::uint64_t>(), maybe_id()};
+    case 31:
+      return RegistersReply{any_answer(), few(arbitrary_version()), maybe_id()};
+    case 32:
+      return ConfigurationQuery{std::vector<std::uint64_t>(shard_count, any<std::uint64_t>()), any<std::uint64_t>()};
+    case 33:
+      return ConfigurationReply{few(arbitrary_bytes()), any<std::uint64_t>()};
+    default:
+      return Unsupported{};
+  }
+}
+
 Body arbitrary_repair_body(std::size_t number) {
   switch (number) {
     case 16:
@@ -248,7 +303,7 @@ Body arbitrary_repair_body(std::size_t number) {
     case 25:
       return PolicyReply{few(arbitrary_bytes())};
     default:
-      return Unsupported{};
+      return arbitrary_consensus_body(number);
   }
 }
 
@@ -259,9 +314,10 @@ Body arbitrary_body() {
   const auto number = *rc::gen::inRange<std::size_t>(0, std::variant_size_v<Body>);
   switch (number) {
     case 0:
-      return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), any<bool>(), any<U>()};
+      return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), any<bool>(), any<U>(), any<U>()};
     case 1:
-      return PingReply{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), maybe(any<U>()), any<U>()};
+      return PingReply{any<U>(),        any<U>(), any<U>(), any<U>(), any<std::uint8_t>(),
+                       maybe(any<U>()), any<U>(), any<U>()};
     case 2:
       return Probe{*arbitrary_id()};
     case 3:

@@ -136,8 +136,8 @@ TEST_CASE("a policy's change names what it changes, and nothing else", "[rpc]") 
 }
 
 TEST_CASE("a policy of an unknown kind, or of more copies than there may be, is refused", "[rpc]") {
-  const Given kind([](RpcWriter& w) { w.map(2).text("namespace").text("a").text("conflict").text("strong"); });
-  CHECK(error_of(read_ns_set(kind.params())) == "conflict must be \"newest\" or \"siblings\"");
+  const Given kind([](RpcWriter& w) { w.map(2).text("namespace").text("a").text("conflict").text("oldest"); });
+  CHECK(error_of(read_ns_set(kind.params())) == "conflict must be \"newest\", \"siblings\" or \"strong\"");
   const Given copies([](RpcWriter& w) { w.map(2).text("namespace").text("a").text("w").number(17); });
   CHECK(error_of(read_ns_set(copies.params())) == "w must be from 0 to 16");
 }

@@ -39,7 +39,7 @@ dht::ReadAnswer answer_with(const std::vector<dht::EntryKind>& kinds) {
 
 Received read_result(const dht::ReadAnswer& answer, Shown shown) {
   return Received([&](RpcWriter& w) {
-    w.map(read_fields);
+    w.map(read_fields(answer));
     write_read_fields(w, answer, shown);
   });
 }

@@ -340,6 +340,59 @@ TEST_CASE("a policy takes the place of the one of its key, and outlives a restar
   CHECK(std::ranges::count(kept, crypto::Bytes{3}) == 1);
 }
 
+TEST_CASE("what an acceptor has said outlives a crash, and is read before it is durable", "[store]") {
+  StoredNode node;
+  const dht::KeyHash key = numbered_key(1);
+  const dht::Acceptance first{.promised = {1, 2}, .accepted = {}, .value = {}};
+  const dht::Acceptance second{.promised = {3, 4}, .accepted = {3, 4}, .value = {5, 6}};
+  node->keep_acceptance(key, first);
+  CHECK(node->acceptance(key).acceptance == first);
+  CHECK_FALSE(node->acceptance(key).is_committed);
+  node->keep_acceptance(key, second);
+  REQUIRE(node->flush());
+  CHECK(node->acceptance(key).is_committed);
+  node.crash_and_reopen();
+  CHECK(node->acceptance(key).acceptance == second);
+  CHECK_FALSE(node->acceptance(numbered_key(2)).acceptance);
+}
+
+TEST_CASE("acceptances are listed in order of their keys, durable or not, and without those dropped", "[store]") {
+  StoredNode node;
+  std::vector<dht::KeyHash> keys;
+  for (int i = 0; i < 9; ++i) keys.push_back(numbered_key(i));
+  std::ranges::sort(keys);
+  for (std::size_t i = 0; i < 6; ++i) node->keep_acceptance(keys[i], {.promised = {1, 2}, .accepted = {}, .value = {}});
+  REQUIRE(node->flush());
+  for (std::size_t i = 6; i < 9; ++i) node->keep_acceptance(keys[i], {.promised = {1, 2}, .accepted = {}, .value = {}});
+  node->drop_acceptance(keys[2]);
+  const std::vector<dht::KeyHash> listed = node->acceptances_between(keys[1], keys[7], 5).keys;
+  CHECK(listed == std::vector{keys[1], keys[3], keys[4], keys[5], keys[6]});
+  REQUIRE(node->flush());
+  node.crash_and_reopen();
+  CHECK(node->acceptances_between(keys[0], keys[8], 100).keys.size() == 8);
+}
+
+TEST_CASE("what another program wrote is not what the acceptor said", "[store]") {
+  StoredNode node;
+  node->keep_acceptance(numbered_key(1), {.promised = {1, 2}, .accepted = {1, 2}, .value = {5}});
+  node->keep_shard(3, crypto::Bytes{1});
+  node->keep_shard(4, crypto::Bytes{2});
+  REQUIRE(node->flush());
+  CHECK(node->shards().rows.size() == 2);
+  node.close();
+  auto connection = store::Connection::open({.path = node.file("kith.db")});
+  REQUIRE(connection);
+  REQUIRE(connection->execute("update acceptances set value = x'06'"));
+  REQUIRE(connection->execute("update shards set bytes = x'06' where shard = 3"));
+  connection->abandon();
+  node.open();
+  CHECK(node->acceptance(numbered_key(1)).is_damaged);
+  CHECK_FALSE(node->acceptance(numbered_key(1)).acceptance);
+  CHECK_FALSE(node->shards().are_whole);
+  REQUIRE(node->shards().rows.size() == 1);
+  CHECK(node->shards().rows.front() == crypto::Bytes{2});
+}
+
 TEST_CASE("a scan leaves out what has expired, cached or not", "[store]") {
   StoredNode node;
   node->replace(numbered_key(1), {replica_row({.key = tests::numbered_name(1), .expires_ms = 1000})});

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+// Voters of a shard: how they change, and what becomes of the registers.
+#include <catch2/catch.hpp>
+
+#include <set>
+
+#include "tests/support/voters.h"
+
+namespace kith::dht {
+
+using test::accepted_by;
+using test::prepare_of;
+using test::Voters;
+using namespace std::chrono_literals;
+using Device = Voters::Device;
+
+TEST_CASE("who founds a mesh is the first voter of every shard", "[consensus]") {
+  MemoryStore store;
+  crypto::Rng rng(crypto::ByteArray<32>{1});
+  found_mesh(store, test::node(1), rng, 1'700'000'000'000);
+  store.commit();
+  Configurations configurations(test::node(1));
+  configurations.load(store, rng);
+  for (std::size_t shard = 0; shard < shard_count; ++shard) {
+    const Configuration* known = configurations.of(static_cast<Shard>(shard));
+    REQUIRE(known != nullptr);
+    CHECK(known->members == std::vector{configurations.self()});
+  }
+}
+
+TEST_CASE("voters change when placement has differed for a while, and the registers come along", "[consensus]") {
+  Voters voters(4, 3);
+  voters.place({0, 1, 2});
+  voters.put(0, "a");
+  voters.run(1s);
+  voters.place({0, 1, 3});
+  voters.run(50s);
+  CHECK(voters.configuration(0).epoch == 1);
+  voters.run(30s);
+  const Configuration& changed = voters.configuration(0);
+  CHECK(changed.epoch == 3);
+  CHECK_FALSE(changed.is_joint());
+  CHECK(changed.has_voter(voters.voter(3)));
+  CHECK_FALSE(changed.has_voter(voters.voter(2)));
+  CHECK(accepted_by(voters, 3) == "a");
+  voters.run(5s);
+  CHECK(accepted_by(voters, 2).empty());
+}
+
+TEST_CASE("a mesh that grows has more voters soon", "[consensus]") {
+  Voters voters(3, 1);
+  voters.put(0, "a");
+  voters.run(1s);
+  voters.run(20s);
+  CHECK(voters.configuration(0).members.size() == 3);
+  voters.go_away(0);
+  CHECK(voters.read(1) == "a");
+}
+
+TEST_CASE("a value that only the replaced voter and one other had accepted is not lost with it", "[consensus]") {
+  Voters voters(4, 3);
+  voters.place({0, 1, 2});
+  voters.passes = [&](const Device&, const Device& to, const Body& body) {
+    return !std::holds_alternative<Accept>(body) || &to != &voters.at(1);
+  };
+  const Ticket ticket = voters.put(0, "a");
+  voters.run(1s);
+  CHECK(voters.receipt(0, ticket).revision == 1);
+  voters.passes = [](auto&...) { return true; };
+  voters.place({0, 1, 3});
+  voters.run(90s);
+  REQUIRE(voters.configuration(0).has_voter(voters.voter(3)));
+  voters.go_away(0);
+  CHECK(voters.read(1) == "a");
+}
+
+TEST_CASE("who lost its memory becomes a voter again, as another one", "[consensus]") {
+  Voters voters;
+  voters.put(0, "a");
+  voters.run(1s);
+  Device& device = voters.at(2);
+  device.store.wipe();
+  device.configurations->lapse(device.store, device.rng);
+  for (std::size_t i = 0; i < 2; ++i) voters.at(i).configurations->note_tag(device.id(), voters.voter(2).tag);
+  voters.run(90s);
+  CHECK(voters.configuration(0).has_voter(voters.voter(2)));
+  CHECK(voters.configuration(0).members.size() == 3);
+  CHECK(accepted_by(voters, 2) == "a");
+}
+
+TEST_CASE("one device that a joint configuration names as two voters is one of them", "[consensus]") {
+  Voters voters;
+  voters.passes = [&](const Device&, const Device& to, const Body& body) {
+    return !std::holds_alternative<Accept>(body) || &to != &voters.at(0);
+  };
+  const Ticket ticket = voters.put(1, "a");  // accepted by the second and the third
+  voters.run(500ms);
+  CHECK(voters.receipt(1, ticket).revision == 1);
+  voters.passes = [](auto&...) { return true; };
+  Configuration joint = voters.configuration(0);
+  joint.epoch = 2;
+  joint.old = joint.members;
+  Device& wiped = voters.at(2);
+  wiped.store.wipe();
+  wiped.configurations->lapse(wiped.store, wiped.rng);
+  joint.members.back() = voters.voter(2);
+  for (std::size_t i = 0; i < 3; ++i) voters.at(i).configurations->learn(voters.at(i).store, joint);
+  voters.go_away(1);
+  const Ticket read = voters.get(0);  // the first has not heard of it, and who has is away or has forgotten
+  voters.run(3s);
+  CHECK(voters.error(0, read) == ErrorCode::unavailable);
+  voters.come_back(1);
+  CHECK(voters.read(0) == "a");
+}
+
+TEST_CASE("what was listed in an earlier configuration does not end a later one", "[consensus]") {
+  Voters voters(4, 3);
+  Device& leader = voters.at(0);
+  Configuration joint = voters.configuration(0);
+  joint.epoch = 2;
+  joint.old = joint.members;
+  joint.members.back() = voters.voter(3);
+  for (std::size_t i = 0; i < 4; ++i) voters.at(i).configurations->learn(voters.at(i).store, joint);
+  bool was_asked = false;
+  voters.passes = [&](const Device&, const Device& to, const Body& body) {
+    const bool is_question = std::holds_alternative<Registers>(body);
+    was_asked |= is_question;
+    return !is_question || &to != &voters.at(2);  // one of the old voters does not hear it
+  };
+  for (int i = 0; i < 60 && !was_asked; ++i) voters.run(50ms);
+  REQUIRE(was_asked);
+  voters.run(4800ms);  // the others have listed, and that one has two tenths of a second left
+  Configuration later = joint;
+  later.epoch = 6;
+  std::swap(later.members, later.old);
+  leader.configurations->learn(leader.store, later);
+  voters.run(400ms);
+  CHECK(voters.configuration(0).epoch == 6);
+}
+
+TEST_CASE("who was outbid goes on with other voters where the first one has lost its memory", "[consensus]") {
+  Voters voters;
+  Device& first = voters.at(0);
+  first.store.wipe();
+  first.configurations->lapse(first.store, first.rng);
+  for (std::size_t i = 1; i < 3; ++i) {
+    Device& device = voters.at(i);
+    device.acceptor->prepare(device.now.instant, device.store,
+                             prepare_of(voters.configuration(i), voters.voter(i), {.counter = 1, .proposer = 1}));
+  }
+  const Ticket ticket = voters.put(1, "a");
+  voters.run(2s);
+  CHECK(voters.receipt(1, ticket).revision == 1);
+}
+
+TEST_CASE("many registers come along, page by page", "[consensus]") {
+  Voters voters(4, 3);
+  voters.place({0, 1, 2});
+  Device& first = voters.at(0);
+  voters.put(0, "a");
+  voters.run(1s);
+  const Acceptance held = *first.store.acceptance(Voters::hash()).acceptance;
+  // The same bytes under many keys are no values of theirs, but they are listed.
+  std::size_t listed = 0;
+  for (std::size_t i = 0; i < limits::registers_page_max + 10; ++i) {
+    KeyHash key = Voters::hash();
+    key.bytes[30] = static_cast<std::uint8_t>(i >> 8U);
+    key.bytes[31] = static_cast<std::uint8_t>(i);
+    first.store.keep_acceptance(key, held);
+  }
+  std::optional<KeyHash> after;
+  std::set<KeyHash> keys;
+  do {
+    const RegistersReply page = first.acceptor->list(
+        first.store, {.configuration = encode(voters.configuration(0)), .voter = voters.voter(0).tag, .after = after});
+    REQUIRE(page.answer.vote == Vote::granted);
+    for (const RegisterVersion& version : page.registers) keys.insert(version.key);
+    listed += page.registers.size();
+    after = page.next;
+  } while (after);
+  CHECK(keys.size() >= limits::registers_page_max + 10);
+  CHECK(listed == keys.size());
+}
+
+TEST_CASE("a configuration is forced only where there is no majority", "[consensus]") {
+  Voters voters;
+  Device& device = voters.at(0);
+  const auto force = [&] {
+    Turn turn = device.turn();
+    device.reconfiguration->force(turn);
+    device.store.commit();
+    return voters.configuration(0);
+  };
+  voters.put(0, "a");
+  voters.run(1s);
+  CHECK(force().epoch == 1);
+  voters.go_away(1);
+  voters.go_away(2);
+  const Configuration forced = force();
+  CHECK(forced.epoch >> forced_epoch_bits == 1);
+  CHECK(forced.members == std::vector{voters.voter(0)});
+  CHECK(voters.read(0) == "a");
+}
+
+TEST_CASE("only an exact configuration is read", "[consensus]") {
+  const Voter a{.node = test::node(1), .tag = 7};
+  const Voter b{.node = test::node(2), .tag = 8};
+  const Configuration whole{.shard = 3, .epoch = 9, .members = {a, b}, .old = {a}};
+  const crypto::Bytes bytes = encode(whole);
+  CHECK(read_configuration(bytes) == whole);
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    CHECK_FALSE(read_configuration(crypto::ByteSpan(bytes).first(size)));
+  }
+  CHECK_FALSE(read_configuration(encode({.shard = 3, .epoch = 9, .members = {a, a}, .old = {}})));
+  const Voter again{.node = a.node, .tag = 9};
+  CHECK_FALSE(read_configuration(encode({.shard = 3, .epoch = 9, .members = {a, again}, .old = {}})));
+  CHECK(read_configuration(encode({.shard = 3, .epoch = 9, .members = {again}, .old = {a}})));
+  CHECK_FALSE(read_configuration(encode({.shard = 3, .epoch = 9, .members = {}, .old = {a}})));
+  CHECK_FALSE(read_configuration(encode({.shard = 3, .epoch = 0, .members = {a}, .old = {}})));
+  CHECK_FALSE(read_configuration(encode({.shard = 16, .epoch = 9, .members = {a}, .old = {}})));
+}
+
+TEST_CASE("a joint configuration needs both majorities", "[consensus]") {
+  const auto voter = [](std::uint8_t number) { return Voter{.node = test::node(number), .tag = number}; };
+  const Configuration joint{
+      .shard = 0, .epoch = 2, .members = {voter(1), voter(2), voter(4)}, .old = {voter(1), voter(2), voter(3)}};
+  const auto is_quorum = [&](std::initializer_list<std::uint8_t> numbers) {
+    return joint.is_quorum([&](const Voter& each) { return std::ranges::find(numbers, each.tag) != numbers.end(); });
+  };
+  CHECK(is_quorum({1, 2}));
+  CHECK_FALSE(is_quorum({1, 3}));
+  CHECK_FALSE(is_quorum({1, 4}));
+  CHECK(is_quorum({1, 3, 4}));
+}
+
+}  // namespace kith::dht
