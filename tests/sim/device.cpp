@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "dht/consensus/configurations.h"
+
 namespace kith::sim {
 
 namespace {
@@ -58,9 +60,14 @@ void Device::boot() {
   node_options.liveness = options().liveness;
   node_options.departure_after = options().departure_after;
   node_options.tombstone_grace = options().tombstone_grace;
+  node_options.reconfigure_after = options().reconfigure_after;
   if (boots_ > 0 && rng_.chance(options().new_weight_chance)) weight_ = static_cast<std::uint8_t>(1 + rng_.below(4));
   node_options.weight = weight_;
   node_options.is_leaving = is_leaving_;
+  if (boots_ == 0 && index() == 0) {
+    dht::found_mesh(store_, id(), rng_, now().wall_ms);
+    store_.commit();
+  }
   boots_ += 1;
   away_for_ = boots_ > 1 ? place_.queue.now() - down_since_ : dht::Duration{};
   up_since_ = place_.queue.now();

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The simulator's command line. The first line of a run is the command that repeats it.
 //
-//   sim [--level message|datagram] [--seed S] [--seeds N] [--nodes N] [--operations N] [--joined]
+//   sim [--level message|datagram] [--seed S] [--seeds N] [--nodes N] [--operations N] [--joined] [--strong]
 //       [--plant DEFECT] [--until-failure] [--quiet]
+//   sim --history FILE
 //
 // --joined         all devices know each other, and nothing fails: for large meshes
+// --strong         with clients of a strong namespace, whatever the seed says, and with more lost disks
 // --until-failure  the first seed that fails is the last that is tried
+// --history        checks what clients of real daemons wrote down (history_file.h), and simulates nothing
 // --plant          docs/testing.md, "Planted defects"
 //
 // Exit codes: 0 all seeds held; 1 a checker found a violation; 2 usage; 3 a seed run twice gave two hashes.
@@ -19,6 +22,7 @@
 #include <vector>
 
 #include "crypto/keys.h"
+#include "tests/sim/history_file.h"
 #include "tests/sim/world.h"
 
 namespace {
@@ -30,21 +34,26 @@ struct Arguments {
   int nodes = 0;
   int operations = 0;
   bool joined = false;
+  bool strong = false;
   bool until_failure = false;
   bool quiet = false;
   std::string plant = "nothing";
+  std::string history;
 };
 
 Arguments parse(const std::vector<std::string>& words) {
   Arguments arguments;
-  const std::map<std::string, bool*> flags{
-      {"--joined", &arguments.joined}, {"--until-failure", &arguments.until_failure}, {"--quiet", &arguments.quiet}};
+  const std::map<std::string, bool*> flags{{"--joined", &arguments.joined},
+                                           {"--strong", &arguments.strong},
+                                           {"--until-failure", &arguments.until_failure},
+                                           {"--quiet", &arguments.quiet}};
   const std::map<std::string, std::function<void(const std::string&)>> settings{
       {"--level", [&](const auto& text) { arguments.level = kith::sim::level_from_text(text); }},
       {"--seed", [&](const auto& text) { arguments.seed = std::stoull(text); }},
       {"--seeds", [&](const auto& text) { arguments.seeds = std::stoull(text); }},
       {"--nodes", [&](const auto& text) { arguments.nodes = std::stoi(text); }},
       {"--operations", [&](const auto& text) { arguments.operations = std::stoi(text); }},
+      {"--history", [&](const auto& text) { arguments.history = text; }},
       {"--plant", [&](const auto& text) { arguments.plant = text; }}};
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (const auto flag = flags.find(words[i]); flag != flags.end()) {
@@ -63,6 +72,10 @@ kith::sim::Options options_of(const Arguments& arguments, std::uint64_t seed) {
       {.seed = seed, .level = arguments.level, .nodes = arguments.nodes, .operations = arguments.operations});
   options.planted = kith::sim::planted_from_text(arguments.plant);
   if (!kith::sim::can_plant(options)) throw std::invalid_argument(arguments.plant + " is planted at message level");
+  if (arguments.strong) {
+    options.has_strong = true;
+    options.has_wipe |= seed % 4 == 0;
+  }
   if (arguments.joined) {
     options.starts_joined = true;
     options.loss = options.duplication = 0;
@@ -82,6 +95,7 @@ std::string replay_command(const Arguments& arguments, std::uint64_t seed) {
   if (arguments.nodes > 0) command += fmt::format(" --nodes {}", arguments.nodes);
   if (arguments.operations > 0) command += fmt::format(" --operations {}", arguments.operations);
   if (arguments.joined) command += " --joined";
+  if (arguments.strong) command += " --strong";
   if (arguments.plant != "nothing") command += " --plant " + arguments.plant;
   return command;
 }
@@ -100,6 +114,13 @@ bool run_seed(const Arguments& arguments, std::uint64_t seed) {
         report.hash, report.deliveries, report.acknowledged, report.writes, report.counts.reads,
         report.counts.reads_degraded, report.counts.errors, report.reaped);
   }
+  const kith::sim::StrongClients::Counts& strong = report.strong;
+  if (options.has_strong && (!arguments.quiet || !report.violations.empty())) {
+    fmt::print("  strong: {} done, {} refused, {} unknown, {} unavailable, {} undecided\n", strong.done, strong.refused,
+               strong.unknown, strong.unavailable, strong.undecided);
+    const kith::sim::LockService::Counts& locks = report.locks;
+    fmt::print("  lock: taken {} times, {} writes under it, {} fenced off\n", locks.taken, locks.writes, locks.fenced);
+  }
   for (const std::string& violation : report.violations) fmt::print("  VIOLATION {}\n", violation);
   std::fflush(stdout);
   return report.violations.empty();
@@ -116,6 +137,7 @@ bool is_repeatable(const Arguments& arguments) {
 int main(int count, char** words) {
   try {
     const Arguments arguments = parse({words + 1, words + count});
+    if (!arguments.history.empty()) return kith::sim::check_history_file(arguments.history) ? 0 : 1;
     if (!kith::crypto::init()) return EXIT_FAILURE;
     std::uint64_t failed = 0;
     std::uint64_t tried = 0;

@@ -83,6 +83,8 @@ Options draw_options(const Wishes& wishes) {
   options.leave_undone_chance = sometimes(rng, 0.6);
   options.new_weight_chance = rng.chance(0.25) ? uniform(rng, 0, 0.5) : 0;
   if (rng.chance(0.35)) draw_reaping(rng, options);
+  options.has_strong = rng.chance(0.5);
+  options.reconfigure_after = milliseconds(between(rng, 1000, 15'000));
   return options;
 }
 
@@ -90,13 +92,14 @@ std::string to_text(const Options& o) {
   return fmt::format(
       "nodes={} operations={} keys={} N/R/W={}/{}/{} loss={:.2f} duplication={:.2f} delay={}..{}ms commit<={}ms "
       "clock<=±{}ms crashes={:.1f}/min sudden={:.3f} power-cuts={:.3f} partitions={:.1f}/min{} clogs={:.1f}/min "
-      "wipe={} liars={} noise={:.3f} stream-cuts={:.3f} leaves={} (undone {:.2f}) new-weights={:.2f} grace={}s{}",
+      "wipe={} liars={} noise={:.3f} stream-cuts={:.3f} leaves={} (undone {:.2f}) new-weights={:.2f} grace={}s{} "
+      "strong={}",
       o.nodes, o.operations, o.keys, o.n, o.r, o.w, o.loss, o.duplication, o.delay_min.count() / 1000,
       o.delay_max.count() / 1000, o.commit_max.count() / 1000, o.clock_offset_max.count() / 1000, o.crashes_per_minute,
       o.sudden_crash_chance, o.power_cut_chance, o.partitions_per_minute,
       o.has_asymmetric_partitions ? " (one-way)" : "", o.clogs_per_minute, o.has_wipe ? 1 : 0, o.liars, o.noise,
       o.stream_cut_chance, o.leaves, o.leave_undone_chance, o.new_weight_chance, o.tombstone_grace.count() / 1'000'000,
-      o.has_long_absence ? " (one is away for longer)" : "");
+      o.has_long_absence ? " (one is away for longer)" : "", o.has_strong ? 1 : 0);
 }
 
 bool can_plant(const Options& options) {

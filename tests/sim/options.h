@@ -58,7 +58,9 @@ struct Options {
   int liars = 0;                   // nodes that answer with forged records; at message level
   double noise = 0;                // per datagram: a bit of it changes on its way; at datagram level
   double stream_cut_chance = 0;    // per piece of a stream; at datagram level
-  bool starts_joined = false;      // all contacts are remembered: for large meshes
+  bool has_strong = false;         // clients of a strong namespace
+  dht::Duration reconfigure_after = std::chrono::seconds(60);
+  bool starts_joined = false;  // all contacts are remembered: for large meshes
   Planted planted = Planted::nothing;
 };
 

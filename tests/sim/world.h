@@ -11,9 +11,11 @@
 
 #include "tests/sim/clients.h"
 #include "tests/sim/findings.h"
+#include "tests/sim/lock_service.h"
 #include "tests/sim/mesh.h"
 #include "tests/sim/options.h"
 #include "tests/sim/queue.h"
+#include "tests/sim/strong_clients.h"
 #include "tests/sim/trace.h"
 
 namespace kith::sim {
@@ -26,6 +28,8 @@ struct Report {
   std::size_t acknowledged = 0;
   std::size_t reaped = 0;  // keys of which the mesh has forgotten a delete
   Clients::Counts counts;
+  StrongClients::Counts strong;
+  LockService::Counts locks;
 };
 
 class World final : public Onlooker {
@@ -46,6 +50,7 @@ class World final : public Onlooker {
   void before_operation(std::size_t device);
   void crash_one() { crash(rng_.below(mesh_.size())); }
   void crash(std::size_t victim);
+  void on_crash(std::size_t device);
   void cut_power();
   void split_network();
   void clog_one() { mesh_.network().clog(queue_.now(), rng_.below(mesh_.size())); }
@@ -81,6 +86,8 @@ class World final : public Onlooker {
   Findings findings_{queue_};
   Mesh mesh_;
   Clients clients_;
+  StrongClients strong_clients_;
+  LockService lock_service_;
   std::map<std::pair<std::size_t, dht::KeyHash>, dht::VersionEntry> told_;  // each author's latest, by key
   dht::Instant load_end_;
   bool is_healed_ = false;
