@@ -38,6 +38,11 @@ std::string reason(const RpcValue& state) {
   const std::string away = waits_for(state);
   if (has_more && !away.empty()) return away;
   if (number(state["outbox"]) > 0) return fmt::format("{} keys wait for a replica", grouped(number(state["outbox"])));
+  const std::uint64_t shards = number(state["shards"]);
+  if (!has_more && shards > 0) {
+    return fmt::format("{} shards of strong namespaces wait for other voters{}", shards,
+                       away.empty() ? "" : "; " + away);
+  }
   if (!has_more) return "telling the others";
   return fmt::format("{} records to go", grouped(number(state["records"])));
 }

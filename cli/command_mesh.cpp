@@ -58,6 +58,10 @@ Exit status(const Common& common) {
   fmt::print("partitions  {} held: {} whole, {} under-replicated, {} in repair\n", grouped(number(partitions["held"])),
              grouped(number(partitions["whole"])), grouped(number(partitions["under_replicated"])),
              grouped(number(partitions["repairing"])));
+  const RpcValue strong = answer["strong"];
+  const std::uint64_t lacking = number(strong["without_majority"]) + number(strong["unknown"]);
+  fmt::print("strong      {} of {} shards have a majority of their voters here\n", number(strong["with_majority"]),
+             number(strong["with_majority"]) + lacking);
   if (answer["leaving"].boolean().value_or(false)) {
     fmt::print("leaving     this device hands over what it holds: look on with `kith leave`\n");
   }

@@ -172,7 +172,9 @@ dht::Status Home::finish_founding(crypto::Rng& rng, dht::WallMs wall_ms) {
 dht::Status Home::finish_adoption(crypto::Rng& rng, dht::WallMs wall_ms) {
   if (!exists(folder_.file(marker_name))) return dht::Done{};
   const auto marker = store::read_private_file(folder_.file(marker_name), mesh_.id.size());
-  const bool has_entered = marker && std::ranges::equal(*marker, mesh_.id);
+  const bool is_of_old = !marker && marker.error().code == dht::ErrorCode::invalid;  // it named none then
+  if (!marker && !is_of_old) return marker.error();
+  const bool has_entered = is_of_old || std::ranges::equal(*marker, mesh_.id);
   if (!has_entered) {  // the stop came before: this is its own mesh still
     unlink(folder_.file(marker_name).c_str());
     return store::sync_folder(folder_.path());

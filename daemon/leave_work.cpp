@@ -1,18 +1,30 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/leave_work.h"
 
+#include "dht/consensus/configurations.h"
+
 namespace kith::daemon {
 namespace {
 
 using Stage = dht::Leaving::Stage;
 
 constexpr dht::Duration look_interval = std::chrono::milliseconds(100);
-constexpr std::size_t state_fields = 5;
+constexpr std::size_t state_fields = 6;
 constexpr std::size_t names_told_max = 16;
 
 std::string_view word_of(Stage stage) {
   if (stage == Stage::member) return "member";
   return stage == Stage::leaving ? "leaving" : "left";
+}
+
+// Shards of strong namespaces about which this node decides still.
+std::uint64_t count_shards(const dht::Node& node) {
+  std::uint64_t count = 0;
+  for (std::size_t shard = 0; shard < dht::shard_count; ++shard) {
+    const dht::Configuration* known = node.configurations().of(static_cast<dht::Shard>(shard));
+    if (known != nullptr && known->has_voter(node.configurations().self())) count += 1;
+  }
+  return count;
 }
 
 void write_state_fields(RpcWriter& writer, const dht::Node& node) {
@@ -21,6 +33,7 @@ void write_state_fields(RpcWriter& writer, const dht::Node& node) {
   writer.text("counted").boolean(progress.is_counted);
   writer.text("records").number(progress.records);
   writer.text("outbox").number(progress.outbox);
+  writer.text("shards").number(count_shards(node));
   const std::size_t count = std::min(progress.waits_for.size(), names_told_max);
   writer.text("waits_for").array(count);
   for (std::size_t i = 0; i < count; ++i) {

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "dht/consensus/configurations.h"
 #include "dht/model/invite.h"
 
 namespace kith::daemon {
@@ -30,6 +31,34 @@ std::string_view state_word(const dht::Member& member) {
 
 std::string address_of(const dht::Contact& contact) {
   return contact.endpoints.empty() ? std::string{} : dht::to_text(contact.endpoints.front());
+}
+
+struct ShardCounts {
+  std::uint64_t with_majority = 0;
+  std::uint64_t without_majority = 0;
+  std::uint64_t unknown = 0;   // who decides
+  std::uint64_t changing = 0;  // of those with a majority or without
+  std::uint64_t voter = 0;     // this node is one
+};
+
+ShardCounts count_shards(const dht::Node& node) {
+  ShardCounts counts;
+  const dht::Configurations& configurations = node.configurations();
+  const auto is_here = [&](const dht::Voter& voter) {
+    const auto tag = configurations.tag_of(voter.node);
+    return node.is_usable(voter.node) && (!tag || *tag == voter.tag);
+  };
+  for (std::size_t shard = 0; shard < dht::shard_count; ++shard) {
+    const dht::Configuration* known = configurations.of(static_cast<dht::Shard>(shard));
+    if (known == nullptr) {
+      counts.unknown += 1;
+      continue;
+    }
+    known->is_quorum(is_here) ? counts.with_majority += 1 : counts.without_majority += 1;
+    if (known->is_joint()) counts.changing += 1;
+    if (known->has_voter(configurations.self())) counts.voter += 1;
+  }
+  return counts;
 }
 
 double seconds(dht::Duration duration) { return static_cast<double>(duration.count()) / 1e6; }
@@ -176,7 +205,8 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
   const dht::Node& node = report.host.node();
   const MemberCounts members = count_members(node);
   const dht::NodeOptions& options = node.options();
-  writer.map(23);
+  const ShardCounts shards = count_shards(node);
+  writer.map(24);
   write_identity(writer, report);
   writer.text("leaving").boolean(node.leave_progress().stage != dht::Leaving::Stage::member);
   writer.text("members");
@@ -188,6 +218,12 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
                         {"whole", report.partitions.whole},
                         {"under_replicated", report.partitions.under_replicated},
                         {"repairing", report.partitions.repairing}});
+  writer.text("strong");
+  write_counts(writer, {{"with_majority", shards.with_majority},
+                        {"without_majority", shards.without_majority},
+                        {"unknown", shards.unknown},
+                        {"changing", shards.changing},
+                        {"voter", shards.voter}});
   writer.text("outbox").number(report.totals.outbox);
   writer.text("uptime_s").number(static_cast<std::uint64_t>(seconds(now - report.facts.started)));
   writer.text("durability").text(report.facts.durability);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/log.h"
+#include "dht/consensus/configurations.h"
 #include "dht/model/deadlines.h"
 #include "dht/model/key.h"
 #include "dht/model/limits.h"
@@ -15,6 +16,15 @@ namespace {
 
 // What a read may answer, as most meshes are set up; those with larger values stay below 16 times that.
 std::size_t room_for(Shown shown) { return dht::limits::value_bytes_default * (shown == Shown::all ? 8 : 1); }
+
+// A key of a strong namespace is with the voters of its shard.
+void locate_voters(const dht::Node& node, dht::Location& location) {
+  location.replicas.clear();
+  location.stand_ins.clear();
+  const dht::Configuration* known = node.configurations().of(dht::shard_of(location.hash));
+  if (known == nullptr) return;
+  for (const dht::Voter& voter : known->members) location.replicas.push_back(voter.node);
+}
 
 }  // namespace
 
@@ -120,7 +130,8 @@ void Service::locate(dht::Now, const Call& call, dht::HostOutputs&) {
   dht::Node& node = control_.host().node();
   const auto key = dht::canonical_key(*typed, node.id());
   if (!key) return responder_.fail(call.from, key.error());
-  const dht::Location location = node.locate(*key);
+  dht::Location location = node.locate(*key);
+  if (node.policies().of(*key).conflict == dht::Conflict::strong) locate_voters(node, location);
   responder_.respond(call.from, [&](RpcWriter& writer) { write_location(writer, node, location); });
 }
 

@@ -68,9 +68,11 @@ std::size_t count_strong_keys(RecordStore& store, WallMs wall_ms) {
 // ---- what is known
 
 void Configurations::load(RecordStore& store, crypto::Rng& rng) {
-  const ShardRows shards = store.shards();
+  ShardRows shards = store.shards();
   for (const crypto::Bytes& bytes : shards.rows) {
-    if (auto known = read(bytes)) known_[known->configuration.shard] = std::move(known);
+    auto known = read(bytes);
+    shards.are_whole &= known || bytes.empty();  // of another version: what was promised there is not known
+    if (known) known_[known->configuration.shard] = std::move(known);
   }
   renew_digest();
   const std::vector<Note> tags = store.notes(NoteKind::voter);

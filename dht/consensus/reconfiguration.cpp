@@ -61,10 +61,10 @@ void Reconfiguration::look(Turn& turn, Shard shard) {
     work.epoch = known->epoch;
     work.phase = phase;
   }
+  if (!known->has_voter(configurations_.self())) return drop_leftovers(turn, shard);
   std::vector<NodeId> named;
   for (const Voter& voter : known->voters()) named.push_back(voter.node);
   ask_for_tags(turn, named);
-  if (!known->has_voter(configurations_.self())) return drop_leftovers(turn, shard);
   if (work.proposal) return;
   if (known->is_joint()) {
     if (is_my_turn(turn, *known, work, Duration::zero())) survey(turn, shard);

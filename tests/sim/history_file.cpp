@@ -62,7 +62,7 @@ bool check_history_file(const std::string& path) {
     fmt::print("VIOLATION the history of {} is not linearizable: {}\n", key, verdict.detail);
   }
   fmt::print("{} operations on {} keys: {} violated, {} undecided\n", count, histories.size(), violated, undecided);
-  return violated == 0;
+  return violated == 0 && undecided == 0;
 }
 
 }  // namespace kith::sim

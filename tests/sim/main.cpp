@@ -100,27 +100,48 @@ std::string replay_command(const Arguments& arguments, std::uint64_t seed) {
   return command;
 }
 
-bool run_seed(const Arguments& arguments, std::uint64_t seed) {
-  const kith::sim::Options options = options_of(arguments, seed);
-  if (!arguments.quiet) fmt::print("{}\n  {}\n", replay_command(arguments, seed), to_text(options));
-  const kith::sim::Report report = kith::sim::World(options).run();
-  if (arguments.quiet && !report.violations.empty()) {
-    fmt::print("{}\n  {}\n", replay_command(arguments, seed), to_text(options));
+// What clients of strong namespaces saw.
+struct StrongTotals {
+  kith::sim::StrongClients::Counts clients;
+  kith::sim::LockService::Counts locks;
+
+  void add(const kith::sim::Report& report) {
+    clients.done += report.strong.done;
+    clients.refused += report.strong.refused;
+    clients.unknown += report.strong.unknown;
+    clients.unavailable += report.strong.unavailable;
+    clients.undecided += report.strong.undecided;
+    locks.taken += report.locks.taken;
+    locks.writes += report.locks.writes;
+    locks.fenced += report.locks.fenced;
   }
-  if (!arguments.quiet || !report.violations.empty()) {
-    fmt::print(
-        "  hash {:016x}: {} deliveries, {} of {} writes acknowledged, {} reads ({} degraded), {} errors, {} "
-        "keys reaped\n",
-        report.hash, report.deliveries, report.acknowledged, report.writes, report.counts.reads,
-        report.counts.reads_degraded, report.counts.errors, report.reaped);
-  }
-  const kith::sim::StrongClients::Counts& strong = report.strong;
-  if (options.has_strong && (!arguments.quiet || !report.violations.empty())) {
-    fmt::print("  strong: {} done, {} refused, {} unknown, {} unavailable, {} undecided\n", strong.done, strong.refused,
-               strong.unknown, strong.unavailable, strong.undecided);
-    const kith::sim::LockService::Counts& locks = report.locks;
+
+  void print() const {
+    fmt::print("  strong: {} done, {} refused, {} unknown, {} unavailable, {} histories undecided\n", clients.done,
+               clients.refused, clients.unknown, clients.unavailable, clients.undecided);
     fmt::print("  lock: taken {} times, {} writes under it, {} fenced off\n", locks.taken, locks.writes, locks.fenced);
   }
+};
+
+void print_run(const kith::sim::Options& options, const kith::sim::Report& report) {
+  fmt::print(
+      "  hash {:016x}: {} deliveries, {} of {} writes acknowledged, {} reads ({} degraded), {} errors, {} "
+      "keys reaped\n",
+      report.hash, report.deliveries, report.acknowledged, report.writes, report.counts.reads,
+      report.counts.reads_degraded, report.counts.errors, report.reaped);
+  StrongTotals strong;
+  strong.add(report);
+  if (options.has_strong) strong.print();
+}
+
+bool run_seed(const Arguments& arguments, std::uint64_t seed, StrongTotals& totals) {
+  const kith::sim::Options options = options_of(arguments, seed);
+  const auto print_command = [&] { fmt::print("{}\n  {}\n", replay_command(arguments, seed), to_text(options)); };
+  if (!arguments.quiet) print_command();
+  const kith::sim::Report report = kith::sim::World(options).run();
+  totals.add(report);
+  if (arguments.quiet && !report.violations.empty()) print_command();
+  if (!arguments.quiet || !report.violations.empty()) print_run(options, report);
   for (const std::string& violation : report.violations) fmt::print("  VIOLATION {}\n", violation);
   std::fflush(stdout);
   return report.violations.empty();
@@ -141,13 +162,15 @@ int main(int count, char** words) {
     if (!kith::crypto::init()) return EXIT_FAILURE;
     std::uint64_t failed = 0;
     std::uint64_t tried = 0;
+    StrongTotals totals;
     while (tried < arguments.seeds && !(arguments.until_failure && failed > 0)) {
-      failed += run_seed(arguments, arguments.seed + tried++) ? 0 : 1;
+      failed += run_seed(arguments, arguments.seed + tried++, totals) ? 0 : 1;
     }
     if (arguments.seeds > 1 && failed == 0 && !is_repeatable(arguments)) {
       fmt::print("seed {} run twice gave two hashes\n", arguments.seed);
       return 3;
     }
+    if (arguments.strong && tried > 1) totals.print();
     fmt::print("{} seeds passed, {} failed\n", tried - failed, failed);
     return failed == 0 ? 0 : 1;
   } catch (const std::exception& error) {

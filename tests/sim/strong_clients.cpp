@@ -177,6 +177,9 @@ void StrongClients::finish_write(Asked asked, const dht::Completion& completion)
     counts_.done += 1;
     if (asked.operation.value != 0) {
       clients_[asked.client].known[asked.key] = {asked.operation.value, receipt->version};
+    }
+    const bool has_written = receipt->revision > 0 && receipt->seq != 0;
+    if (has_written) {
       revised_[asked.key].push_back({receipt->revision, asked.operation.began, asked.operation.ended});
     }
     note(asked);
@@ -245,14 +248,16 @@ void StrongClients::check() {
 void StrongClients::check_revisions(const std::string& key) {
   std::vector<Revised>& writes = revised_[key];
   std::ranges::sort(writes, {}, &Revised::revision);
+  const Revised* last_begun = writes.empty() ? nullptr : &writes.front();
   for (std::size_t i = 1; i < writes.size(); ++i) {
     if (writes[i].revision == writes[i - 1].revision) {
       findings_.add(fmt::format("two writes of {} have revision {}", key, writes[i].revision));
     }
-    if (writes[i].ended < writes[i - 1].began) {
+    if (writes[i].ended < last_begun->began) {
       findings_.add(fmt::format("a write of {} has revision {} and was over before that with {} began", key,
-                                writes[i].revision, writes[i - 1].revision));
+                                writes[i].revision, last_begun->revision));
     }
+    if (last_begun->began < writes[i].began) last_begun = &writes[i];
   }
 }
 

@@ -18,7 +18,7 @@ constexpr dht::Duration repair_time = seconds(60);
 constexpr dht::Duration healing_time = seconds(120);
 constexpr dht::Duration rest = seconds(30);  // the last of it: nothing is left to be healed
 constexpr double rate_at_rest_max = 1000;    // bytes a second and device; the largest of many seeds is two thirds of it
-constexpr double rate_in_all_max = 4000;
+constexpr double rate_in_all_max = 6000;
 constexpr double rate_with_strong_max = 7000;  // five clients more, who never rest
 
 crypto::Rng rng_of(std::uint64_t seed) {
