@@ -28,6 +28,14 @@ auto without_proposals_of(Voters& voters, std::size_t index) {
   };
 }
 
+PutRequest expiring(WallMs ttl_ms) {
+  PutRequest request;
+  request.key = Voters::key;
+  request.value = {'a'};
+  request.ttl_ms = ttl_ms;
+  return request;
+}
+
 }  // namespace
 
 TEST_CASE("what a majority has accepted is read everywhere", "[consensus]") {
@@ -154,11 +162,7 @@ TEST_CASE("a write that was told to a minority is told again, and is one write",
 
 TEST_CASE("a value that has expired is deleted by the read that does not show it", "[consensus]") {
   Voters voters;
-  PutRequest request;
-  request.key = Voters::key;
-  request.value = {'a'};
-  request.ttl_ms = 2000;
-  voters.put(0, request);
+  voters.put(0, expiring(2000));
   voters.run(1s);
   CHECK(voters.read(1) == "a");  // takes three seconds
   CHECK(voters.read(1).empty());
@@ -170,11 +174,7 @@ TEST_CASE("a value that has expired is deleted by the read that does not show it
 
 TEST_CASE("a read and a write of one device do not take each other's records for their own", "[consensus]") {
   Voters voters;
-  PutRequest request;
-  request.key = Voters::key;
-  request.value = {'a'};
-  request.ttl_ms = 500;
-  voters.put(0, request);
+  voters.put(0, expiring(500));
   voters.run(1s);
   // Both find that it has expired: the one wants to delete it, the other to write over it.
   const Ticket write = voters.put(0, "b", Condition::absent);

@@ -142,6 +142,25 @@ TEST_CASE("a policy of an unknown kind, or of more copies than there may be, is 
   CHECK(error_of(read_ns_set(copies.params())) == "w must be from 0 to 16");
 }
 
+TEST_CASE("a condition is asked for by being there: an empty version is none, and not no condition", "[rpc]") {
+  const auto with_version = [](std::string_view field, crypto::Bytes version) {
+    return Given(
+        [=](RpcWriter& w) { w.map(3).text("key").text("a").text("value").text("b").text(field).bytes(version); });
+  };
+  const Given empty = with_version("if_version", {});
+  CHECK(error_of(read_put(empty.params())) == "if_version must be bytes, and not empty");
+  const Given given = with_version("if_version", {1});
+  const auto conditional = read_put(given.params());
+  REQUIRE(conditional);
+  CHECK(conditional->condition == dht::Condition::version);
+  CHECK(conditional->token == crypto::Bytes{1});
+  const Given both([](RpcWriter& w) {
+    w.map(4).text("key").text("a").text("value").text("b").text("if_absent").boolean(true);
+    w.text("if_version").bytes(crypto::Bytes{1});
+  });
+  CHECK(error_of(read_put(both.params())) == "version, if_version and if_absent exclude each other");
+}
+
 TEST_CASE("an item of a batch may count", "[rpc]") {
   const Given given(
       [](RpcWriter& w) { w.map(1).text("items").array(1).map(2).text("key").text("a").text("incr").integer(-4); });
