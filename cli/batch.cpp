@@ -28,10 +28,11 @@ bool is_worth_another_try(const RpcValue& error) {
 std::size_t size_of(const Item& item) { return item.key.size() + item.value.size() + 64; }
 
 void write_item(RpcWriter& params, const Item& item) {
-  params.map(item.ttl_ms ? 4 : 3).text("key").name(item.key);
+  params.map(3U + (item.ttl_ms ? 1U : 0U) + (item.is_manifest ? 1U : 0U)).text("key").name(item.key);
   item.by ? params.text("incr").integer(*item.by) : params.text("value").bytes(item.value);
   params.text("op_id").bytes(item.op_id);
   if (item.ttl_ms) params.text("ttl_ms").number(*item.ttl_ms);
+  if (item.is_manifest) params.text("manifest").boolean(true);
 }
 
 // Few enough bytes for the daemon to take them all while it waits for this end to read.

@@ -22,6 +22,7 @@ struct Item {
   std::optional<std::int64_t> by = {};       // instead of a value: counts
   std::optional<std::uint64_t> ttl_ms = {};  // 0: for ever
   crypto::ByteArray<16> op_id{};
+  bool is_manifest = false;
   std::uint64_t line = 0;  // where it stood in the input
   int tries = 0;
 };

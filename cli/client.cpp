@@ -136,7 +136,7 @@ void Client::receive_more() {
   do {
     count = ::recv(socket_, received_.data() + before, read_bytes, 0);
   } while (count < 0 && errno == EINTR);
-  if (count <= 0) die(Exit::no_daemon, fmt::format("the daemon at {} hung up", path_));
+  if (count <= 0) die(Exit::no_daemon, fmt::format("the daemon at {} hung up{}", path_, advice_));
   received_.resize(before + static_cast<std::size_t>(count));
 }
 

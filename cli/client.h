@@ -32,6 +32,9 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
+  // What is said behind the line about a daemon that hung up.
+  void advise(std::string advice) { advice_ = std::move(advice); }
+
   // Sends a request and returns its id.
   std::uint32_t send(std::string_view method, const WriteParams& params);
 
@@ -58,6 +61,7 @@ class Client {
   void receive_more();
 
   std::string path_;
+  std::string advice_;
   crypto::Bytes unsent_;
   bool is_collecting_ = false;
   int socket_ = -1;

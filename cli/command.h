@@ -12,6 +12,10 @@
 
 namespace kith::cli {
 
+// A chunk that nobody refers to is let go when it is older than this. Of that a third is for the age at which a put
+// takes a chunk for one that will stay, a third for the time that a put may take, and a third for clocks that differ.
+inline constexpr std::uint64_t blob_grace_ms = std::uint64_t{3} * 24 * 3600 * 1000;
+
 struct Common {
   SocketChoice socket;
   bool json = false;
@@ -43,7 +47,8 @@ struct PutCommand {
   std::string key;
   std::optional<std::string> value;  // "-" reads stdin
   std::string file;
-  std::string version;  // hexadecimal, of an earlier read
+  bool is_blob = false;  // in chunks, under a manifest
+  std::string version;   // hexadecimal, of an earlier read
   WriteCondition condition;
   std::optional<std::uint64_t> ttl_ms;  // 0: for ever; absent: as the namespace's policy says
   WriteTerms terms;
@@ -51,6 +56,7 @@ struct PutCommand {
 
 struct GetCommand {
   std::vector<std::string> keys;
+  std::string output;  // a file instead of stdout
   ReadTerms terms;
 };
 
@@ -92,6 +98,14 @@ struct ListCommand {
   std::string after;  // hexadecimal: a place that an earlier listing told
   std::optional<std::uint64_t> limit;
   bool is_count = false;
+  bool is_of_blobs = false;
+};
+
+struct PruneCommand {
+  std::uint64_t older_ms = blob_grace_ms;
+  bool is_dry = false;
+  bool is_sure = false;       // nobody puts a blob meanwhile: what is younger may go too
+  bool without_away = false;  // who is away has no blob that nobody else knows of
 };
 
 struct JoinCommand {
@@ -120,7 +134,10 @@ struct LeaveCommand {
 };
 
 Exit put(const Common& common, const PutCommand& command);
+Exit put_blob(const Common& common, const PutCommand& command);
 Exit get(const Common& common, const GetCommand& command);
+Exit fetch_to_file(const Common& common, const GetCommand& command);
+Exit prune_blobs(const Common& common, const PruneCommand& command);
 Exit del(const Common& common, const DelCommand& command);
 Exit incr(const Common& common, const IncrCommand& command);
 Exit mget(const Common& common, const GetCommand& command);
@@ -145,6 +162,14 @@ Exit restore(const Common& common, const RestoreCommand& command);
 Exit repair(const Common& common, const RepairCommand& command);
 Exit leave(const Common& common, const LeaveCommand& command);
 Exit testnet(const TestnetCommand& command);
+
+// The request of a put: its receipt, which stands until the client's next message.
+struct PutValue {
+  crypto::ByteSpan bytes;
+  bool is_manifest = false;
+};
+daemon::RpcValue write_key(Client& client, const PutCommand& command, const PutValue& value);
+void print_receipt(const Common& common, const daemon::RpcValue& receipt);
 
 // The terms as params of the socket's methods; how many fields they add.
 std::size_t count_fields(const WriteTerms& terms);

@@ -29,7 +29,7 @@ bool is_int64(const Json& number) {
 }
 
 // One line: {"key": "a", "value": "text" or {"base64": "…"}, "ttl_ms": 1000}, or "expires_ms" as export tells it; a
-// counter has "incr": 5 in place of the value.
+// counter has "incr": 5 in place of the value, a blob "manifest" beside it.
 // Nothing where it has expired.
 std::optional<Item> read_item(const std::string& line, std::uint64_t number) {
   const auto wrong = [&](std::string_view what) { die(Exit::usage, fmt::format("line {}: {}", number, what)); };
@@ -43,6 +43,7 @@ std::optional<Item> read_item(const std::string& line, std::uint64_t number) {
     if (!is_int64(object["incr"])) wrong(R"("incr" is no whole number)");
     item.by = object["incr"].get<std::int64_t>();
   } else {
+    item.is_manifest = object.contains("manifest");
     auto value = object.contains("value") ? bytes_of(object["value"]) : std::nullopt;
     if (!value) wrong(R"(no "value", or it is neither a string nor {"base64": "…"})");
     item.value = std::move(*value);
@@ -135,6 +136,7 @@ bool print_export_line(const RpcValue& answer, const std::set<std::string>& with
       line["incr"] = std::stoll(value["value"].get<std::string>());
     } else {
       line["value"] = value["value"];
+      if (value.contains("manifest")) line["manifest"] = value["manifest"];
     }
     if (value.contains("expires_ms")) {
       line["expires_ms"] = value["expires_ms"];

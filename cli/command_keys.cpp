@@ -6,6 +6,7 @@
 #include <iostream>
 #include <iterator>
 
+#include "cli/blob.h"
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/terminal.h"
@@ -61,15 +62,6 @@ std::string receipt_line(const RpcValue& receipt) {
   return line + fmt::format(", {:.1f} ms", receipt["took_ms"].real().value_or(0));
 }
 
-// The receipt goes to stderr for people and to stdout for programs.
-void print_receipt(const Common& common, const RpcValue& receipt) {
-  if (common.json) {
-    fmt::print("{}\n", to_json(receipt).dump());
-  } else if (is_terminal(STDERR_FILENO)) {
-    fmt::print(stderr, "{}: {}\n", receipt["key"].text().value_or("?"), receipt_line(receipt));
-  }
-}
-
 void print_raw(crypto::ByteSpan bytes) {
   std::cout.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
@@ -81,7 +73,12 @@ void print_meta(const RpcValue& answer, const RpcValue& value) {
   if (value["counter"].boolean().value_or(false)) fmt::print("kind      counter\n");
   if (const auto expires = value["expires_ms"].number()) fmt::print("expires   {} ms since 1970\n", *expires);
   if (const auto revision = answer["revision"].number()) fmt::print("revision  {}\n", *revision);
-  if (const auto bytes = value["value"].bytes()) fmt::print("bytes     {}\n", bytes->size());
+  if (const RpcValue manifest = value["manifest"]; manifest.is_map()) {
+    fmt::print("kind      blob\nbytes     {}\nchunks    {} of {}\n", manifest["bytes"].number().value_or(0),
+               manifest["chunks"].number().value_or(0), human_bytes(manifest["chunk_bytes"].number().value_or(0)));
+  } else if (const auto bytes = value["value"].bytes()) {
+    fmt::print("bytes     {}\n", bytes->size());
+  }
   fmt::print("replies   {} of {}{}\nversion   {}\n", answer["replies"].number().value_or(0),
              answer["wanted"].number().value_or(0), answer["degraded"].boolean().value_or(false) ? " (degraded)" : "",
              crypto::to_hex(answer["version"].bytes().value_or(crypto::ByteSpan{})));
@@ -92,6 +89,10 @@ void print_values(const GetCommand& command, const RpcValue& answer) {
   const bool several = command.keys.size() > 1 || command.terms.all || answer["values"].size() > 1;
   answer["values"].for_each([&](const RpcValue& value) {
     if (command.terms.meta) return print_meta(answer, value);
+    if (value["manifest"].is_map()) {
+      fmt::print("(a blob of {} bytes)\n", value["manifest"]["bytes"].number().value_or(0));
+      return;
+    }
     const auto bytes = value["value"].bytes();
     if (bytes) print_raw(*bytes);
     if (several || is_terminal(STDOUT_FILENO)) std::cout << '\n';
@@ -105,6 +106,10 @@ Exit read_one(Client& client, const Common& common, const GetCommand& command, c
   });
   if (common.json) {
     fmt::print("{}\n", to_json(answer).dump());
+  } else if (!command.terms.meta && !command.terms.all && answer["values"].size() == 1 && newest_manifest(answer)) {
+    std::cout.flush();
+    print_blob(client, command, key, *newest_manifest(answer));
+    return Exit::done;
   } else {
     print_values(command, answer);
     if (answer["degraded"].boolean().value_or(false)) {
@@ -126,23 +131,40 @@ Exit read_one(Client& client, const Common& common, const GetCommand& command, c
 
 }  // namespace
 
-Exit put(const Common& common, const PutCommand& command) {
-  const crypto::Bytes value = value_of(command);
+// The receipt goes to stderr for people and to stdout for programs.
+void print_receipt(const Common& common, const RpcValue& receipt) {
+  if (common.json) {
+    fmt::print("{}\n", to_json(receipt).dump());
+  } else if (is_terminal(STDERR_FILENO)) {
+    fmt::print(stderr, "{}: {}\n", receipt["key"].text().value_or("?"), receipt_line(receipt));
+  }
+}
+
+RpcValue write_key(Client& client, const PutCommand& command, const PutValue& value) {
   const crypto::Bytes version = command.version.empty() ? crypto::Bytes{} : version_of(command.version);
-  Client client(find_socket(common.socket));
-  const std::size_t optional_fields = (command.ttl_ms ? 1U : 0U) + (version.empty() ? 0U : 1U);
-  print_receipt(common, client.call("put", [&](RpcWriter& params) {
+  const std::size_t optional_fields =
+      (command.ttl_ms ? 1U : 0U) + (version.empty() ? 0U : 1U) + (value.is_manifest ? 1U : 0U);
+  return client.call("put", [&](RpcWriter& params) {
     params.map(2 + optional_fields + count_fields(command.condition) + count_fields(command.terms));
-    params.text("key").name(command.key).text("value").bytes(value);
+    params.text("key").name(command.key).text("value").bytes(value.bytes);
+    if (value.is_manifest) params.text("manifest").boolean(true);
     if (command.ttl_ms) params.text("ttl_ms").number(*command.ttl_ms);
     if (!version.empty()) params.text("version").bytes(version);
     write_fields(params, command.condition);
     write_fields(params, command.terms);
-  }));
+  });
+}
+
+Exit put(const Common& common, const PutCommand& command) {
+  if (command.is_blob) return put_blob(common, command);
+  const crypto::Bytes value = value_of(command);
+  Client client(find_socket(common.socket));
+  print_receipt(common, write_key(client, command, {.bytes = value}));
   return Exit::done;
 }
 
 Exit get(const Common& common, const GetCommand& command) {
+  if (!command.output.empty()) return fetch_to_file(common, command);
   Client client(find_socket(common.socket));
   Exit worst = Exit::done;
   for (const std::string& key : command.keys) worst = std::max(worst, read_one(client, common, command, key));

@@ -34,6 +34,7 @@ Exit list(const Common& common, const ListCommand& command) {
   if (!after) die(Exit::usage, "--after wants the place that an earlier `kith ls` told");
   Client client(find_socket(common.socket));
   Pages pages(client, command.prefix, *after);
+  if (command.is_of_blobs) pages.list_only_manifests();
   std::uint64_t listed = 0;
   const std::uint64_t limit = command.limit.value_or(UINT64_MAX);
   {

@@ -30,6 +30,7 @@ struct CommandLine {
   IncrCommand incr;
   NsCommand ns;
   ListCommand list;
+  PruneCommand prune;
   std::string ttl_key;
   WriteTerms mput;
   ImportCommand import;
@@ -44,6 +45,7 @@ struct CommandLine {
   RepairCommand repair;
   LeaveCommand leave;
   std::string time_to_wait;
+  std::string age;
   std::string ttl;
   std::string amount;
   std::function<Exit()> chosen;
@@ -53,6 +55,7 @@ constexpr const char* footer = R"(Examples:
   kith put greeting hello            write, and wait for W copies
   kith get greeting                  read
   kith put photo --file cat.jpg --wait all
+  kith put film --blob --file film.mkv; kith get film --output film.mkv
   kith incr visits; kith incr stock -3
   kith ns create carts --conflict siblings
   kith put locks/printer me --if-absent --ttl 30s
@@ -109,6 +112,7 @@ void add_put(CLI::App& app, CommandLine& line) {
   verb->add_option("KEY", line.put.key, "namespace/name, or a name in the namespace default")->required();
   verb->add_option("VALUE", line.put.value, "the value; - reads it from stdin");
   verb->add_option("--file", line.put.file, "take the value from a file")->check(CLI::ExistingFile);
+  verb->add_flag("--blob", line.put.is_blob, "as a blob: in chunks, of any length, resumed where it was interrupted");
   verb->add_option("--ttl", line.ttl, "how long it lives: 90s, 10m, 24h, 7d, or never to expire");
   verb->add_option("--version", line.put.version, "replace what was read: the version of a `get --json`");
   verb->add_flag("--if-absent", line.put.condition.is_absent, "only where nothing is there; in a strong namespace");
@@ -117,6 +121,8 @@ void add_put(CLI::App& app, CommandLine& line) {
   verb->footer(
       "Examples:\n"
       "  kith put greeting hello\n"
+      "  kith put film --blob --file film.mkv      again after an interruption: only what is missing is sent\n"
+      "  tar c photos | kith put photos --blob\n"
       "  kith ns create locks --conflict strong\n"
       "  kith put locks/printer $HOSTNAME --if-absent --ttl 30s    exit code 3 where somebody has it\n"
       "  kith put locks/printer $HOSTNAME --if-version 0102...     only if it is what was read");
@@ -130,8 +136,17 @@ void add_reads(CLI::App& app, CommandLine& line) {
   CLI::App* verb = app.add_subcommand("get", "read keys: raw bytes on stdout");
   verb->add_option("KEY", line.get.keys, "one key or more")->required();
   verb->add_flag("--meta", line.get.terms.meta, "author, version and replies instead of the value");
+  verb->add_option("--output", line.get.output, "write it to this file; a blob goes on where it was interrupted");
   add_read_options(*verb, line.get.terms);
-  verb->callback([&line] { line.chosen = [&line] { return get(line.common, line.get); }; });
+  verb->footer(
+      "Examples:\n"
+      "  kith get greeting\n"
+      "  kith get film --output film.mkv    film.mkv.part until it is whole");
+  verb->callback([&line] {
+    const bool is_one = line.get.keys.size() == 1 && !line.get.terms.all && !line.get.terms.meta;
+    if (!line.get.output.empty() && !is_one) die(Exit::usage, "--output takes one key, and neither --all nor --meta");
+    line.chosen = [&line] { return get(line.common, line.get); };
+  });
   CLI::App* many = app.add_subcommand("mget", "read many keys (arguments, or lines of stdin): JSON lines");
   many->add_option("KEY", line.mget.keys, "the keys; without any, lines of stdin");
   add_read_options(*many, line.mget.terms);
@@ -200,6 +215,7 @@ void add_list(CLI::App& app, CommandLine& line) {
   CLI::App* verb = app.add_subcommand("ls", "list the keys of the whole mesh, in an order that stays");
   verb->add_option("PREFIX", line.list.prefix, "only keys that begin with this, as in default/gr");
   verb->add_flag("--count", line.list.is_count, "how many there are, and not which");
+  verb->add_flag("--blobs", line.list.is_of_blobs, "only keys of blobs");
   verb->add_option("--limit", line.list.limit, "at most so many; it says how to go on")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
   verb->add_option("--after", line.list.after, "go on after the place that an earlier listing told");
@@ -283,6 +299,27 @@ void add_ns(CLI::App& app, CommandLine& line) {
   show->callback([&line] { line.chosen = [&line] { return ns_show(line.common, line.ns.name); }; });
   verb->add_subcommand("list", "all policies")->callback([&line] {
     line.chosen = [&line] { return ns_list(line.common); };
+  });
+}
+
+void add_blob(CLI::App& app, CommandLine& line) {
+  CLI::App* verb = app.add_subcommand("blob", "chunks of blobs (`kith put --blob`)");
+  verb->require_subcommand(1);
+  verb->fallthrough();
+  CLI::App* prune = verb->add_subcommand("prune", "free the chunks that no blob of the mesh refers to");
+  prune->add_option("--older", line.age, "only those older than this: 3d, the default and, without --yes, the least");
+  prune->add_flag("--dry-run", line.prune.is_dry, "say what would be freed");
+  prune->add_flag("--yes", line.prune.is_sure, "say that nobody puts a blob now, on any device");
+  prune->add_flag("--without-away", line.prune.without_away,
+                  "say that devices that are away hold no blob that nobody else knows of");
+  prune->footer(
+      "Examples:\n"
+      "  kith blob prune --dry-run\n"
+      "  kith blob prune                     every member must answer\n"
+      "  kith blob prune --older 1s --yes    at once, where nobody puts a blob meanwhile");
+  prune->callback([&line] {
+    if (!line.age.empty()) line.prune.older_ms = milliseconds_of(line.age);
+    line.chosen = [&line] { return prune_blobs(line.common, line.prune); };
   });
 }
 
@@ -387,6 +424,7 @@ void build(CLI::App& app, CommandLine& line) {
   add_list(app, line);
   add_mesh(app, line);
   add_ns(app, line);
+  add_blob(app, line);
   add_snapshots(app, line);
   add_repair(app, line);
   add_leave(app, line);

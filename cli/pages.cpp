@@ -8,8 +8,13 @@ using daemon::RpcWriter;
 
 std::vector<std::string> Pages::next(std::size_t count) {
   const RpcValue page = client_.call("scan", [&](RpcWriter& params) {
-    params.map(after_.empty() ? 2 : 3).text("prefix").name(prefix_).text("count").number(count);
+    params.map((after_.empty() ? 2U : 3U) + (is_of_manifests_ ? 1U : 0U))
+        .text("prefix")
+        .name(prefix_)
+        .text("count")
+        .number(count);
     if (!after_.empty()) params.text("after").bytes(after_);
+    if (is_of_manifests_) params.text("only_manifests").boolean(true);
   });
   std::vector<std::string> keys;
   page["keys"].for_each([&](const RpcValue& key) {

@@ -15,6 +15,9 @@ class Pages {
   Pages(Client& client, std::string prefix, crypto::Bytes after = {})
       : client_(client), prefix_(std::move(prefix)), after_(std::move(after)) {}
 
+  // Only keys of blobs. Before the first page.
+  void list_only_manifests() { is_of_manifests_ = true; }
+
   bool has_more() const { return has_more_; }
   // Up to `count` keys, perhaps none though there are more. Requires: has_more().
   std::vector<std::string> next(std::size_t count = 1000);
@@ -29,6 +32,7 @@ class Pages {
   std::string prefix_;
   crypto::Bytes after_;
   bool has_more_ = true;
+  bool is_of_manifests_ = false;
   bool is_partial_ = false;
 };
 

@@ -103,10 +103,14 @@ std::string human_time(std::uint64_t milliseconds) {
   return fmt::format("{}d {}h", minutes / (24 * 60), minutes / 60 % 24);
 }
 
-std::uint64_t time_left_ms(std::uint64_t expires_ms) {
+std::uint64_t wall_ms() {
   const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
-  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count();
-  return expires_ms > static_cast<std::uint64_t>(now) ? expires_ms - static_cast<std::uint64_t>(now) : 0;
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count());
+}
+
+std::uint64_t time_left_ms(std::uint64_t expires_ms) {
+  const std::uint64_t now_ms = wall_ms();
+  return expires_ms > now_ms ? expires_ms - now_ms : 0;
 }
 
 }  // namespace kith::cli

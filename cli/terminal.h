@@ -54,6 +54,9 @@ std::string grouped(std::uint64_t number);
 // "850ms", "59.7s", "1h 30m", "6d 23h".
 std::string human_time(std::uint64_t milliseconds);
 
+// By this device's clock: milliseconds since 1970.
+std::uint64_t wall_ms();
+
 // From now, by this device's clock; 0 where it is over. `expires_ms`: milliseconds since 1970.
 std::uint64_t time_left_ms(std::uint64_t expires_ms);
 

@@ -37,9 +37,10 @@ std::vector<Living> living_of(const dht::Rows& rows, dht::WallMs wall_ms) {
   const auto live = dht::live_entries(rows, wall_ms);
   for (const dht::LiveEntry& each : live) {
     const dht::Entry& entry = each.entry;
-    if (entry.kind != dht::EntryKind::value) continue;
+    if (!dht::holds_value(entry.kind)) continue;
     living.push_back(
-        {{.key = {}, .value = entry.bytes, .expires_ms = entry.expires_ms, .op_id = entry.op_id}, entry.seq});
+        {{.key = {}, .kind = entry.kind, .value = entry.bytes, .expires_ms = entry.expires_ms, .op_id = entry.op_id},
+         entry.seq});
   }
   if (const auto counter = dht::counter_in(live)) {
     living.push_back({{.key = {},

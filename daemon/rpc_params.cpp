@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "dht/model/limits.h"
+#include "dht/model/manifest.h"
 
 namespace kith::daemon {
 namespace {
@@ -103,7 +104,7 @@ class Params {
 
   RpcValue map_;
   std::size_t taken_ = 0;
-  std::array<std::string_view, 12> asked_{};  // no method has more params
+  std::array<std::string_view, 16> asked_{};  // no method has more params
   std::size_t asked_count_ = 0;
   std::optional<dht::Error> error_;
 };
@@ -173,6 +174,9 @@ void take_ttl(Params& params, dht::PutRequest& request) {
 void take_value(Params& params, dht::PutRequest& request) {
   request.value = copy(params.require("value", "bytes", [](const RpcValue& v) { return v.text_or_bytes(); }));
   take_ttl(params, request);
+  if (!params.flag("manifest")) return;
+  request.kind = dht::EntryKind::manifest;
+  if (!dht::read_blob_form(request.value)) params.fail("value is no manifest of a blob (docs/data-model.md)");
 }
 
 // An item of a batch is a value, or an increment.
@@ -300,6 +304,25 @@ dht::Result<dht::ScanRequest> read_scan(const RpcValue& map) {
     return hash;
   });
   request.count = params.number("count", 1, dht::limits::batch_items_max).value_or(request.count);
+  request.only_manifests = params.flag("only_manifests");
+  request.deadline = params.deadline(request.deadline);
+  return finished(params, std::move(request));
+}
+
+dht::Result<dht::ChunksRequest> read_chunks(const RpcValue& map) {
+  Params params(map);
+  dht::ChunksRequest request;
+  const RpcValue hashes = params.require("hashes", "a list", list_of).value_or(RpcValue{});
+  if (hashes.size() > dht::limits::chunks_sought_max) {
+    params.fail(std::to_string(hashes.size()) + " hashes; the limit chunks_sought_max is " +
+                std::to_string(dht::limits::chunks_sought_max));
+  }
+  hashes.for_each([&](const RpcValue& value) {
+    const auto bytes = value.bytes();
+    if (!bytes || bytes->size() != sizeof(crypto::Hash256)) return params.fail("hashes must be of 32 bytes each");
+    std::ranges::copy(*bytes, request.hashes.emplace_back().begin());
+  });
+  request.since_ms = params.number("since_ms", 0, UINT64_MAX).value_or(0);
   request.deadline = params.deadline(request.deadline);
   return finished(params, std::move(request));
 }

@@ -58,6 +58,7 @@ dht::Result<GetCall> read_get(const RpcValue& map);
 dht::Result<MgetCall> read_mget(const RpcValue& map);
 dht::Result<MputCall> read_mput(const RpcValue& map);
 dht::Result<dht::ScanRequest> read_scan(const RpcValue& map);
+dht::Result<dht::ChunksRequest> read_chunks(const RpcValue& map);
 dht::Result<std::string> read_locate(const RpcValue& map);
 dht::Result<dht::PolicyRequest> read_ns_set(const RpcValue& map);
 dht::Result<std::string> read_snapshot(const RpcValue& map);

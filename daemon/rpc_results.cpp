@@ -3,21 +3,30 @@
 
 #include <algorithm>
 
+#include "dht/model/manifest.h"
+
 namespace kith::daemon {
 namespace {
 
 bool is_tombstone(const dht::ReadValue& value) { return value.kind == dht::EntryKind::tombstone; }
 bool is_counter(const dht::ReadValue& value) { return value.kind == dht::EntryKind::counter; }
 
+void write_manifest(RpcWriter& writer, const dht::BlobForm& form) {
+  writer.text("manifest").map(3).text("bytes").number(form.bytes);
+  writer.text("chunk_bytes").number(form.chunk_bytes).text("chunks").number(form.chunks());
+}
+
 void write_value(RpcWriter& writer, const dht::ReadValue& value) {
   const bool expires = value.expires_ms != 0;
-  writer.map(3U + (expires ? 1 : 0) + (is_tombstone(value) || is_counter(value) ? 1 : 0));
+  const auto form = value.kind == dht::EntryKind::manifest ? dht::read_blob_form(value.bytes) : std::nullopt;
+  writer.map(3U + (expires ? 1 : 0) + (is_tombstone(value) || is_counter(value) || form ? 1 : 0));
   writer.text("value").bytes(value.bytes);
   if (expires) writer.text("expires_ms").number(value.expires_ms);
   writer.text("author").text(dht::to_text(value.author));
   writer.text("seq").number(value.seq);
   if (is_tombstone(value)) writer.text("tombstone").boolean(true);
   if (is_counter(value)) writer.text("counter").boolean(true);
+  if (form) write_manifest(writer, *form);
 }
 
 // Newest first. A tombstone only to who wants to see all.
@@ -97,6 +106,16 @@ void write_scan(RpcWriter& writer, const dht::ScanAnswer& answer) {
   answer.next ? writer.bytes(answer.next->bytes) : writer.nil();
   writer.text("members_asked").number(count(answer.members_asked));
   writer.text("members_answered").number(count(answer.members_answered));
+}
+
+void write_chunks(RpcWriter& writer, const dht::ChunksAnswer& answer) {
+  writer.map(2).text("chunks").array(answer.chunks.size());
+  for (const dht::ChunkStanding& chunk : answer.chunks) {
+    writer.map(5).text("copies").number(count(chunk.copies)).text("away").number(count(chunk.away));
+    writer.text("wanted").number(count(chunk.wanted)).text("needed").number(count(chunk.needed));
+    writer.text("own").boolean(chunk.is_own);
+  }
+  writer.text("took_ms").real(milliseconds(answer.took));
 }
 
 void write_error(RpcWriter& writer, const dht::Error& error, const dht::Receipt* so_far) {

@@ -22,6 +22,7 @@ void write_policy(RpcWriter& writer, std::string_view name, const dht::Policy& p
 void write_policies(RpcWriter& writer, const dht::Policies& policies);
 
 void write_scan(RpcWriter& writer, const dht::ScanAnswer& answer);
+void write_chunks(RpcWriter& writer, const dht::ChunksAnswer& answer);
 
 // The error map. `so_far` is what a write reached all the same, where it tells the client more than the code does.
 void write_error(RpcWriter& writer, const dht::Error& error, const dht::Receipt* so_far = nullptr);

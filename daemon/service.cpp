@@ -30,26 +30,17 @@ void locate_voters(const dht::Node& node, dht::Location& location) {
 
 Service::Method Service::find_method(std::string_view name) {
   // The most frequent first.
-  static constexpr std::array<std::pair<std::string_view, Method>, 20> methods{
-      {{"get", &Service::get},
-       {"put", &Service::put},
-       {"del", &Service::del},
-       {"incr", &Service::incr},
-       {"mget", &Service::mget},
-       {"mput", &Service::mput},
-       {"scan", &Service::scan},
-       {"status", &Service::status},
-       {"members", &Service::members},
-       {"locate", &Service::locate},
-       {"ns_set", &Service::ns_set},
-       {"ns_list", &Service::ns_list},
-       {"invite", &Service::invite},
-       {"join", &Service::join},
-       {"snapshot", &Service::snapshot},
-       {"restore", &Service::restore},
-       {"repair", &Service::repair},
-       {"leave", &Service::leave},
-       {"force_config", &Service::force_config},
+  static constexpr std::array<std::pair<std::string_view, Method>, 21> methods{
+      {{"get", &Service::get},         {"put", &Service::put},
+       {"del", &Service::del},         {"incr", &Service::incr},
+       {"mget", &Service::mget},       {"mput", &Service::mput},
+       {"scan", &Service::scan},       {"chunks", &Service::chunks},
+       {"status", &Service::status},   {"members", &Service::members},
+       {"locate", &Service::locate},   {"ns_set", &Service::ns_set},
+       {"ns_list", &Service::ns_list}, {"invite", &Service::invite},
+       {"join", &Service::join},       {"snapshot", &Service::snapshot},
+       {"restore", &Service::restore}, {"repair", &Service::repair},
+       {"leave", &Service::leave},     {"force_config", &Service::force_config},
        {"stop", &Service::stop}}};
   for (const auto& [known, method] : methods) {
     if (known == name) return method;
@@ -102,6 +93,13 @@ void Service::scan(dht::Now now, const Call& call, dht::HostOutputs& out) {
   if (!request) return responder_.fail(call.from, request.error());
   client_states_[call.from.client].requests += 1;
   expect(control_.host().scan(now, *request, out), {.from = call.from});
+}
+
+void Service::chunks(dht::Now now, const Call& call, dht::HostOutputs& out) {
+  auto request = read_chunks(call.params);
+  if (!request) return responder_.fail(call.from, request.error());
+  client_states_[call.from.client].requests += 1;
+  expect(control_.host().find_chunks(now, *request, out), {.from = call.from});
 }
 
 void Service::expect(dht::Ticket ticket, const Asked& asked) {
@@ -339,6 +337,10 @@ void Service::answer(const Asked& asked, const dht::Completion& completion) {
   }
   if (const auto* page = std::get_if<dht::ScanAnswer>(&completion.outcome)) {
     responder_.respond(asked.from, [&](RpcWriter& writer) { write_scan(writer, *page); });
+    return;
+  }
+  if (const auto* chunks = std::get_if<dht::ChunksAnswer>(&completion.outcome)) {
+    responder_.respond(asked.from, [&](RpcWriter& writer) { write_chunks(writer, *chunks); });
     return;
   }
   if (const auto* policy = std::get_if<dht::PolicyAnswer>(&completion.outcome)) {

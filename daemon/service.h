@@ -151,6 +151,7 @@ class Service {
   void mget(dht::Now now, const Call& call, dht::HostOutputs& out);
   void mput(dht::Now now, const Call& call, dht::HostOutputs& out);
   void scan(dht::Now now, const Call& call, dht::HostOutputs& out);
+  void chunks(dht::Now now, const Call& call, dht::HostOutputs& out);
   void status(dht::Now now, const Call& call, dht::HostOutputs& out);
   void members(dht::Now now, const Call& call, dht::HostOutputs& out);
   void locate(dht::Now now, const Call& call, dht::HostOutputs& out);

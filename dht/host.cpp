@@ -311,6 +311,13 @@ Ticket Host::scan(Now now, const ScanRequest& request, HostOutputs& out) {
   return ticket;
 }
 
+Ticket Host::find_chunks(Now now, const ChunksRequest& request, HostOutputs& out) {
+  Turn turn(*state_, now, out);
+  const auto ticket = state_->node.find_chunks(now, request, turn.node_outputs());
+  turn.finish();
+  return ticket;
+}
+
 Ticket Host::set_policy(Now now, const PolicyRequest& request, HostOutputs& out) {
   Turn turn(*state_, now, out);
   const auto ticket = state_->node.set_policy(now, request, turn.node_outputs());

@@ -422,6 +422,10 @@ Ticket Node::scan(Now now, const ScanRequest& request, Outputs& out) {
   return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.scan(turn, request); });
 }
 
+Ticket Node::find_chunks(Now now, const ChunksRequest& request, Outputs& out) {
+  return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.find_chunks(turn, request); });
+}
+
 Ticket Node::set_policy(Now now, const PolicyRequest& request, Outputs& out) {
   return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.set_policy(turn, request); });
 }
@@ -455,7 +459,6 @@ std::int64_t Node::clock_ahead_ms(WallMs wall_ms) const { return state_->author.
 ClockSurvey Node::clock_survey(Now now) const { return state_->liveness.clock_survey(now); }
 std::size_t Node::tickets_open() const { return state_->coordinator.tickets_open() + state_->registers.open(); }
 bool Node::is_usable(const NodeId& node) const { return state_->is_usable(node); }
-
 const std::vector<NodeId>& Node::replicas_of(Partition partition) { return state_->replica_set(partition).replicas; }
 
 Location Node::locate(std::string_view key) {

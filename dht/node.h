@@ -114,6 +114,7 @@ class Node {
   Ticket get(Now now, const GetRequest& request, Outputs& out);
   Ticket scan(Now now, const ScanRequest& request, Outputs& out);
   Ticket set_policy(Now now, const PolicyRequest& request, Outputs& out);
+  Ticket find_chunks(Now now, const ChunksRequest& request, Outputs& out);
 
   // Leaves the mesh for good: nothing is placed on this node any more, what it holds is handed over, and when all of it
   // is confirmed an event `left_mesh` says that this is no member any more. Goes on across restarts by

@@ -20,8 +20,10 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
   if (answer_as_voter(now.instant, from, message, out)) return;
   if (const auto* fetch = std::get_if<Fetch>(&message.body)) return reply(from, id, fetch_here(from, *fetch), out);
   if (const auto* put = std::get_if<Store>(&message.body)) return answer_store(now, from, *put, id, out);
-  if (const auto* scan = std::get_if<Scan>(&message.body))
-    return reply(from, id, {.body = without_spares(replica.scan(now.wall_ms, *scan), *this, store)}, out);
+  if (const auto* scan = std::get_if<Scan>(&message.body)) {
+    Turn turn_now = turn(now, out);
+    return reply(from, id, {.body = own_page(turn_now, *scan, replica)}, out);
+  }
   if (const auto* find = std::get_if<Find>(&message.body))
     return reply(from, id, {.body = closest_contacts(*find)}, out);
   if (std::holds_alternative<Join>(message.body)) return answer_join(now, from, id, out);

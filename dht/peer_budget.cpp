@@ -11,6 +11,7 @@ constexpr std::size_t closest_contacts = 30;
 constexpr std::size_t page_of_members = 300;  // that of a mesh of a thousand
 constexpr std::size_t page_of_keys = 2500;    // a thousand names looked at, to find a few
 constexpr std::size_t stored_key = 3;
+constexpr std::size_t key_of_a_chunk = 60;  // its value is read and checked
 constexpr std::size_t range_of_keys = 10;   // a query for what is in it
 constexpr std::size_t compared_node = 200;  // its partition's rows read and hashed
 constexpr std::size_t item = 15;
@@ -22,6 +23,7 @@ struct WorkOfRequest {
   std::size_t operator()(const Fetch& fetch) const {
     const bool is_of_ranges = fetch.form == FetchForm::ranges;
     const std::size_t keys = is_of_ranges ? limits::range_keys_max : fetch.keys.size();
+    if (fetch.form == FetchForm::ages) return any_request + key_of_a_chunk * keys;
     return any_request + stored_key * keys + range_of_keys * fetch.ranges.size();
   }
   std::size_t operator()(const Store& store) const { return any_request + checked_record * store.records.size(); }

@@ -59,7 +59,7 @@ bool read_body(const Fields& in, Find& out) { return in.take("t", out.target) &&
 bool read_body(const Fields& in, FindReply& out) { return in.take_list("c", out.contacts, limits::contacts_per_reply); }
 
 bool read_body(const Fields& in, Fetch& out) {
-  if (!in.take_enum("f", out.form, FetchForm::ranges)) return false;
+  if (!in.take_enum("f", out.form, FetchForm::ages)) return false;
   if (out.form != FetchForm::ranges) return in.take_list("k", out.keys, limits::batch_items_max);
   crypto::Bytes ranges;
   return in.take("r", ranges) && wire::read_key_ranges(ranges, out.ranges);
@@ -67,9 +67,11 @@ bool read_body(const Fields& in, Fetch& out) {
 
 bool read_body(const Fields& in, FetchReply& out) {
   std::optional<crypto::Bytes> digests;
-  if (!in.take_if_there("d", digests)) return false;
-  if (!digests) return in.take_list("a", out.answers, limits::batch_items_max);
-  return wire::read_digests(*digests, limits::batch_items_max, out.answers);
+  std::optional<crypto::Bytes> ages;
+  if (!in.take_if_there("d", digests) || !in.take_if_there("w", ages)) return false;
+  const bool has_answers = digests ? wire::read_digests(*digests, limits::batch_items_max, out.answers)
+                                   : in.take_list("a", out.answers, limits::batch_items_max);
+  return has_answers && (!ages || wire::read_ages(*ages, out.answers));
 }
 
 bool read_body(const Fields& in, Store& out) {
@@ -81,7 +83,7 @@ bool read_body(const Fields& in, StoreReply& out) { return in.take_list("a", out
 
 bool read_body(const Fields& in, Scan& out) {
   return in.take("p", out.prefix) && in.take_if_there("a", out.after) && in.take("c", out.count) &&
-         out.count <= limits::batch_items_max;
+         in.take_flag("m", out.only_manifests) && out.count <= limits::batch_items_max;
 }
 
 bool read_body(const Fields& in, ScanReply& out) {

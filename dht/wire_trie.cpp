@@ -172,6 +172,18 @@ bool read_digests(ByteSpan bytes, std::size_t count_max, std::vector<FetchAnswer
   return !in.is_broken();
 }
 
+Bytes ages_to_bytes(const std::vector<FetchAnswer>& answers) {
+  Bytes out;
+  for (const FetchAnswer& answer : answers) append(out, answer.written, 8);
+  return out;
+}
+
+bool read_ages(ByteSpan bytes, std::vector<FetchAnswer>& answers) {
+  if (bytes.size() != 8 * answers.size()) return false;
+  for (std::size_t i = 0; i < answers.size(); ++i) answers[i].written = crypto::load_be64(bytes.data() + 8 * i);
+  return true;
+}
+
 Bytes key_beginnings_to_bytes(const std::vector<std::uint64_t>& keys) {
   Bytes out;
   for (const std::uint64_t key : keys) append(out, key, 8);

@@ -23,6 +23,9 @@ bool read_key_ranges(crypto::ByteSpan bytes, std::vector<KeyRange>& out);
 
 // Of answers that have no records. A byte each, and 16 more for a digest that is not zero.
 crypto::Bytes digests_to_bytes(const std::vector<FetchAnswer>& answers);
+// Their ages: a seq for each, of the answers that are there already.
+crypto::Bytes ages_to_bytes(const std::vector<FetchAnswer>& answers);
+bool read_ages(crypto::ByteSpan bytes, std::vector<FetchAnswer>& answers);
 bool read_digests(crypto::ByteSpan bytes, std::size_t count_max, std::vector<FetchAnswer>& out);
 
 crypto::Bytes key_beginnings_to_bytes(const std::vector<std::uint64_t>& keys);

@@ -161,6 +161,8 @@ void write_body(const FetchReply& reply, Map& map) {
   } else {
     map.field("d", wire::digests_to_bytes(reply.answers));
   }
+  const auto has_age = [](const FetchAnswer& answer) { return answer.written != 0; };
+  if (std::ranges::any_of(reply.answers, has_age)) map.field("w", wire::ages_to_bytes(reply.answers));
 }
 void write_body(const Store& store, Map& map) {
   map.field("p", code(store.purpose)).field("r", store.records).field("h", store.hint);
@@ -169,6 +171,7 @@ void write_body(const StoreReply& reply, Map& map) { map.field("a", reply.answer
 
 void write_body(const Scan& scan, Map& map) {
   map.field("p", scan.prefix).field("a", scan.after).field("c", std::uint64_t{scan.count});
+  if (scan.only_manifests) map.field("m", std::uint8_t{1});
 }
 
 void write_body(const ScanReply& reply, Map& map) { map.field("k", reply.keys).field("n", reply.next); }

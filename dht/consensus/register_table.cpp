@@ -30,7 +30,7 @@ std::optional<Error> RegisterTable::check_room() const {
 
 std::optional<Error> RegisterTable::check(const PutRequest& request) const {
   if (auto error = check_room()) return error;
-  if (request.kind != EntryKind::value && request.kind != EntryKind::tombstone) {
+  if (!holds_value(request.kind) && request.kind != EntryKind::tombstone) {
     return Error{ErrorCode::unsupported, request.key +
                                              " is in a strong namespace, which has no counters; use one of "
                                              "another kind, or --if-version"};
@@ -303,7 +303,7 @@ bool RegisterTable::prepare_unless_promised(Turn& turn, Ticket ticket, Operation
 
 void RegisterTable::write_next(Turn& turn, Ticket ticket, Operation& operation) {
   const PutRequest& request = operation.request;
-  const WallMs life = request.kind == EntryKind::value ? request.ttl_ms.value_or(0) : 0;
+  const WallMs life = holds_value(request.kind) ? request.ttl_ms.value_or(0) : 0;
   const auto bytes = sign(turn, operation,
                           {.key = operation.key,
                            .kind = request.kind,

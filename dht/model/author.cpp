@@ -52,7 +52,7 @@ Past past_of_increment(std::span<const Row> rows, const Record* own, WallMs wall
   past = past_with_token({}, own);
   const std::vector<LiveEntry> live = live_entries(rows, wall_ms);
   std::erase_if(past.kept, [&](const Entry& entry) {
-    const bool stays = is_reset(entry) || (entry.kind == EntryKind::value && is_among(live, *own, entry));
+    const bool stays = is_reset(entry) || (holds_value(entry.kind) && is_among(live, *own, entry));
     return !stays;
   });
   return past;

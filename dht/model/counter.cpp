@@ -157,7 +157,7 @@ std::optional<Counter> counter_in(std::span<const LiveEntry> live) {
   }
   counter->value = difference(total.increments, total.decrements);
   counter->expires_ms = all_expire ? last_expiry : 0;
-  counter->is_shown = newer != EntryKind::value;
+  counter->is_shown = !newer || !holds_value(*newer);
   return counter;
 }
 

@@ -82,6 +82,10 @@ std::optional<NodeId> owner_of(std::string_view key) {
   return id_from_canonical_text(name_space.substr(1));
 }
 
+std::string blob_key(crypto::ByteSpan hash) {
+  return std::string(blob_namespace).append("/").append(crypto::to_base32(hash));
+}
+
 std::optional<crypto::Bytes> blob_hash_of(std::string_view key) {
   const auto [name_space, name] = split(key);
   if (name_space != blob_namespace) return std::nullopt;

@@ -33,4 +33,7 @@ bool is_canonical(std::string_view key);
 std::optional<NodeId> owner_of(std::string_view key);             // "@<node id>/name"
 std::optional<crypto::Bytes> blob_hash_of(std::string_view key);  // "blob/<hash>", 32 bytes
 
+// The key whose value has this hash.
+std::string blob_key(crypto::ByteSpan hash);
+
 }  // namespace kith::dht

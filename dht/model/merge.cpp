@@ -132,7 +132,7 @@ std::vector<LiveEntry> live_entries(std::span<const Row> rows, WallMs wall_ms) {
 
 bool is_listed(std::span<const Row> rows, WallMs wall_ms) {
   const std::vector<LiveEntry> live = live_entries(rows, wall_ms);
-  const auto is_value = [](const LiveEntry& each) { return each.entry.kind == EntryKind::value; };
+  const auto is_value = [](const LiveEntry& each) { return holds_value(each.entry.kind); };
   return std::ranges::any_of(live, is_value) || counter_in(live);
 }
 

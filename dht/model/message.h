@@ -109,6 +109,7 @@ enum class FetchForm : std::uint8_t {
   // Of all that is held in each range, as a replica; absent where that is nothing, or much. To let go of copies that
   // belong elsewhere: who does not take itself for a replica would let go of them, too.
   ranges = 2,
+  ages = 3,  // of each key: when the newest value was written that does not expire; the value is not sent
 };
 struct Fetch {
   FetchForm form = FetchForm::records;
@@ -125,7 +126,8 @@ enum class FetchStatus : std::uint8_t {
 struct FetchAnswer {
   FetchStatus status = FetchStatus::absent;
   RowsDigest digest{};
-  std::vector<crypto::Bytes> records;  // empty in the digest form
+  std::vector<crypto::Bytes> records;  // only in the form of records
+  Seq written = 0;                     // only in the form of ages; 0: there is no such value
 };
 struct FetchReply {
   std::vector<FetchAnswer> answers;  // in the order of the keys, or of the ranges
@@ -151,6 +153,7 @@ struct Scan {
   std::string prefix;
   std::optional<KeyHash> after;
   std::uint16_t count = 0;
+  bool only_manifests = false;  // keys that refer to chunks
 };
 struct ScanReply {
   std::vector<std::string> keys;

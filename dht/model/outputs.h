@@ -69,6 +69,19 @@ struct ScanAnswer {
   int members_answered = 0;
 };
 
+// Where one chunk stands.
+struct ChunkStanding {
+  int copies = 0;       // replicas that hold it, so young as was asked for, and without an end
+  int away = 0;         // replicas that could not be asked
+  int wanted = 0;       // N, capped by the members
+  int needed = 0;       // W, in the same way
+  bool is_own = false;  // this device wrote it, and sees to it that all replicas get it
+};
+struct ChunksAnswer {
+  std::vector<ChunkStanding> chunks;  // in the order of the hashes
+  Duration took{};
+};
+
 struct PolicyAnswer {
   std::string name;
   Policy policy;
@@ -76,7 +89,7 @@ struct PolicyAnswer {
 
 struct Completion {
   Ticket ticket = 0;
-  std::variant<Receipt, ReadAnswer, ScanAnswer, PolicyAnswer, Error> outcome;
+  std::variant<Receipt, ReadAnswer, ScanAnswer, PolicyAnswer, ChunksAnswer, Error> outcome;
   Receipt partial;  // with an Error of a write: what was reached all the same; with a conflict, what is there
   Release release = Release::at_once;
 };

@@ -7,6 +7,7 @@
 #include "crypto/hash.h"
 #include "dht/model/counter.h"
 #include "dht/model/limits.h"
+#include "dht/model/manifest.h"
 
 namespace kith::dht {
 namespace {
@@ -129,6 +130,8 @@ bool is_well_formed(const Entry& entry) {
       return is_share(entry.bytes);
     case EntryKind::counter_reset:
       return are_shares(entry.bytes) && entry.bytes.size() <= limits::value_bytes_max;
+    case EntryKind::manifest:
+      return read_blob_form(entry.bytes).has_value();
   }
   return false;
 }

@@ -42,7 +42,10 @@ ActorTag tag_of(const Actor& actor);
 
 using OpId = std::array<std::uint8_t, 16>;
 
-enum class EntryKind : std::uint8_t { value = 1, tombstone = 2, counter = 3, counter_reset = 4 };
+enum class EntryKind : std::uint8_t { value = 1, tombstone = 2, counter = 3, counter_reset = 4, manifest = 5 };
+
+// A value, or the manifest of one that is too large for that: they take each other's place.
+constexpr bool holds_value(EntryKind kind) { return kind == EntryKind::value || kind == EntryKind::manifest; }
 
 struct Entry {
   Seq seq = 0;
@@ -53,7 +56,7 @@ struct Entry {
 };
 
 // True for a known kind whose bytes have its form: a value within limits.h, an empty tombstone, a share of a counter,
-// the shares that a reset of one takes away (counter.h).
+// the shares that a reset of one takes away (counter.h), a manifest (manifest.h).
 bool is_well_formed(const Entry& entry);
 
 // What goes into a new record. `key` is the full name, "namespace/name".

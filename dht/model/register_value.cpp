@@ -43,7 +43,7 @@ std::optional<RegisterValue> read_register_value(crypto::ByteSpan bytes) {
   auto record = Record::parse({rest.begin(), rest.end()});
   if (!record || record->entry_count() != 1) return std::nullopt;
   const EntryKind kind = record->entry(0).kind;
-  if (kind != EntryKind::value && kind != EntryKind::tombstone) return std::nullopt;
+  if (!holds_value(kind) && kind != EntryKind::tombstone) return std::nullopt;
   return RegisterValue{.revision = crypto::load_be64(bytes.data()), .record = std::move(*record)};
 }
 

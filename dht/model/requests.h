@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "crypto/bytes.h"
+#include "crypto/hash.h"
 #include "dht/model/limits.h"
 #include "dht/model/policy.h"
 #include "dht/model/record.h"
@@ -67,6 +68,14 @@ struct ScanRequest {
   std::string prefix;
   std::optional<KeyHash> after;
   std::size_t count = limits::batch_items_max;
+  bool only_manifests = false;  // keys of blobs, which refer to chunks
+  Duration deadline = limits::request_deadline_default;
+};
+
+// Which chunks of blobs are there, without reading them.
+struct ChunksRequest {
+  std::vector<crypto::Hash256> hashes;  // at most limits::chunks_sought_max
+  WallMs since_ms = 0;                  // written no earlier than that
   Duration deadline = limits::request_deadline_default;
 };
 

@@ -89,12 +89,31 @@ Ticket Coordinator::scan(Turn& turn, const ScanRequest& request) {
     fail(turn, ticket, std::move(*error));
     return ticket;
   }
-  Scan scan{.prefix = request.prefix, .after = request.after, .count = 0};
+  Scan scan{.prefix = request.prefix, .after = request.after, .count = 0, .only_manifests = request.only_manifests};
   scan.count = static_cast<std::uint16_t>(std::clamp<std::size_t>(request.count, 1, limits::batch_items_max));
   ListingTerms terms{.ticket = ticket, .scan = scan, .deadline = turn.now.instant + bounded(request.deadline)};
   Listing& listing = listings_.emplace(ticket, Listing(std::move(terms))).first->second;
-  listing.start(turn, without_spares(replica_.scan(turn.now.wall_ms, scan), turn.neighbours, turn.store));
+  listing.start(turn, own_page(turn, scan, replica_));
   settle(turn, ticket, listing);
+  return ticket;
+}
+
+Ticket Coordinator::find_chunks(Turn& turn, const ChunksRequest& request) {
+  const Ticket ticket = ++last_ticket_;
+  if (auto error = check_room(turn)) {
+    fail(turn, ticket, std::move(*error));
+    return ticket;
+  }
+  ChunkSearchTerms terms{.ticket = ticket,
+                         .keys = {},
+                         .since_ms = request.since_ms,
+                         .w = defaults_.w,
+                         .began = turn.now.instant,
+                         .deadline = turn.now.instant + bounded(request.deadline)};
+  for (const crypto::Hash256& hash : request.hashes) terms.keys.push_back(hash_key(blob_key(hash)));
+  ChunkSearch& search = searches_.emplace(ticket, ChunkSearch(std::move(terms))).first->second;
+  search.start(turn);
+  settle(turn, ticket, search);
   return ticket;
 }
 
@@ -109,11 +128,20 @@ void Coordinator::on_reply(Turn& turn, const NodeId& from, const RequestOwner& o
   if (owner.kind == RequestOwner::Kind::handoff) return handoff_.on_reply(turn, owner, reply);
   if (owner.kind == RequestOwner::Kind::write) return on_write_reply(turn, from, owner, reply);
   if (owner.kind == RequestOwner::Kind::read) return on_read_reply(turn, owner, reply);
+  if (owner.kind == RequestOwner::Kind::chunks) return on_chunks_reply(turn, owner, reply);
   const auto listing = listings_.find(owner.ticket);
   if (listing == listings_.end()) return;
   const auto* page = std::get_if<ScanReply>(&reply);
   page != nullptr ? listing->second.on_answer(*page) : listing->second.on_silence();
   settle(turn, owner.ticket, listing->second);
+}
+
+void Coordinator::on_chunks_reply(Turn& turn, const RequestOwner& owner, const Body& reply) {
+  const auto search = searches_.find(owner.ticket);
+  if (search == searches_.end()) return;
+  const auto* ages = std::get_if<FetchReply>(&reply);
+  ages != nullptr ? search->second.on_answer(owner.slot, *ages) : search->second.on_silence();
+  settle(turn, owner.ticket, search->second);
 }
 
 void Coordinator::on_write_reply(Turn& turn, const NodeId& from, const RequestOwner& owner, const Body& reply) {
@@ -186,6 +214,9 @@ void Coordinator::on_silence(Turn& turn, const NodeId& node, const RequestOwner&
   } else if (const auto listing = listings_.find(ticket); owner.kind == Kind::listing && listing != listings_.end()) {
     listing->second.on_silence();
     settle(turn, ticket, listing->second);
+  } else if (const auto search = searches_.find(ticket); owner.kind == Kind::chunks && search != searches_.end()) {
+    search->second.on_silence();
+    settle(turn, ticket, search->second);
   }
 }
 
@@ -208,6 +239,8 @@ void Coordinator::on_deadline(Turn& turn) {
       settle(turn, *ticket, read->second);
     } else if (const auto listing = listings_.find(*ticket); listing != listings_.end()) {
       settle(turn, *ticket, listing->second);
+    } else if (const auto search = searches_.find(*ticket); search != searches_.end()) {
+      settle(turn, *ticket, search->second);
     }
   }
 }
@@ -255,6 +288,15 @@ void Coordinator::settle(Turn& turn, Ticket ticket, Listing& listing) {
   if (const auto when = listing.next_deadline()) wakeups_.add(*when, ticket);
 }
 
+void Coordinator::settle(Turn& turn, Ticket ticket, ChunkSearch& search) {
+  if (auto completion = search.take_completion(turn.now.instant)) emit(turn, std::move(*completion));
+  if (search.is_finished()) {
+    searches_.erase(ticket);
+    return;
+  }
+  if (const auto when = search.next_deadline()) wakeups_.add(*when, ticket);
+}
+
 // What is under way may have been read before.
 void Coordinator::forget_reads(const std::set<std::uint64_t>& keys) {
   recent_.forget(keys);
@@ -289,7 +331,8 @@ void Coordinator::cancel(Ticket ticket) {
   const auto write = writes_.find(ticket);
   after_read_.erase(ticket);
   const bool awaits_write = write != writes_.end() && !write->second.is_answered();
-  if (awaits_write || reads_.contains(ticket) || listings_.contains(ticket)) cancelled_.insert(ticket);
+  const bool awaits_keys = listings_.contains(ticket) || searches_.contains(ticket);
+  if (awaits_write || awaits_keys || reads_.contains(ticket)) cancelled_.insert(ticket);
 }
 
 }  // namespace kith::dht

@@ -11,6 +11,7 @@
 #include "dht/model/author.h"
 #include "dht/model/requests.h"
 #include "dht/model/token.h"
+#include "dht/replication/chunk_search.h"
 #include "dht/replication/handoff.h"
 #include "dht/replication/listing.h"
 #include "dht/replication/outbox.h"
@@ -39,6 +40,7 @@ class Coordinator {
   Ticket get(Turn& turn, const GetRequest& request);
   Ticket scan(Turn& turn, const ScanRequest& request);
   Ticket set_policy(Turn& turn, const PolicyRequest& request);
+  Ticket find_chunks(Turn& turn, const ChunksRequest& request);
   void cancel(Ticket ticket);
 
   // A write of this node is under way, answered or not.
@@ -67,7 +69,7 @@ class Coordinator {
   void forget_all_reads();
   void on_joined(Instant now) { outbox_.on_joined(now); }
 
-  std::size_t tickets_open() const { return writes_.size() + reads_.size() + listings_.size(); }
+  std::size_t tickets_open() const { return writes_.size() + reads_.size() + listings_.size() + searches_.size(); }
   std::uint64_t read_repairs() const { return read_repairs_; }
   const Handoff::Counters& handoff_counters() const { return handoff_.counters(); }
 
@@ -106,6 +108,7 @@ class Coordinator {
   int w_of(const Policy& policy) const { return policy.w > 0 ? policy.w : defaults_.w; }
   void reserve(Turn& turn);
   void on_write_reply(Turn& turn, const NodeId& from, const RequestOwner& owner, const Body& reply);
+  void on_chunks_reply(Turn& turn, const RequestOwner& owner, const Body& reply);
   void on_read_reply(Turn& turn, const RequestOwner& owner, const Body& reply);
   void learn(Turn& turn, const KeyHash& key, const VersionVector& seen);
 
@@ -113,6 +116,7 @@ class Coordinator {
   void settle(Turn& turn, Ticket ticket, Write& write);
   void settle(Turn& turn, Ticket ticket, Read& read);
   void settle(Turn& turn, Ticket ticket, Listing& listing);
+  void settle(Turn& turn, Ticket ticket, ChunkSearch& search);
   void remember(Turn& turn, const Read& read);
   void emit(Turn& turn, Completion completion);
   void fail(Turn& turn, Ticket ticket, Error error);
@@ -130,6 +134,7 @@ class Coordinator {
   std::unordered_map<Ticket, Read> reads_;
   std::unordered_map<Ticket, Intended> after_read_;  // writes whose read is under way
   std::unordered_map<Ticket, Listing> listings_;
+  std::unordered_map<Ticket, ChunkSearch> searches_;
   std::unordered_set<Ticket> cancelled_;
   Deadlines<Ticket> wakeups_;
   AuthorState reserved_;  // what the store was last told

@@ -15,17 +15,17 @@ constexpr int read_part = 4;
 
 // Values and counters do not mix: whoever took one for the other would lose it.
 std::optional<Error> check_kind(std::string_view key, EntryKind kind, std::span<const Row> rows, WallMs wall_ms) {
-  if (kind == EntryKind::tombstone || (kind == EntryKind::value && has_no_counter(rows))) return std::nullopt;
+  if (kind == EntryKind::tombstone || (holds_value(kind) && has_no_counter(rows))) return std::nullopt;
   const std::vector<LiveEntry> live = live_entries(rows, wall_ms);
   const std::optional<Counter> counter = counter_in(live);
   const bool is_counter = counter && counter->is_shown;
   const auto newest =
       std::ranges::find_if_not(live, is_counting, [](const LiveEntry& each) { return each.entry.kind; });
-  const bool is_value = !is_counter && newest != live.end() && newest->entry.kind == EntryKind::value;
+  const bool is_value = !is_counter && newest != live.end() && holds_value(newest->entry.kind);
   if (is_counting(kind) && is_value) {
     return Error{ErrorCode::denied, std::string(key) + " holds a value and is no counter; `kith del` it first"};
   }
-  if (kind == EntryKind::value && is_counter) {
+  if (holds_value(kind) && is_counter) {
     return Error{ErrorCode::denied, std::string(key) +
                                         " is a counter: `kith incr` changes it, `kith incr --reset` "
                                         "sets it to 0, and after `kith del` it may hold a value"};
@@ -35,12 +35,12 @@ std::optional<Error> check_kind(std::string_view key, EntryKind kind, std::span<
 
 // A merge is never refused for its size. A client that goes on writing without having read is.
 std::optional<Error> check_siblings(const WriteIntent& intent, std::span<const Row> rows, WallMs wall_ms) {
-  if (intent.kind != EntryKind::value || intent.token == nullptr) return std::nullopt;
+  if (!holds_value(intent.kind) || intent.token == nullptr) return std::nullopt;
   std::size_t entries = 0;
   for (const Row& row : rows) entries += row.record.entry_count();
   if (entries < limits::siblings_max) return std::nullopt;
   const auto stays = [&](const LiveEntry& each) {
-    return each.entry.kind == EntryKind::value && !intent.token->covers(each.record->tag(), each.entry.seq);
+    return holds_value(each.entry.kind) && !intent.token->covers(each.record->tag(), each.entry.seq);
   };
   if (std::ranges::count_if(live_entries(rows, wall_ms), stays) < static_cast<std::ptrdiff_t>(limits::siblings_max)) {
     return std::nullopt;
@@ -84,7 +84,7 @@ bool Coordinator::reads_first(Turn& turn, const PutRequest& request) const {
   if (is_token_of_counter(request.token)) return true;
   if (request.wait == Wait::local) return false;
   const bool replaces_siblings = keeps_siblings(request.key) && request.token.empty();
-  if (request.kind == EntryKind::value && !replaces_siblings) return false;
+  if (holds_value(request.kind) && !replaces_siblings) return false;
   const bool is_repeated = request.op_id && turn.store.find_operation(*request.op_id);
   return is_counting(request.kind) || !is_repeated;
 }
@@ -140,6 +140,9 @@ std::optional<Error> Coordinator::check_put(const PutRequest& request, const Nod
   const std::optional<crypto::Bytes> blob = blob_hash_of(request.key);
   if (!blob) return std::nullopt;
   if (is_counting(request.kind)) return Error{ErrorCode::invalid, request.key + " is a blob, and cannot count"};
+  if (request.kind == EntryKind::manifest) {
+    return Error{ErrorCode::invalid, "a key in blob/ holds a chunk; the manifest of a blob has a name of its own"};
+  }
   const crypto::Hash256 hash = crypto::blake2b_256({request.value});
   if (request.kind == EntryKind::value && !std::equal(hash.begin(), hash.end(), blob->begin(), blob->end())) {
     return Error{ErrorCode::invalid, "the value's BLAKE2b-256 is not the hash that " + request.key + " names"};
@@ -167,7 +170,7 @@ Result<WriteTerms> Coordinator::author_write(Turn& turn, Ticket ticket, const In
     if (is_forgotten(turn, hash, *token)) begin_run(turn);
   }
   const OpId op_id = request.op_id ? *request.op_id : rng_.bytes<16>();
-  const bool may_expire = request.kind == EntryKind::value || request.kind == EntryKind::counter;
+  const bool may_expire = holds_value(request.kind) || request.kind == EntryKind::counter;
   const WallMs life = may_expire ? request.ttl_ms.value_or(policy.ttl_ms) : 0;
   const WallMs expires = life == 0 ? 0 : turn.now.wall_ms + life;
   Result<OwnWrite> own = author_row(turn,
@@ -226,7 +229,7 @@ Result<Coordinator::OwnWrite> Coordinator::author_row(Turn& turn, const WriteInt
   if (auto error = check_kind(intent.key, intent.kind, known, turn.now.wall_ms)) return *std::move(error);
   if (auto error = check_siblings(intent, known, turn.now.wall_ms)) return *std::move(error);
   // What others were told to have seen is replaced by a value that reads nothing. What was read says more.
-  const bool is_by_hearsay = intent.kind == EntryKind::value && !keeps_siblings(intent.key);
+  const bool is_by_hearsay = holds_value(intent.kind) && !keeps_siblings(intent.key);
   Result<Authored> authored = author_.write(intent, known, is_by_hearsay ? told : nothing, turn.now.wall_ms);
   if (!authored) return authored.error();
   const bool is_kept = is_replica(turn.neighbours, partition_of(hash));

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "dht/replication/references.h"
+
 namespace kith::dht {
 
 ScanReply without_spares(ScanReply page, Neighbours& neighbours, RecordStore& store) {
@@ -12,6 +14,14 @@ ScanReply without_spares(ScanReply page, Neighbours& neighbours, RecordStore& st
     const bool is_elsewhere = std::ranges::find(replicas, neighbours.self()) == replicas.end();
     return is_elsewhere && are_spare(store.read(hash).rows);
   });
+  return page;
+}
+
+ScanReply own_page(Turn& turn, const Scan& scan, Replica& replica) {
+  ScanReply page = without_spares(replica.scan(turn.now.wall_ms, scan), turn.neighbours, turn.store);
+  if (scan.only_manifests) {
+    std::erase_if(page.keys, [&](const std::string& key) { return !refers_to_chunks(turn, key); });
+  }
   return page;
 }
 

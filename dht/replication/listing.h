@@ -10,6 +10,7 @@
 
 #include "dht/model/outputs.h"
 #include "dht/replication/neighbours.h"
+#include "dht/replication/replica.h"
 #include "dht/replication/request_table.h"
 
 namespace kith::dht {
@@ -17,6 +18,9 @@ namespace kith::dht {
 // What a node says of the keys here: without those of which it has a spare copy alone, for they may have been deleted
 // where they belong.
 ScanReply without_spares(ScanReply page, Neighbours& neighbours, RecordStore& store);
+
+// A page of what is listed here.
+ScanReply own_page(Turn& turn, const Scan& scan, Replica& replica);
 
 struct ListingTerms {
   Ticket ticket = 0;

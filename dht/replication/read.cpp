@@ -39,8 +39,9 @@ ReadValue read_value(const Counter& counter) {
   return value;
 }
 
-// Newest first, as they are; but a counter, which is one value, stands before tombstones: they had not seen it.
-std::vector<ReadValue> values_of(std::span<const LiveEntry> live) {
+// Newest first, as they are; but a counter, which is one value, stands before tombstones: they had not seen it. So does
+// a chunk of a blob: whoever wrote it again beside a delete refers to it (docs/data-model.md, "Blobs").
+std::vector<ReadValue> values_of(std::span<const LiveEntry> live, std::string_view key) {
   std::vector<ReadValue> values;
   const std::optional<Counter> counter = counter_in(live);
   if (counter && counter->is_shown) values.push_back(read_value(*counter));
@@ -48,6 +49,7 @@ std::vector<ReadValue> values_of(std::span<const LiveEntry> live) {
     if (!is_counting(each.entry.kind)) values.push_back(read_value(each));
   }
   if (counter && !counter->is_shown) values.push_back(read_value(*counter));
+  if (blob_hash_of(key)) std::ranges::stable_partition(values, holds_value, &ReadValue::kind);
   return values;
 }
 
@@ -56,7 +58,7 @@ ReadAnswer answer_of(const Rows& rows, WallMs wall_ms, const ReadTerms& terms, c
   answer.key = terms.key;
   const TokenOf of = has_no_counter(rows) ? TokenOf::value : TokenOf::counter;
   answer.version = seal_token(joined_context(rows), terms.hash, data_key, of);
-  answer.values = values_of(live_entries(rows, wall_ms));
+  answer.values = values_of(live_entries(rows, wall_ms), terms.key);
   answer.wanted = static_cast<int>(terms.wanted);
   answer.conflict = terms.conflict;
   return answer;

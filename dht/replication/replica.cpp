@@ -8,6 +8,7 @@
 #include "dht/model/prefix.h"
 #include "dht/model/record_check.h"
 #include "dht/model/register_value.h"
+#include "dht/replication/references.h"
 
 namespace kith::dht {
 
@@ -39,6 +40,7 @@ std::vector<const Record*> replica_records(const Rows& rows) {
 
 Replica::Answer Replica::fetch(const Fetch& request, Neighbours& neighbours) {
   if (request.form == FetchForm::ranges) return fetch_ranges(request.ranges, neighbours);
+  if (request.form == FetchForm::ages) return fetch_ages(request.keys);
   FetchReply reply;
   Release release = Release::at_once;
   std::size_t bytes = 0;
@@ -67,6 +69,22 @@ FetchAnswer Replica::fetch_one(std::size_t room, const KeyRows& held) const {
     answer.records.push_back(record->bytes());
   }
   return answer;
+}
+
+// Of more keys than one answer may read, those behind are told as absent.
+Replica::Answer Replica::fetch_ages(std::span<const KeyHash> keys) {
+  FetchReply reply;
+  Release release = Release::at_once;
+  reply.answers.resize(keys.size());
+  for (std::size_t i = 0; i < std::min(keys.size(), limits::chunks_asked_max); ++i) {
+    const KeyRows& held = store_.peek(keys[i]);
+    if (!held.is_committed) release = Release::after_commit;
+    const bool is_whole = !held.is_damaged && !held.is_unread;
+    reply.answers[i].written = is_whole ? last_written(held.rows, &Row::is_replica) : 0;
+    if (reply.answers[i].written > 0) reply.answers[i].status = FetchStatus::found;
+    if (!is_whole) reply.answers[i].status = FetchStatus::damaged;
+  }
+  return {.body = std::move(reply), .release = release};
 }
 
 Replica::Answer Replica::fetch_ranges(std::span<const KeyRange> ranges, Neighbours& neighbours) {

@@ -50,6 +50,7 @@ class Replica {
   void add_registers(ScanPage& page, WallMs wall_ms, const Scan& request);
   // With as many records as `room` bytes hold.
   FetchAnswer fetch_one(std::size_t room, const KeyRows& held) const;
+  Answer fetch_ages(std::span<const KeyHash> keys);
   Answer fetch_ranges(std::span<const KeyRange> ranges, Neighbours& neighbours);
   FetchAnswer fetch_range(std::span<const KeyHash> keys, Neighbours& neighbours, Release& release);
   StoreAnswer store_one(WallMs wall_ms, const crypto::Bytes& bytes, StoreOutcome& outcome, Author& author);

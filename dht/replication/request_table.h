@@ -31,9 +31,10 @@ struct RequestOwner {
     reaped,
     policies,
     configurations,
-    registers,     // a client's operation on a register, or one carried over
-    configuring,   // the register that decides a shard's next configuration
-    carrying_over  // which registers there are
+    registers,      // a client's operation on a register, or one carried over
+    configuring,    // the register that decides a shard's next configuration
+    carrying_over,  // which registers there are
+    chunks
   } kind = Kind::write;
   Ticket ticket = 0;
   std::size_t slot = 0;

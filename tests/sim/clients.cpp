@@ -98,7 +98,10 @@ void Clients::write(const Choice& choice) {
   const bool is_delete = intent.is_delete;
   intent.reads_first = is_delete || (request.token.empty() && choice.key.starts_with(siblings));
   const std::uint64_t number = history_.begin_write(std::move(intent));
-  if (!is_delete) request.value = History::value_of(number);
+  if (!is_delete) {
+    request.kind = History::entry_kind_of(number);
+    request.value = History::value_of(number);
+  }
   if (choice.kind == KeyKind::own) is_busy_[choice.device] = true;
   const auto seq_before = own_seq(choice.device, choice.key);
   const dht::Ticket ticket = mesh_.at(choice.device).put(std::move(request));

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "dht/model/manifest.h"
+
 namespace kith::sim {
 
 namespace {
@@ -14,6 +16,14 @@ namespace {
 // Some values take the road of large messages.
 constexpr std::uint64_t large_every = 9;
 constexpr std::size_t large_bytes = 2500;
+constexpr std::uint64_t manifest_every = 7;
+
+// Of a file of one chunk, whose hash begins with the number.
+crypto::Bytes manifest_of(std::uint64_t number) {
+  crypto::Hash256 hash{};
+  crypto::store_be64(hash.data(), number);
+  return dht::encode(dht::Manifest{.form = {.bytes = 1, .chunk_bytes = 1024}, .hashes = {hash}});
+}
 
 Writes common(const Writes& a, const Writes& b) {
   Writes both;
@@ -71,17 +81,31 @@ Knowledge History::acknowledge(std::uint64_t number, const dht::Receipt& receipt
   return after;
 }
 
+dht::EntryKind History::entry_kind_of(std::uint64_t number) {
+  return number % manifest_every == 0 ? dht::EntryKind::manifest : dht::EntryKind::value;
+}
+
 crypto::Bytes History::value_of(std::uint64_t number) {
+  if (entry_kind_of(number) == dht::EntryKind::manifest) return manifest_of(number);
   std::string text = fmt::format("value {}", number);
   if (number % large_every == 0) text.resize(large_bytes, ' ');
   return {text.begin(), text.end()};
 }
 
-std::optional<std::uint64_t> History::number_of(const crypto::Bytes& value) {
-  const std::string text(value.begin(), value.end());
+std::optional<std::uint64_t> History::number_of(const dht::ReadValue& value) {
+  const auto is_of = [&](std::uint64_t number) {
+    return value.kind == entry_kind_of(number) && value.bytes == value_of(number);
+  };
+  if (value.kind == dht::EntryKind::manifest) {
+    const auto manifest = dht::read_manifest(value.bytes);
+    const std::uint64_t number =
+        manifest && !manifest->hashes.empty() ? crypto::load_be64(manifest->hashes.front().data()) : 0;
+    return is_of(number) ? std::optional(number) : std::nullopt;
+  }
+  const std::string text(value.bytes.begin(), value.bytes.end());
   if (!text.starts_with("value ") || text.size() < 7 || text[6] < '0' || text[6] > '9') return std::nullopt;
   const std::uint64_t number = std::stoull(text.substr(6, 18));
-  return value == value_of(number) ? std::optional(number) : std::nullopt;
+  return is_of(number) ? std::optional(number) : std::nullopt;
 }
 
 std::vector<std::string> History::keys() const {
@@ -118,9 +142,9 @@ Writes History::visible_in(const dht::ReadAnswer& answer) const {
   Writes visible;
   if (!of_key_.contains(answer.key)) return visible;
   for (const dht::ReadValue& value : answer.values) {
-    const bool is_value = value.kind == dht::EntryKind::value;
+    const bool is_value = dht::holds_value(value.kind);
     const std::uint64_t number =
-        is_value ? number_of(value.bytes).value_or(0) : delete_behind(answer.key, value.seq, value.author);
+        is_value ? number_of(value).value_or(0) : delete_behind(answer.key, value.seq, value.author);
     if (writes_.contains(number)) visible.insert(number);
   }
   add_reaped(answer.key, visible);
@@ -167,8 +191,8 @@ Knowledge History::observe(const Seen& seen, Violations& violations) {
 // Checker 7: every value is one that was written there.
 void History::check_values(const Seen& seen, Violations& violations) const {
   for (const dht::ReadValue& value : seen.answer.values) {
-    if (value.kind != dht::EntryKind::value) continue;
-    const auto number = number_of(value.bytes);
+    if (!dht::holds_value(value.kind)) continue;
+    const auto number = number_of(value);
     const auto written = number ? writes_.find(*number) : writes_.end();
     if (written == writes_.end() || written->second.intent.key != seen.answer.key) {
       violations.push_back(fmt::format("{} was served a value that nobody wrote there", seen.answer.key));

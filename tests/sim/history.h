@@ -89,6 +89,8 @@ class History {
   Knowledge acknowledge(std::uint64_t number, const dht::Receipt& receipt, const std::string& reader, dht::Instant now);
 
   static crypto::Bytes value_of(std::uint64_t number);
+  // Some are manifests: they take the place of values, and values theirs.
+  static dht::EntryKind entry_kind_of(std::uint64_t number);
 
   // Checkers 2, 3 and 7 on one answer. Returns what the client knows now.
   Knowledge observe(const Seen& seen, Violations& violations);
@@ -109,7 +111,7 @@ class History {
   std::size_t acknowledged() const;
 
  private:
-  static std::optional<std::uint64_t> number_of(const crypto::Bytes& value);
+  static std::optional<std::uint64_t> number_of(const dht::ReadValue& value);
   std::uint64_t delete_behind(const std::string& key, dht::Seq seq, const std::optional<dht::NodeId>& author) const;
   Writes visible_in(const dht::ReadAnswer& answer) const;
   void add_reaped(const std::string& key, Writes& visible) const;

@@ -52,17 +52,21 @@ std::vector<Sample> membership_samples() {
 std::vector<Sample> data_samples() {
   const FetchAnswer found{FetchStatus::found, RowsDigest{1, 2, 3}, {Bytes{0xde, 0xad}, Bytes{0xbe, 0xef}}};
   const FetchAnswer digest{FetchStatus::catching_up, RowsDigest{1, 2, 3}, {}};
+  const FetchAnswer aged{FetchStatus::found, {}, {}, 0x0102030405060708};
   const StoreAnswer stored{StoreStatus::stored, ErrorCode::internal, vector_of({{1, 2}, {1ULL << 40U, 1ULL << 50U}})};
   const StoreAnswer refused{StoreStatus::refused, ErrorCode::clock_skew, {}};
   return {
       {"fetch", request(Fetch{FetchForm::digest, {id_of(1), id_of(2)}})},
       {"fetch of ranges", request(Fetch{FetchForm::ranges, {}, {{1, 2}, {3, 0x1234567890abcdef}}})},
+      {"fetch of ages", request(Fetch{FetchForm::ages, {id_of(1), id_of(2)}})},
+      {"fetch reply of ages", request(FetchReply{{aged, FetchAnswer{}}})},
       {"fetch reply", request(FetchReply{{found, FetchAnswer{}}})},
       {"fetch reply of digests", request(FetchReply{{digest, FetchAnswer{FetchStatus::elsewhere, {}, {}}}})},
       {"store", request(Store{StorePurpose::repair, {Bytes{0xde, 0xad}}})},
       {"hint", request(Store{StorePurpose::write, {Bytes{0xde, 0xad}}, id_of(3)})},
       {"store reply", request(StoreReply{{stored, StoreAnswer{StoreStatus::stale, {}, {}}, refused}})},
       {"scan", request(Scan{"default/a", id_of(4), 1000})},
+      {"scan of manifests", request(Scan{"", std::nullopt, 10, true})},
       {"scan reply", request(ScanReply{{"default/a", std::string("default/\0\xff", 10)}, id_of(5)})},
       {"compare", request(Compare{0x01020304,
                                   {{Prefix{}, TrieForm::children, std::vector<std::uint16_t>(16, 0xabcd)},
@@ -157,7 +161,7 @@ rc::Gen<ReapedMark> arbitrary_mark() {
 rc::Gen<FetchAnswer> arbitrary_fetch_answer() {
   return rc::gen::exec([] {
     return FetchAnswer{*rc::gen::element(FetchStatus::found, FetchStatus::absent, FetchStatus::damaged),
-                       any<RowsDigest>(), few(arbitrary_bytes())};
+                       any<RowsDigest>(), few(arbitrary_bytes()), any<Seq>()};
   });
 }
 
@@ -343,7 +347,7 @@ Body arbitrary_body() {
     case 13:
       return StoreReply{few(arbitrary_store_answer())};
     case 14:
-      return Scan{any<std::string>(), maybe_id(), *rc::gen::inRange<std::uint16_t>(0, 1001)};
+      return Scan{any<std::string>(), maybe_id(), *rc::gen::inRange<std::uint16_t>(0, 1001), any<bool>()};
     case 15:
       return ScanReply{few(rc::gen::arbitrary<std::string>()), maybe_id()};
     default:

@@ -8,6 +8,7 @@
 #include "dht/model/counter.h"
 #include "dht/model/crypto_signatures.h"
 #include "dht/model/key.h"
+#include "dht/model/manifest.h"
 #include "dht/model/memory_store.h"
 #include "dht/model/policy.h"
 
@@ -72,6 +73,18 @@ struct Moving {
 };
 
 }  // namespace
+
+TEST_CASE("a blob is brought along as one", "[adoption]") {
+  Moving node;
+  const crypto::Bytes manifest = dht::encode(dht::Manifest{.form = {.bytes = 0, .chunk_bytes = 1024}, .hashes = {}});
+  const std::string text(manifest.begin(), manifest.end());
+  node.write("default/film", text, {.key = {}, .kind = dht::EntryKind::manifest, .value = {}}, wall);
+  CHECK(node.adopt() == 1);
+  const dht::Rows rows = node.rows("default/film");
+  REQUIRE(rows.size() == 1);
+  CHECK(rows.front().record.entry(0).kind == dht::EntryKind::manifest);
+  CHECK(node.values("default/film") == std::vector{text});
+}
 
 TEST_CASE("values are brought into a new mesh, signed for it", "[adoption]") {
   Moving node;

@@ -5,6 +5,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "dht/model/limits.h"
+#include "dht/model/manifest.h"
+
 using namespace kith::daemon;
 namespace crypto = kith::crypto;
 namespace dht = kith::dht;
@@ -52,6 +55,37 @@ TEST_CASE("a put reads every param", "[rpc]") {
   CHECK(put->w == 2);
   CHECK(put->strictness == dht::Strictness::strict);
   CHECK(put->deadline == std::chrono::milliseconds(250));
+}
+
+TEST_CASE("a value is written as a manifest where it has that form, and is refused where not", "[rpc]") {
+  const crypto::Bytes manifest = dht::encode(dht::Manifest{.form = {.bytes = 0, .chunk_bytes = 1024}, .hashes = {}});
+  const auto put = [](const crypto::Bytes& value) {
+    const Given given([&](RpcWriter& w) {
+      w.map(3).text("key").text("k").text("value").bytes(value).text("manifest").boolean(true);
+    });
+    return read_put(given.params());
+  };
+  REQUIRE(put(manifest));
+  CHECK(put(manifest)->kind == dht::EntryKind::manifest);
+  CHECK(error_of(put(sixteen)) == "value is no manifest of a blob (docs/data-model.md)");
+}
+
+TEST_CASE("chunks are sought by hashes of 32 bytes, and so many at once", "[rpc]") {
+  const auto chunks = [](std::size_t count, std::size_t bytes) {
+    const Given given([&](RpcWriter& w) {
+      w.map(2).text("hashes").array(count);
+      for (std::size_t i = 0; i < count; ++i) w.bytes(crypto::Bytes(bytes, 9));
+      w.text("since_ms").number(5);
+    });
+    return read_chunks(given.params());
+  };
+  const auto one = chunks(1, 32);
+  REQUIRE(one);
+  CHECK(one->hashes.at(0)[31] == 9);
+  CHECK(one->since_ms == 5);
+  CHECK(error_of(chunks(1, 31)) == "hashes must be of 32 bytes each");
+  CHECK(chunks(dht::limits::chunks_sought_max, 32));
+  CHECK(error_of(chunks(dht::limits::chunks_sought_max + 1, 32)) == "257 hashes; the limit chunks_sought_max is 256");
 }
 
 TEST_CASE("a del writes a tombstone and takes no value", "[rpc]") {

@@ -5,6 +5,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "dht/model/manifest.h"
+
 using namespace kith::daemon;
 namespace crypto = kith::crypto;
 namespace dht = kith::dht;
@@ -116,6 +118,33 @@ TEST_CASE("a counter says that it is one", "[rpc]") {
   const Received result = read_result(answer_with({dht::EntryKind::counter}), Shown::newest);
   CHECK(elements(result["values"])[0]["counter"].boolean() == true);
   CHECK(elements(result["values"])[0]["tombstone"].is_nil());
+}
+
+TEST_CASE("a manifest says how large the blob is", "[rpc]") {
+  dht::ReadAnswer answer = answer_with({dht::EntryKind::manifest});
+  answer.values[0].bytes =
+      dht::encode(dht::Manifest{.form = {.bytes = 70'000, .chunk_bytes = 65'536}, .hashes = {{}, {}}});
+  const Received result = read_result(answer, Shown::newest);
+  CHECK(result["found"].boolean() == true);
+  const auto values = elements(result["values"]);
+  CHECK(values[0]["manifest"]["bytes"].number() == 70'000);
+  CHECK(values[0]["manifest"]["chunk_bytes"].number() == 65'536);
+  CHECK(values[0]["manifest"]["chunks"].number() == 2);
+  CHECK(values[0]["value"].bytes()->size() == 14 + 64);
+}
+
+TEST_CASE("chunks are told of in the order in which they were asked for", "[rpc]") {
+  const dht::ChunksAnswer answer{
+      .chunks = {{.copies = 3, .wanted = 3, .needed = 2, .is_own = true}, {.away = 1, .wanted = 3, .needed = 2}}};
+  const Received result([&](RpcWriter& w) { write_chunks(w, answer); });
+  const auto chunks = elements(result["chunks"]);
+  REQUIRE(chunks.size() == 2);
+  CHECK(chunks[0]["copies"].number() == 3);
+  CHECK(chunks[0]["own"].boolean() == true);
+  CHECK(chunks[1]["copies"].number() == 0);
+  CHECK(chunks[1]["away"].number() == 1);
+  CHECK(chunks[1]["wanted"].number() == 3);
+  CHECK(chunks[1]["needed"].number() == 2);
 }
 
 TEST_CASE("an absent key is an answer with a version", "[rpc]") {

@@ -262,6 +262,13 @@ TEST_CASE("lists longer than their limit are refused", "[wire]") {
   CHECK(is_malformed(write_message(keys)));
 }
 
+TEST_CASE("as many ages as answers are read, and no other number", "[wire]") {
+  const std::string one_answer = "82a164c40100a177";
+  CHECK_FALSE(is_malformed(payload(2, 4, one_answer + "c4080000000000000001")));
+  CHECK(is_malformed(payload(2, 4, one_answer + "c400")));
+  CHECK(is_malformed(payload(2, 4, one_answer + "c41000000000000000010000000000000001")));
+}
+
 TEST_CASE("a version vector out of order or with a tag twice is refused", "[wire]") {
   // store reply {"a": [{"s": 0, "v": bin of two entries}]}
   const std::string start = "81a1619182a17300a176c420";
