@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "cli/client.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -109,6 +112,17 @@ void Client::die_of_hang_up() {
     const daemon::RpcMessage& message = receive();
     if (message.kind == daemon::RpcKind::response && message.id == 0 && !message.error.is_nil()) die_of(message.error);
   }
+}
+
+bool Client::wait_until(std::chrono::steady_clock::time_point time) const {
+  pollfd waited{.fd = socket_, .events = POLLIN, .revents = 0};
+  while (!has_more()) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(time - std::chrono::steady_clock::now()).count();
+    const int count = ::poll(&waited, 1, static_cast<int>(std::clamp<long long>(left, 0, INT_MAX)));
+    if (count > 0) return true;
+    if (count == 0 || errno != EINTR) return false;
+  }
+  return true;
 }
 
 const daemon::RpcMessage& Client::receive() {

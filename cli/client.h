@@ -2,6 +2,7 @@
 // A blocking client of the local socket (docs/socket.md). Requests may be sent ahead; answers come in any order.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -44,6 +45,9 @@ class Client {
 
   // More bytes are here already: receive() may not have to wait.
   bool has_more() const { return consumed_ < received_.size(); }
+
+  // Waits until there is more; false where there is none by then.
+  bool wait_until(std::chrono::steady_clock::time_point time) const;
 
   // Waits for the next message; it stands until the next call. Ends the program when the daemon hangs up.
   const daemon::RpcMessage& receive();

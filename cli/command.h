@@ -108,6 +108,15 @@ struct PruneCommand {
   bool without_away = false;  // who is away has no blob that nobody else knows of
 };
 
+struct WatchCommand {
+  std::string target;
+  bool is_prefix = false;  // also where it ends with '/'
+  bool all = false;
+  std::string state_file;  // what was told last, for the next time
+  std::optional<std::uint64_t> count;
+  std::optional<std::uint64_t> wait_ms;
+};
+
 struct JoinCommand {
   std::string invite;  // "-" or empty reads stdin: an invite is a secret
   std::uint64_t timeout_ms = 10000;
@@ -145,6 +154,7 @@ Exit mput(const Common& common, const WriteTerms& terms);
 Exit import_file(const Common& common, const ImportCommand& command);
 Exit list(const Common& common, const ListCommand& command);
 Exit ttl(const Common& common, const std::string& key);
+Exit watch(const Common& common, const WatchCommand& command);
 Exit export_keys(const Common& common, const ExportCommand& command);
 Exit status(const Common& common);
 Exit members(const Common& common);

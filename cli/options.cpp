@@ -44,6 +44,7 @@ struct CommandLine {
   RestoreCommand restore;
   RepairCommand repair;
   LeaveCommand leave;
+  WatchCommand watch;
   std::string time_to_wait;
   std::string age;
   std::string ttl;
@@ -61,6 +62,7 @@ constexpr const char* footer = R"(Examples:
   kith put locks/printer me --if-absent --ttl 30s
   echo '{"key":"a","value":"1"}' | kith mput
   kith import rows.jsonl --wait all
+  kith watch services/               what is there, and each change
   kith members; kith locate greeting
   kith repair --now --wait 60s       compare the replicas; 0 when all are equal
   kith testnet 5                     five daemons on loopback and a shell
@@ -228,6 +230,28 @@ void add_list(CLI::App& app, CommandLine& line) {
   CLI::App* ttl_verb = app.add_subcommand("ttl", "how long a key's value still lives");
   ttl_verb->add_option("KEY", line.ttl_key, "the key")->required();
   ttl_verb->callback([&line] { line.chosen = [&line] { return ttl(line.common, line.ttl_key); }; });
+}
+
+void add_watch(CLI::App& app, CommandLine& line) {
+  CLI::App* verb = app.add_subcommand("watch", "print what a key holds, and each change from then on");
+  verb->add_option("TARGET", line.watch.target, "a key; or, with / at its end or --prefix, how keys begin")->required();
+  verb->add_flag("--prefix", line.watch.is_prefix, "all keys that begin so, as in default/gr");
+  verb->add_flag("--all", line.watch.all, "deletions, and all concurrent values");
+  verb->add_option("--state", line.watch.state_file,
+                   "a file that keeps what was printed: the next time only what has changed since is");
+  verb->add_option("--count", line.watch.count, "end after so many changes")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
+  verb->add_option("--wait", line.time_to_wait, "end after this time: 90s, 10m");
+  verb->footer(
+      "Examples:\n"
+      "  kith watch settings/theme\n"
+      "  kith watch services/ --json            a line for each device that registers, or whose time is over\n"
+      "  kith watch carts/ --state carts.seen   go on where the last one ended\n"
+      "  kith watch greeting --count 1          wait until it is there");
+  verb->callback([&line] {
+    if (!line.time_to_wait.empty()) line.watch.wait_ms = milliseconds_of(line.time_to_wait);
+    line.chosen = [&line] { return watch(line.common, line.watch); };
+  });
 }
 
 void add_mesh(CLI::App& app, CommandLine& line) {
@@ -422,6 +446,7 @@ void build(CLI::App& app, CommandLine& line) {
   add_incr(app, line);
   add_batches(app, line);
   add_list(app, line);
+  add_watch(app, line);
   add_mesh(app, line);
   add_ns(app, line);
   add_blob(app, line);

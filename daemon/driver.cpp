@@ -41,7 +41,7 @@ dht::Now read_clocks() {
 
 bool has_outputs(const dht::HostOutputs& out) {
   return !(out.datagrams.empty() && out.opens.empty() && out.writes.empty() && out.closes.empty() &&
-           out.completions.empty() && out.events.empty());
+           out.completions.empty() && out.changes.empty() && out.events.empty());
 }
 
 }  // namespace
@@ -238,7 +238,7 @@ void Driver::turn() {
   hand_over();
   // A turn that wrote nothing may have asked for what is durable already.
   if (submitted_ <= committed_) host_->committed(now, committed_, out_);
-  is_dirty_ = is_dirty_ || !out_.completions.empty() || !out_.events.empty();
+  is_dirty_ = is_dirty_ || !out_.completions.empty() || !out_.changes.empty() || !out_.events.empty();
   carry_out();
   server_->flush();
   is_dirty_ = is_dirty_ || has_outputs(out_);

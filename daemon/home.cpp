@@ -161,7 +161,7 @@ dht::Result<std::uint64_t> Home::adopt(crypto::Rng& rng, dht::WallMs wall_ms) {
 // Who made the mesh is its first voter. Nobody becomes that by having lost a database.
 dht::Status Home::finish_founding(crypto::Rng& rng, dht::WallMs wall_ms) {
   if (!exists(folder_.file(founding_name))) return dht::Done{};
-  dht::found_mesh(*database_, dht::node_id_of(keys_.signing_public()), rng, wall_ms);
+  dht::found_mesh(*database_, dht::node_id_of(keys_.signing_public()), rng.fork(), wall_ms);
   if (dht::Status status = database_->flush(); !status) return status;
   if (unlink(folder_.file(founding_name).c_str()) != 0) {
     return store::system_error("cannot remove " + folder_.file(founding_name), errno);

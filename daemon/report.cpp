@@ -206,7 +206,7 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
   const MemberCounts members = count_members(node);
   const dht::NodeOptions& options = node.options();
   const ShardCounts shards = count_shards(node);
-  writer.map(24);
+  writer.map(25);
   write_identity(writer, report);
   writer.text("leaving").boolean(node.leave_progress().stage != dht::Leaving::Stage::member);
   writer.text("members");
@@ -244,6 +244,9 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
                         {"in_flight", report.requests.in_flight},
                         {"done", report.requests.done},
                         {"failed", report.requests.failed}});
+  writer.text("watches");
+  write_counts(writer,
+               {{"open", report.host.node().watches_open()}, {"subscriptions", report.host.node().subscriptions()}});
   writer.text("counters");
   write_counts(writer, counters_of(report));
 }

@@ -327,6 +327,37 @@ dht::Result<dht::ChunksRequest> read_chunks(const RpcValue& map) {
   return finished(params, std::move(request));
 }
 
+dht::Result<WatchCall> read_watch(const RpcValue& map) {
+  Params params(map);
+  WatchCall call;
+  const auto text_or_bytes = [](const RpcValue& v) { return v.text_or_bytes(); };
+  const auto key = params.take("key", "a string or bytes", text_or_bytes);
+  const auto prefix = params.take("prefix", "a string or bytes", text_or_bytes);
+  if (key.has_value() == prefix.has_value()) params.fail("a watch has a key, or a prefix");
+  call.request.is_prefix = prefix.has_value();
+  if (const auto& target = key ? key : prefix) call.request.target.assign(target->begin(), target->end());
+  const RpcValue seen = params.take("seen", "a list", list_of).value_or(RpcValue{});
+  seen.for_each([&](const RpcValue& pair) {
+    std::vector<crypto::Bytes> parts;
+    pair.for_each([&](const RpcValue& part) {
+      if (part.text_or_bytes()) parts.push_back(copy(part.text_or_bytes()));
+    });
+    if (parts.size() != 2 || pair.size() != 2)
+      return params.fail("seen must be a list of lists: a key, and its version");
+    call.request.seen.push_back({.key = {parts[0].begin(), parts[0].end()}, .token = std::move(parts[1])});
+  });
+  if (params.flag("all")) call.shown = Shown::all;
+  return finished(params, std::move(call));
+}
+
+dht::Result<std::uint32_t> read_unwatch(const RpcValue& map) {
+  Params params(map);
+  const auto request =
+      params.require("request", "the id of a watch's request", [](const RpcValue& v) { return v.number(); });
+  if (request && *request > UINT32_MAX) params.fail("request must be the id of a watch's request");
+  return finished(params, static_cast<std::uint32_t>(request.value_or(0)));
+}
+
 dht::Result<std::string> read_locate(const RpcValue& map) {
   Params params(map);
   std::string key = params.key();

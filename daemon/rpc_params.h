@@ -30,6 +30,10 @@ struct MgetCall {
 struct MputCall {
   std::vector<dht::PutRequest> items;
 };
+struct WatchCall {
+  dht::WatchRequest request;
+  Shown shown = Shown::newest;
+};
 struct RestoreCall {
   std::string file;
   std::int64_t after = 0;  // a place that an earlier restore of this file told
@@ -58,6 +62,8 @@ dht::Result<GetCall> read_get(const RpcValue& map);
 dht::Result<MgetCall> read_mget(const RpcValue& map);
 dht::Result<MputCall> read_mput(const RpcValue& map);
 dht::Result<dht::ScanRequest> read_scan(const RpcValue& map);
+dht::Result<WatchCall> read_watch(const RpcValue& map);
+dht::Result<std::uint32_t> read_unwatch(const RpcValue& map);
 dht::Result<dht::ChunksRequest> read_chunks(const RpcValue& map);
 dht::Result<std::string> read_locate(const RpcValue& map);
 dht::Result<dht::PolicyRequest> read_ns_set(const RpcValue& map);

@@ -14,9 +14,6 @@
 namespace kith::daemon {
 namespace {
 
-// What a read may answer, as most meshes are set up; those with larger values stay below 16 times that.
-std::size_t room_for(Shown shown) { return dht::limits::value_bytes_default * (shown == Shown::all ? 8 : 1); }
-
 // A key of a strong namespace is with the voters of its shard.
 void locate_voters(const dht::Node& node, dht::Location& location) {
   location.replicas.clear();
@@ -30,11 +27,12 @@ void locate_voters(const dht::Node& node, dht::Location& location) {
 
 Service::Method Service::find_method(std::string_view name) {
   // The most frequent first.
-  static constexpr std::array<std::pair<std::string_view, Method>, 21> methods{
+  static constexpr std::array<std::pair<std::string_view, Method>, 23> methods{
       {{"get", &Service::get},         {"put", &Service::put},
        {"del", &Service::del},         {"incr", &Service::incr},
        {"mget", &Service::mget},       {"mput", &Service::mput},
        {"scan", &Service::scan},       {"chunks", &Service::chunks},
+       {"watch", &Service::watch},     {"unwatch", &Service::unwatch},
        {"status", &Service::status},   {"members", &Service::members},
        {"locate", &Service::locate},   {"ns_set", &Service::ns_set},
        {"ns_list", &Service::ns_list}, {"invite", &Service::invite},
@@ -101,6 +99,9 @@ void Service::chunks(dht::Now now, const Call& call, dht::HostOutputs& out) {
   client_states_[call.from.client].requests += 1;
   expect(control_.host().find_chunks(now, *request, out), {.from = call.from});
 }
+
+// As most meshes are set up; those with larger values stay below 16 times that.
+std::size_t Service::room_for(Shown shown) { return dht::limits::value_bytes_default * (shown == Shown::all ? 8 : 1); }
 
 void Service::expect(dht::Ticket ticket, const Asked& asked) {
   asked_.emplace(ticket, asked);
@@ -238,6 +239,7 @@ void Service::fail_all(const dht::Error& error) {
   for (const auto& [number, batch] : batches_) unanswered.push_back(batch.from);
   restore_.abandon(error);
   asked_.clear();
+  watching_.clear();
   batches_.clear();
   for (auto& [id, client] : client_states_) client.tickets = client.expected_bytes = 0;
   for (const Waiting& waiting : unanswered) {
@@ -288,11 +290,14 @@ std::optional<dht::Instant> Service::next_deadline() const {
 // ---- answers
 
 void Service::settle(dht::Now now, dht::HostOutputs& out) {
-  while (!out.completions.empty() || !out.events.empty()) {
+  while (!out.completions.empty() || !out.changes.empty() || !out.events.empty()) {
     // Swapped, not moved: both sides keep their memory.
     events_.swap(out.events);
     for (const dht::Event& event : events_) on_event(now, event);
     events_.clear();
+    changes_.swap(out.changes);
+    for (const dht::Change& change : changes_) changed(now, change, out);
+    changes_.clear();
     completions_.swap(out.completions);
     for (const dht::Completion& completion : completions_) completed(now, completion, out);
     completions_.clear();
@@ -307,6 +312,7 @@ void Service::completed(dht::Now now, const dht::Completion& completion, dht::Ho
   const auto found = asked_.extract(completion.ticket);
   if (!found) return;  // its client went away
   const Asked& asked = found.mapped();
+  watching_.erase(completion.ticket);
   Client& client = client_states_[asked.from.client];
   client.tickets -= 1;
   client.expected_bytes -= asked.is_read ? room_for(asked.shown) : 0;
@@ -377,6 +383,7 @@ void Service::client_closed(ClientId client) {
   std::erase_if(asked_, [&](const auto& entry) {
     if (entry.second.from.client != client) return false;
     control_.host().cancel(entry.first);
+    watching_.erase(entry.first);
     return true;
   });
 }
@@ -397,7 +404,7 @@ void Service::step(dht::Now now) {
 void Service::write_status(dht::Now now, const Waiting& to, const PartitionCounts& partitions) {
   const ProcessFacts facts = control_.facts();
   const dht::StoreTotals totals = control_.totals();
-  const RequestCounts requests{asked_.size(), responder_.done(), responder_.failed()};
+  const RequestCounts requests{tickets_open(), responder_.done(), responder_.failed()};
   const StatusReport report{control_.host(), facts, requests, partitions, totals};
   responder_.respond(to, [&](RpcWriter& writer) { daemon::write_status(writer, report, now.instant); });
 }

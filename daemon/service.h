@@ -3,7 +3,8 @@
 // (docs/socket.md). Knows neither sockets nor clocks.
 //
 //   request ──► params ──► host ──► ticket ── … ──► completion ──► response
-//                  └── mget, mput: a batch of tickets, answered one by one, in a window that the client's reading paces
+//                  ├── mget, mput: a batch of tickets, answered one by one, in a window that the client's reading paces
+//                  └── watch: a ticket that stays open, and changes, which its reading paces as well
 #pragma once
 
 #include <cstdint>
@@ -92,7 +93,8 @@ class Service {
   void on_deadline(dht::Now now, dht::HostOutputs& out);
   std::optional<dht::Instant> next_deadline() const;
 
-  std::size_t tickets_open() const { return asked_.size(); }
+  // Without watches, which stay open.
+  std::size_t tickets_open() const { return asked_.size() - watching_.size(); }
 
   // Answers everything that is open with this error; for the end of a process that cannot go on.
   void fail_all(const dht::Error& error);
@@ -137,6 +139,12 @@ class Service {
     std::size_t tickets = 0;         // in flight
     std::size_t expected_bytes = 0;  // that those of them that read may answer
   };
+  struct Watching {
+    Waiting from;
+    Shown shown = Shown::newest;
+    std::uint64_t told = 0;
+    std::size_t untaken = 0;  // changes that the client has had no room for
+  };
   struct Joining {
     Waiting from;
     dht::Instant started{};
@@ -155,6 +163,8 @@ class Service {
   void status(dht::Now now, const Call& call, dht::HostOutputs& out);
   void members(dht::Now now, const Call& call, dht::HostOutputs& out);
   void locate(dht::Now now, const Call& call, dht::HostOutputs& out);
+  void watch(dht::Now now, const Call& call, dht::HostOutputs& out);
+  void unwatch(dht::Now now, const Call& call, dht::HostOutputs& out);
   void ns_set(dht::Now now, const Call& call, dht::HostOutputs& out);
   void ns_list(dht::Now now, const Call& call, dht::HostOutputs& out);
   void invite(dht::Now now, const Call& call, dht::HostOutputs& out);
@@ -174,11 +184,14 @@ class Service {
   void completed(dht::Now now, const dht::Completion& completion, dht::HostOutputs& out);
   void answer(const Asked& asked, const dht::Completion& completion);
   void answer_item(const Asked& asked, Batch& batch, const dht::Completion& completion);
+  void changed(dht::Now now, const dht::Change& change, dht::HostOutputs& out);
+  void tell_further(dht::Now now, ClientId client, dht::HostOutputs& out);
   void on_event(dht::Now now, const dht::Event& event);
   void finish_join(dht::Now now);
   void go_on_with_restore(dht::Now now, dht::HostOutputs& out);
   RepairWork::Surroundings around_repair();
   void write_status(dht::Now now, const Waiting& to, const PartitionCounts& partitions);
+  static std::size_t room_for(Shown shown);  // what a read may answer
   bool has_room(ClientId client, const Client& state) const;
 
   Control& control_;
@@ -187,6 +200,7 @@ class Service {
   Census census_;
   std::unordered_map<dht::Ticket, Asked> asked_;
   std::unordered_map<std::uint64_t, Batch> batches_;
+  std::unordered_map<dht::Ticket, Watching> watching_;
   std::unordered_map<ClientId, Client> client_states_;
   std::uint64_t last_batch_ = 0;
   std::optional<Joining> joining_;
@@ -196,6 +210,7 @@ class Service {
   LeaveWork leave_;
   std::vector<Waiting> awaiting_census_;
   std::vector<dht::Completion> completions_;  // being settled
+  std::vector<dht::Change> changes_;
   std::vector<dht::Event> events_;
 };
 

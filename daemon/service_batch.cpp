@@ -97,10 +97,12 @@ void Service::answer_item(const Asked& asked, Batch& batch, const dht::Completio
 }
 
 bool Service::waits_for_room(ClientId client) const {
-  return std::ranges::any_of(batches_, [&](const auto& entry) {
-    const Batch& batch = entry.second;
-    return batch.from.client == client && batch.in_flight == 0 && batch.next < batch.size();
-  });
+  const bool is_untold = std::ranges::any_of(
+      watching_, [&](const auto& each) { return each.second.from.client == client && each.second.untaken > 0; });
+  return is_untold || std::ranges::any_of(batches_, [&](const auto& entry) {
+           const Batch& batch = entry.second;
+           return batch.from.client == client && batch.in_flight == 0 && batch.next < batch.size();
+         });
 }
 
 void Service::client_drained(dht::Now now, ClientId client, dht::HostOutputs& out) {
@@ -109,6 +111,7 @@ void Service::client_drained(dht::Now now, ClientId client, dht::HostOutputs& ou
     if (batch.from.client == client && batch.next < batch.size()) waiting.push_back(number);
   }
   for (const std::uint64_t number : waiting) advance(now, number, out);
+  tell_further(now, client, out);
 }
 
 }  // namespace kith::daemon

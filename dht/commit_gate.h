@@ -24,6 +24,7 @@ class CommitGate {
   void take(Outputs& out) {
     take_marked(out.sends, turn_.sends);
     take_marked(out.completions, turn_.completions);
+    take_marked(out.changes, turn_.changes);
   }
 
   // Everything taken since the last end_turn waits for commit `batch`. Batches never fall.
@@ -43,6 +44,7 @@ class CommitGate {
     while (is_open()) {
       append(waiting_.front().outputs.sends, out.sends);
       append(waiting_.front().outputs.completions, out.completions);
+      append(waiting_.front().outputs.changes, out.changes);
       waiting_.pop_front();
     }
   }

@@ -82,6 +82,7 @@ class Host::Turn {
     state_.commits.take(outputs);
     for (auto& send : outputs.sends) deliver(send);
     move_all(outputs.completions, out_.host.completions);
+    move_all(outputs.changes, out_.host.changes);
     move_all(outputs.events, out_.host.events);
   }
 
@@ -323,6 +324,19 @@ Ticket Host::set_policy(Now now, const PolicyRequest& request, HostOutputs& out)
   const auto ticket = state_->node.set_policy(now, request, turn.node_outputs());
   turn.finish();
   return ticket;
+}
+
+Ticket Host::watch(Now now, WatchRequest request, HostOutputs& out) {
+  Turn turn(*state_, now, out);
+  const auto ticket = state_->node.watch(now, std::move(request), turn.node_outputs());
+  turn.finish();
+  return ticket;
+}
+
+void Host::grant(Now now, Ticket watch, std::size_t credit, HostOutputs& out) {
+  Turn turn(*state_, now, out);
+  state_->node.grant(now, watch, credit, turn.node_outputs());
+  turn.finish();
 }
 
 std::size_t Host::force_configuration(Now now, HostOutputs& out) {

@@ -54,6 +54,8 @@ class Host {
   Ticket get(Now now, const GetRequest& request, HostOutputs& out);
   Ticket scan(Now now, const ScanRequest& request, HostOutputs& out);
   Ticket set_policy(Now now, const PolicyRequest& request, HostOutputs& out);
+  Ticket watch(Now now, WatchRequest request, HostOutputs& out);
+  void grant(Now now, Ticket watch, std::size_t credit, HostOutputs& out);
   Ticket find_chunks(Now now, const ChunksRequest& request, HostOutputs& out);
   std::size_t force_configuration(Now now, HostOutputs& out);
   void cancel(Ticket ticket) { node().cancel(ticket); }

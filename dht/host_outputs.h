@@ -37,6 +37,7 @@ struct HostOutputs {
   std::vector<StreamBytes> writes;
   std::vector<StreamClose> closes;
   std::vector<Completion> completions;
+  std::vector<Change> changes;
   std::vector<Event> events;
 };
 

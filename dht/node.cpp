@@ -61,12 +61,14 @@ Node::State::State(NodeOptions node_options, const Signatures& node_signatures, 
       reap_witness(repair, signatures, options.data_key, options.tombstone_grace),
       reaping(reap_witness, repair, options.data_key, rng.fork()),
       returning(options.tombstone_grace),
-      configurations(table.self().id),
-      acceptor(signatures, configurations, rng.fork()),
+      configurations(table.self().id, rng.fork()),
+      acceptor(signatures, configurations),
       proposer(configurations, rng.fork()),
       registers({.data_key = options.data_key, .value_bytes_max = options.value_bytes_max}, author, proposer),
       reconfiguration({.n = static_cast<std::size_t>(options.n), .after = options.reconfigure_after}, configurations,
-                      proposer, registers) {}
+                      proposer, registers),
+      publisher(rng.u64()),
+      watches(options.data_key, rng.u64()) {}
 
 bool Node::State::is_settled(Instant now) const {
   if (liveness.member_count() == 0) return !is_joining();
@@ -86,7 +88,7 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   s.settled_since = now.instant;
   set_endpoints(now, own_endpoints, out);
   Turn turn = s.turn(now, out);
-  s.configurations.load(s.store, s.rng);
+  s.configurations.load(s.store);
   s.reconfiguration.start(now.instant);
   const bool is_author_new = !s.store.author_state();
   if (is_author_new || s.author.needs_new_run(now.wall_ms)) s.coordinator.begin_run(turn);
@@ -193,6 +195,8 @@ void Node::on_deadline(Now now, Outputs& out) {
   s.coordinator.on_deadline(turn);
   s.registers.on_deadline(turn);
   s.reconfiguration.on_deadline(turn);
+  s.publisher.on_deadline(turn);
+  s.watches.on_deadline(turn);
   s.repair.on_deadline(turn);
   s.reaping.on_deadline(turn);
   if (const auto asked_about = s.reaping.take_forgotten(); !asked_about.empty())
@@ -210,7 +214,9 @@ std::optional<Instant> Node::next_deadline() const {
   const auto repairs = earlier(s.repair.next_deadline(), s.reaping.next_deadline());
   const auto absences = earlier(s.absences.next_deadline(), s.returning.next_deadline());
   const auto consensus = earlier(s.registers.next_deadline(), s.reconfiguration.next_deadline());
-  const auto data = earlier(earlier(earlier(s.coordinator.next_deadline(), consensus), repairs), absences);
+  const auto watching = earlier(s.publisher.next_deadline(), s.watches.next_deadline());
+  const auto keys = earlier(earlier(s.coordinator.next_deadline(), consensus), watching);
+  const auto data = earlier(earlier(keys, repairs), absences);
   return earlier(earlier(s.liveness.next_deadline(), overlay), earlier(s.requests.next_deadline(), data));
 }
 
@@ -229,10 +235,17 @@ void Node::State::finish(Now now, Outputs& out, std::size_t first_send) {
   if (liveness.self().bytes != table.self().bytes) table.replace_self(liveness.self());
   tell_of_damage(out);
   Turn turn_now = turn(now, out);
+  lapse_with_author();
+  tell_watchers(turn_now);
   carry_digests(turn_now, first_send);
   for (std::size_t i = first_send; i < out.sends.size(); ++i) {
     if (out.sends[i].to != self()) liveness.piggyback(out.sends[i].to, out.sends[i].message);
   }
+}
+
+// Whose disk is one of earlier may have forgotten what it promised.
+void Node::State::lapse_with_author() {
+  if (coordinator.take_past_lost()) configurations.lapse(store);
 }
 
 // The digests of what both ends hold, and of the policies, ride on each ping and its answer.
@@ -284,6 +297,8 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
       refresh_contact(now.instant, change.node);
       coordinator.on_work(now.instant);
       repair.on_back(now.instant, change.node);
+      reconfiguration.hurry();
+      watches.on_back(change.node);
       break;
     case Kind::dead:
       bury(now, *liveness.find(change.node));
@@ -373,73 +388,6 @@ std::vector<NodeId> Node::State::usable_members() const {
     if (liveness.is_usable(member->contact.id)) usable.push_back(member->contact.id);
   }
   return usable;
-}
-
-// ---- clients
-
-template <typename Request>
-Ticket Node::State::begin(Now now, Outputs& out, Request request) {
-  const std::size_t first_send = out.sends.size();
-  notice_gap(now, out);
-  Turn turn_now = turn(now, out);
-  const Ticket ticket = request(turn_now);
-  finish(now, out, first_send);
-  return ticket;
-}
-
-std::optional<std::string> Node::State::strong_key(std::string_view key) const {
-  if (!policies.has_strong()) return std::nullopt;
-  const Result<std::string> canonical = canonical_key(key, self());
-  const bool is_strong = canonical && policies.of(*canonical).conflict == Conflict::strong;
-  return is_strong ? std::optional(*canonical) : std::nullopt;
-}
-
-Ticket Node::put(Now now, PutRequest request, Outputs& out) {
-  return state_->begin(now, out, [&](Turn& turn) {
-    auto key = state_->strong_key(request.key);
-    if (!key) return state_->coordinator.put(turn, std::move(request));
-    request.key = std::move(*key);
-    if (!request.ttl_ms) request.ttl_ms = state_->policies.of(request.key).ttl_ms;
-    return state_->registers.put(turn, std::move(request));
-  });
-}
-
-Ticket Node::restore(Now now, const RestoreRequest& request, Outputs& out) {
-  return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.restore(turn, request); });
-}
-
-Ticket Node::get(Now now, const GetRequest& request, Outputs& out) {
-  return state_->begin(now, out, [&](Turn& turn) {
-    const auto key = state_->strong_key(request.key);
-    if (!key) return state_->coordinator.get(turn, request);
-    GetRequest strong = request;
-    strong.key = *key;
-    return state_->registers.get(turn, strong);
-  });
-}
-
-Ticket Node::scan(Now now, const ScanRequest& request, Outputs& out) {
-  return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.scan(turn, request); });
-}
-
-Ticket Node::find_chunks(Now now, const ChunksRequest& request, Outputs& out) {
-  return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.find_chunks(turn, request); });
-}
-
-Ticket Node::set_policy(Now now, const PolicyRequest& request, Outputs& out) {
-  return state_->begin(now, out, [&](Turn& turn) { return state_->coordinator.set_policy(turn, request); });
-}
-
-void Node::cancel(Ticket ticket) {
-  RegisterTable::is_ticket(ticket) ? state_->registers.cancel(ticket) : state_->coordinator.cancel(ticket);
-}
-
-std::size_t Node::force_configuration(Now now, Outputs& out) {
-  const std::size_t first_send = out.sends.size();
-  Turn turn = state_->turn(now, out);
-  const std::size_t forced = state_->reconfiguration.force(turn);
-  state_->finish(now, out, first_send);
-  return forced;
 }
 
 // ---- looking

@@ -113,6 +113,10 @@ class Node {
   Ticket restore(Now now, const RestoreRequest& request, Outputs& out);
   Ticket get(Now now, const GetRequest& request, Outputs& out);
   Ticket scan(Now now, const ScanRequest& request, Outputs& out);
+  // Tells of it by Outputs::changes until it is cancelled; the ticket completes only by an error (dht/watch/watches.h).
+  Ticket watch(Now now, WatchRequest request, Outputs& out);
+  // The client has room for so many more changes.
+  void grant(Now now, Ticket watch, std::size_t credit, Outputs& out);
   Ticket set_policy(Now now, const PolicyRequest& request, Outputs& out);
   Ticket find_chunks(Now now, const ChunksRequest& request, Outputs& out);
 
@@ -153,6 +157,8 @@ class Node {
   const Configurations& configurations() const;
   const NodeOptions& options() const;
   std::size_t tickets_open() const;
+  std::size_t watches_open() const;
+  std::size_t subscriptions() const;  // of members that are told what changes here
   // How far the hybrid clock runs ahead of the wall; negative while nothing was written or heard for a while.
   std::int64_t clock_ahead_ms(WallMs wall_ms) const;
   ClockSurvey clock_survey(Now now) const;

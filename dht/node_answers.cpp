@@ -38,6 +38,12 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
                  out);
   if (const auto* query = std::get_if<PolicyQuery>(&message.body))
     return reply(from, id, {.body = policies.answer(*query), .release = Release::after_commit}, out);
+  if (const auto* watch = std::get_if<Watch>(&message.body)) {
+    Turn turn_now = turn(now, out);
+    return reply(from, id, {.body = publisher.on_watch(turn_now, from, *watch)}, out);
+  }
+  if (const auto* changed = std::get_if<Changed>(&message.body))
+    return reply(from, id, {.body = watches.on_changed(from, *changed)}, out);
   if (const auto* reap = std::get_if<Reap>(&message.body)) return answer_reap(now, from, *reap, id, out);
   if (const auto* reaped = std::get_if<Reaped>(&message.body))
     reply(from, id, {.body = reap_witness.marks(*reaped), .release = Release::after_commit}, out);
@@ -192,6 +198,10 @@ void Node::State::take_reply(Now now, const NodeId& from, const Message& message
     case RequestOwner::Kind::configuring:
     case RequestOwner::Kind::carrying_over:
       return reconfiguration.on_reply(turn_now, answered->owner, message.body);
+    case RequestOwner::Kind::watching:
+      return watches.on_reply(turn_now, from, answered->owner, message.body);
+    case RequestOwner::Kind::telling:
+      return publisher.on_reply(turn_now, answered->owner, message.body);
     default:
       return coordinator.on_reply(turn_now, from, answered->owner, message.body);
   }
@@ -212,6 +222,10 @@ void Node::State::take_silence(Turn& turn_now, const RequestTable::Silence& sile
     case RequestOwner::Kind::configuring:
     case RequestOwner::Kind::carrying_over:
       return take_silence_of_voter(turn_now, silent.owner, Proposal::Failure::silent);
+    case RequestOwner::Kind::watching:
+      return watches.on_silence(turn_now.now.instant, silent.node, silent.owner);
+    case RequestOwner::Kind::telling:
+      return publisher.on_silence(turn_now, silent.owner);
     default:
       return coordinator.on_silence(turn_now, silent.node, silent.owner);
   }

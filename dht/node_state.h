@@ -17,6 +17,8 @@
 #include "dht/repair/returning.h"
 #include "dht/replication/coordinator.h"
 #include "dht/replication/placement.h"
+#include "dht/watch/publisher.h"
+#include "dht/watch/watches.h"
 
 namespace kith::dht {
 
@@ -66,6 +68,12 @@ struct Node::State final : Neighbours {
   Ticket begin(Now now, Outputs& out, Request request);
   void finish(Now now, Outputs& out, std::size_t first_send);
   void tell_of_damage(Outputs& out);
+  Ticket open_watch(Turn& turn_now, WatchRequest request);
+  void tell_watchers(Turn& turn_now);
+  void read_for_watches(Turn& turn_now);
+  Ticket begin_read(Turn& turn_now, const GetRequest& request, bool only_looks);
+  std::vector<NodeId> holders_of(const Feed::Target& target);
+  void lapse_with_author();
   void apply(Now now, const MemberChange& change, Outputs& out);
   void rejoin_when_alone(Now now, Outputs& out);
   void find_out(Instant now);
@@ -117,7 +125,7 @@ struct Node::State final : Neighbours {
   const Signatures& signatures;
   crypto::Rng rng;
   Repair repair;
-  RecordStore& store;  // repair's, which sees each change
+  TrackedStore& store;  // repair's, which sees each change
   Table table;
   Placement placement;
   Liveness liveness;
@@ -141,7 +149,11 @@ struct Node::State final : Neighbours {
   Proposer proposer;
   RegisterTable registers;
   Reconfiguration reconfiguration;
-  bool is_store_new = false;  // at the start
+  Publisher publisher;
+  Watches watches;
+  std::uint64_t watched_view = 0;      // of the members, when watches were tended last
+  std::uint64_t watched_policies = 0;  // and their digest then
+  bool is_store_new = false;           // at the start
   std::optional<Instant> settled_since;
   std::optional<Instant> finding_out_since;
   std::uint64_t replies_unasked = 0;

@@ -33,6 +33,8 @@ struct WorkOfRequest {
   std::size_t operator()(const Compare& compare) const { return any_request + compared_node * compare.nodes.size(); }
   std::size_t operator()(const Items& items) const { return any_request + item * items.keys.size(); }
   std::size_t operator()(const PolicyQuery& query) const { return any_request + query.versions.size(); }
+  std::size_t operator()(const Watch&) const { return page_of_keys; }
+  std::size_t operator()(const Changed& changed) const { return any_request + stored_key * changed.keys.size(); }
   std::size_t operator()(const Prepare&) const { return any_request + stored_key; }
   std::size_t operator()(const Accept&) const { return any_request + checked_record; }
   std::size_t operator()(const Registers&) const { return stored_key * limits::registers_page_max; }

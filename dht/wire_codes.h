@@ -13,7 +13,7 @@ namespace kith::dht::wire {
 
 enum class Kind : std::uint8_t { request = 1, reply = 2, one_way = 3 };
 
-// 10, 11, 13 and 14 are kept for watch, event, renew and revoke.
+// 13 and 14 are kept for renew and revoke.
 enum class Method : std::uint8_t {
   unsupported = 0,
   ping = 1,
@@ -25,6 +25,8 @@ enum class Method : std::uint8_t {
   accept = 7,
   compare = 8,
   items = 9,
+  watch = 10,
+  changed = 11,
   join = 12,
   probe = 15,
   members = 16,
@@ -64,6 +66,8 @@ inline constexpr std::array body_codes{
     BodyCode{Method::accept, Side::asks},         BodyCode{Method::accept, Side::answers},
     BodyCode{Method::registers, Side::asks},      BodyCode{Method::registers, Side::answers},
     BodyCode{Method::configurations, Side::asks}, BodyCode{Method::configurations, Side::answers},
+    BodyCode{Method::watch, Side::asks},          BodyCode{Method::watch, Side::answers},
+    BodyCode{Method::changed, Side::asks},        BodyCode{Method::changed, Side::answers},
     BodyCode{Method::unsupported, Side::answers},
 };
 static_assert(body_codes.size() == std::variant_size_v<Body>);

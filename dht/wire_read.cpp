@@ -200,6 +200,28 @@ bool read_body(const Fields& in, ConfigurationReply& out) {
   return in.take_list("l", out.configurations, shard_count) && in.take("t", out.voter);
 }
 
+bool read_body(const Fields& in, Watch& out) {
+  return in.take("s", out.subscription) && in.take("t", out.target) && out.target.size() <= limits::key_bytes_max &&
+         in.take_flag("p", out.is_prefix);
+}
+
+bool read_body(const Fields& in, WatchReply& out) { return in.take("i", out.instance); }
+
+bool read_body(const Fields& in, Changed& out) {
+  std::vector<std::string> keys;
+  std::vector<VersionVector> versions;
+  const bool is_read = in.take("s", out.subscription) && in.take_list("k", keys, limits::changes_told_max) &&
+                       in.take_list("v", versions, limits::changes_told_max) && in.take_flag("w", out.is_whole) &&
+                       in.take_flag("a", out.is_anew);
+  if (!is_read || keys.size() != versions.size()) return false;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    out.keys.push_back({.key = std::move(keys[i]), .version = std::move(versions[i])});
+  }
+  return true;
+}
+
+bool read_body(const Fields& in, ChangedReply& out) { return in.take_flag("w", out.is_wanted); }
+
 bool read_body(const Fields&, Unsupported&) { return true; }
 
 using BodyReader = bool (*)(const Fields& in, Body& out);

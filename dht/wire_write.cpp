@@ -85,6 +85,8 @@ class Map {
     return value ? field(name, *value) : *this;
   }
 
+  Map& flag(std::string_view name, bool is_set) { return is_set ? field(name, std::uint64_t{1}) : *this; }
+
  private:
   Sink& sink_;
   std::size_t header_at_;
@@ -242,6 +244,22 @@ void write_body(const ConfigurationQuery& query, Map& map) {
 void write_body(const ConfigurationReply& reply, Map& map) {
   map.field("l", reply.configurations).field("t", reply.voter);
 }
+
+void write_body(const Watch& watch, Map& map) {
+  map.field("s", watch.subscription).field("t", watch.target).flag("p", watch.is_prefix);
+}
+void write_body(const WatchReply& reply, Map& map) { map.field("i", reply.instance); }
+void write_body(const Changed& changed, Map& map) {
+  std::vector<std::string> keys;
+  std::vector<VersionVector> versions;
+  for (const KeyChange& each : changed.keys) {
+    keys.push_back(each.key);
+    versions.push_back(each.version);
+  }
+  map.field("s", changed.subscription).field("k", keys).field("v", versions);
+  map.flag("w", changed.is_whole).flag("a", changed.is_anew);
+}
+void write_body(const ChangedReply& reply, Map& map) { map.flag("w", reply.is_wanted); }
 void write_body(const Unsupported&, Map&) {}
 
 void write_header(Sink& sink, const Message& message) {

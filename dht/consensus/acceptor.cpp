@@ -50,7 +50,7 @@ Acceptor::Held Acceptor::open(RecordStore& store, const Request& request) {
   HeldAcceptance stored = store.acceptance(*key);
   if (stored.is_unread) held.answer = refused(ErrorCode::storage);
   if (stored.is_damaged) {
-    configurations_.lapse(store, rng_);
+    configurations_.lapse(store);
     store.drop_acceptance(*key);
     held.answer = no_voter();
   }
@@ -126,6 +126,9 @@ std::optional<ErrorCode> Acceptor::find_fault(const Accept& request, Shard shard
     return follows ? std::nullopt : std::optional(ErrorCode::invalid);
   }
   const auto value = read_register_value(request.value);
+  // What a later version wrote is carried over by those who cannot read it.
+  const bool may_be_later = request.value.size() <= limits::record_bytes_max;
+  if (!value && may_be_later && configurations_.of(shard)->is_joint()) return std::nullopt;
   if (!value || value->record.key_hash() != *request.key) return ErrorCode::invalid;
   if (!value->record.has_valid_signature(signatures_)) return ErrorCode::denied;
   return std::nullopt;
@@ -145,7 +148,7 @@ RegistersReply Acceptor::list(RecordStore& store, const Registers& request) {
     const HeldAcceptance stored = store.acceptance(key);
     if (stored.is_unread) return {.answer = refused(ErrorCode::storage), .registers = {}, .next = {}};
     if (stored.is_damaged) {
-      configurations_.lapse(store, rng_);
+      configurations_.lapse(store);
       store.drop_acceptance(key);
       return {.answer = no_voter(), .registers = {}, .next = {}};
     }

@@ -12,7 +12,6 @@
 #include <optional>
 #include <unordered_map>
 
-#include "crypto/rng.h"
 #include "dht/consensus/configurations.h"
 #include "dht/model/message.h"
 #include "dht/model/outputs.h"
@@ -24,8 +23,8 @@ namespace kith::dht {
 class Acceptor {
  public:
   // What stands behind the references must outlive it.
-  Acceptor(const Signatures& signatures, Configurations& configurations, crypto::Rng rng)
-      : signatures_(signatures), configurations_(configurations), rng_(std::move(rng)) {}
+  Acceptor(const Signatures& signatures, Configurations& configurations)
+      : signatures_(signatures), configurations_(configurations) {}
 
   struct Promise {
     PrepareReply reply;
@@ -54,7 +53,6 @@ class Acceptor {
 
   const Signatures& signatures_;
   Configurations& configurations_;
-  crypto::Rng rng_;
   std::unordered_map<KeyHash, Instant> promised_;  // lately, and not used since
 };
 

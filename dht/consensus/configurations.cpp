@@ -33,14 +33,24 @@ std::uint64_t draw_tag(crypto::Rng& rng) {
   return tag == 0 ? 1 : tag;  // 0: none
 }
 
+// False where the disk does not say which there are.
+bool drop_acceptances(RecordStore& store, const KeyHash& first, const KeyHash& last) {
+  const KeyPage all = store.acceptances_between(first, last, SIZE_MAX / 4);
+  for (const KeyHash& key : all.keys) store.drop_acceptance(key);
+  return !all.is_unread;
+}
+
+// Nobody is removed and taken in again in fewer steps than this, unless a joint configuration names it as new.
+constexpr std::uint64_t steps_without_a_gap = 3;
+
 }  // namespace
 
-void found_mesh(RecordStore& store, const NodeId& self, crypto::Rng& rng, WallMs wall_ms) {
+void found_mesh(RecordStore& store, const NodeId& self, crypto::Rng rng, WallMs wall_ms) {
   HybridClock clock({.run = rng.u64(), .reserved = 0});
   clock.observe(seq_at(wall_ms), wall_ms);
   store.reserve(clock.state());
-  Configurations configurations(self);
-  configurations.lapse(store, rng);
+  Configurations configurations(self, std::move(rng));
+  configurations.lapse(store);
   for (std::size_t shard = 0; shard < shard_count; ++shard) {
     configurations.learn(
         store, {.shard = static_cast<Shard>(shard), .epoch = 1, .members = {configurations.self()}, .old = {}});
@@ -49,8 +59,7 @@ void found_mesh(RecordStore& store, const NodeId& self, crypto::Rng& rng, WallMs
 
 void leave_shards(RecordStore& store) {
   for (std::size_t shard = 0; shard < shard_count; ++shard) store.keep_shard(static_cast<Shard>(shard), {});
-  const KeyPage all = store.acceptances_between(first_key_of(0), last_key_of(shard_count - 1), SIZE_MAX / 4);
-  for (const KeyHash& key : all.keys) store.drop_acceptance(key);
+  drop_acceptances(store, first_key_of(0), last_key_of(shard_count - 1));
 }
 
 std::size_t count_strong_keys(RecordStore& store, WallMs wall_ms) {
@@ -67,7 +76,7 @@ std::size_t count_strong_keys(RecordStore& store, WallMs wall_ms) {
 
 // ---- what is known
 
-void Configurations::load(RecordStore& store, crypto::Rng& rng) {
+void Configurations::load(RecordStore& store) {
   ShardRows shards = store.shards();
   for (const crypto::Bytes& bytes : shards.rows) {
     auto known = read(bytes);
@@ -77,7 +86,7 @@ void Configurations::load(RecordStore& store, crypto::Rng& rng) {
   renew_digest();
   const std::vector<Note> tags = store.notes(NoteKind::voter);
   const bool remembers = shards.are_whole && store.author_state().has_value() && tags.size() == 1;
-  if (!remembers) return lapse(store, rng);
+  if (!remembers) return lapse(store);
   self_.tag = tags.front().first;
 }
 
@@ -93,15 +102,39 @@ void Configurations::keep_next(RecordStore& store, Shard shard, Acceptance next)
 bool Configurations::learn(RecordStore& store, const Configuration& configuration) {
   std::optional<Known>& known = known_[configuration.shard];
   if (known && !is_later(configuration, known->configuration)) return false;
+  const bool goes_on = known && keeps_what_it_has(known->configuration, configuration);
+  if (!goes_on && !begin_anew(store, configuration)) return false;  // the disk failed: it is heard of again
   known = Known{.configuration = configuration, .next = {}};
   keep(store, configuration.shard);
   renew_digest();
   return true;
 }
 
-void Configurations::lapse(RecordStore& store, crypto::Rng& rng) {
-  self_.tag = draw_tag(rng);
-  has_lapsed_ = true;
+// What a voter has accepted is of use as long as it is one, or what was forced begins with it. Who was none for a while
+// may hold what has a later ballot than all that was written meanwhile, and nobody must ever take that for the latest.
+bool Configurations::keeps_what_it_has(const Configuration& known, const Configuration& later) const {
+  if (!later.has_voter(self_)) return false;
+  if (lineage_of(known) != lineage_of(later)) return was_just_forced(later);
+  return is_among(known.members) && !is_newcomer(later) && later.epoch - known.epoch <= steps_without_a_gap;
+}
+
+bool Configurations::is_among(const std::vector<Voter>& voters) const {
+  return std::ranges::find(voters, self_) != voters.end();
+}
+
+bool Configurations::is_newcomer(const Configuration& joint) const { return joint.is_joint() && !is_among(joint.old); }
+
+// The voters that there are bring a newcomer what they have. Who was one before may be counted on for what is dropped.
+bool Configurations::begin_anew(RecordStore& store, const Configuration& configuration) {
+  const Shard shard = configuration.shard;
+  if (!drop_acceptances(store, first_key_of(shard), last_key_of(shard))) return false;
+  const bool was_voter = known_[shard] && known_[shard]->configuration.has_voter(self_);
+  if (was_voter && configuration.has_voter(self_) && !is_newcomer(configuration)) lapse(store);
+  return true;
+}
+
+void Configurations::lapse(RecordStore& store) {
+  self_.tag = draw_tag(rng_);
   store.keep_note({.kind = NoteKind::voter, .first = self_.tag});
 }
 
@@ -183,11 +216,11 @@ ConfigurationReply Configurations::answer(const NodeId& from, const Configuratio
   ConfigurationReply reply{.configurations = {}, .voter = self_.tag};
   if (query.epochs.size() != shard_count) return reply;
   for (std::size_t shard = 0; shard < shard_count; ++shard) {
-    // Of the same epoch, too: it may be another, forced on the other side of a partition.
     if (!known_[shard] || known_[shard]->configuration.epoch < query.epochs[shard]) continue;
-    const bool is_new = known_[shard]->configuration.epoch > query.epochs[shard];
-    const bool was_forced = known_[shard]->configuration.epoch >> forced_epoch_bits != 0;
-    if (is_new || was_forced) reply.configurations.push_back(dht::encode(known_[shard]->configuration));
+    const Configuration& known = known_[shard]->configuration;
+    // Of the same epoch there may be another: forced on the other side of a partition, or where none was known.
+    const bool may_differ = lineage_of(known) != 0 || known.epoch == 1;
+    if (known.epoch > query.epochs[shard] || may_differ) reply.configurations.push_back(dht::encode(known));
   }
   return reply;
 }

@@ -21,7 +21,7 @@ namespace kith::dht {
 
 // Writes into a new store that this node founds a mesh: it is the only voter of every shard. Nobody else ever is the
 // first. To be committed before the node starts.
-void found_mesh(RecordStore& store, const NodeId& self, crypto::Rng& rng, WallMs wall_ms);
+void found_mesh(RecordStore& store, const NodeId& self, crypto::Rng rng, WallMs wall_ms);
 
 // Forgets all configurations, and what was accepted by them: for a node that enters another mesh.
 void leave_shards(RecordStore& store);
@@ -30,10 +30,10 @@ std::size_t count_strong_keys(RecordStore& store, WallMs wall_ms);
 
 class Configurations {
  public:
-  explicit Configurations(const NodeId& self) : self_{.node = self, .tag = 0} {}
+  Configurations(const NodeId& self, crypto::Rng rng) : self_{.node = self, .tag = 0}, rng_(std::move(rng)) {}
 
   // What the store has kept. A node that may have forgotten promises is another voter from here on.
-  void load(RecordStore& store, crypto::Rng& rng);
+  void load(RecordStore& store);
 
   // Null where none is known.
   const Configuration* of(Shard shard) const;
@@ -44,13 +44,12 @@ class Configurations {
   const Acceptance& next(Shard shard) const { return known_[shard]->next; }
   void keep_next(RecordStore& store, Shard shard, Acceptance next);
 
-  // Takes over a later one. Returns whether it was.
+  // Takes over a later one. Returns whether it was. Where this node was no voter for a while what it accepted before is
+  // dropped, and if it is named all the same, it is another voter from now on.
   bool learn(RecordStore& store, const Configuration& configuration);
 
   // A promise may be lost: this node is another voter from now on.
-  void lapse(RecordStore& store, crypto::Rng& rng);
-  // True once after that.
-  bool take_lapse() { return std::exchange(has_lapsed_, false); }
+  void lapse(RecordStore& store);
 
   // The tag of a node as it said last; absent where it is to be asked.
   std::optional<std::uint64_t> tag_of(const NodeId& node) const;
@@ -75,8 +74,13 @@ class Configurations {
   void keep(RecordStore& store, Shard shard);
   void renew_digest();
 
+  bool keeps_what_it_has(const Configuration& known, const Configuration& later) const;
+  bool is_among(const std::vector<Voter>& voters) const;
+  bool is_newcomer(const Configuration& joint) const;
+  bool begin_anew(RecordStore& store, const Configuration& configuration);
+
   Voter self_;
-  bool has_lapsed_ = false;
+  crypto::Rng rng_;
   std::array<std::optional<Known>, shard_count> known_;
   std::uint64_t digest_ = 0;
   std::unordered_map<NodeId, std::uint64_t> tags_;

@@ -16,6 +16,8 @@ constexpr Duration pause_first = std::chrono::milliseconds(10);
 constexpr Duration pause_max = std::chrono::seconds(1);
 constexpr int doublings_max = 6;
 constexpr int attempts_at_ease = 2;
+// Longer than a voter takes that is not outbid; one that has died, and is not suspected yet, holds nobody up for more.
+constexpr Duration careful_for = std::chrono::milliseconds(300);
 // Who waits for voters, or for word of them, asks no sooner.
 constexpr Duration pause_without_majority = std::chrono::milliseconds(200);
 
@@ -84,6 +86,7 @@ void Proposal::propose(Turn& turn, Proposer& proposer, crypto::Bytes value) {
 void Proposal::ask(Turn& turn, Proposer& proposer, Body question) {
   phase_ = ++proposer.phases;
   is_careful_ = std::holds_alternative<Prepare>(question) && !is_peek() && attempts_ > attempts_at_ease;
+  careful_until_ = turn.now.instant + careful_for;
   question_ = std::move(question);
   ask_next(turn, is_careful_ ? 1 : targets_.size());
 }
@@ -232,6 +235,11 @@ void Proposal::rest(Turn& turn, Proposer& proposer) {
 }
 
 void Proposal::on_deadline(Turn& turn, Proposer& proposer) {
+  if (state_ == State::asking && is_careful_ && careful_until_ <= turn.now.instant) {
+    is_careful_ = false;
+    ask_next(turn, targets_.size());
+    return go_on(turn, proposer);
+  }
   if (state_ != State::resting || again_ > turn.now.instant) return;
   is_peek() ? peek(turn, proposer) : prepare(turn, proposer);
 }

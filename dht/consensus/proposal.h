@@ -83,6 +83,7 @@ class Proposal {
   // The next attempt, where it is time.
   void on_deadline(Turn& turn, Proposer& proposer);
   std::optional<Instant> next_deadline() const {
+    if (state_ == State::asking && is_careful_) return careful_until_;
     return state_ == State::resting ? std::optional(again_) : std::nullopt;
   }
 
@@ -136,7 +137,8 @@ class Proposal {
   crypto::Bytes value_;
   bool is_agreed_ = true;
   bool has_heard_ = false;
-  bool is_careful_ = false;  // one voter is asked first, and the others when it has promised
+  bool is_careful_ = false;  // one voter is asked first, and the others when it has promised, or is silent
+  Instant careful_until_{};
 };
 
 }  // namespace kith::dht

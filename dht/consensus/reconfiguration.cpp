@@ -10,6 +10,7 @@ namespace kith::dht {
 namespace {
 
 constexpr Duration look_interval = std::chrono::seconds(2);
+constexpr Duration pause_max = std::chrono::seconds(32);
 constexpr Duration step_deadline = std::chrono::seconds(10);
 constexpr std::size_t carrying_max = 16;
 constexpr std::size_t dropped_per_look = 256;
@@ -47,7 +48,6 @@ void Reconfiguration::on_deadline(Turn& turn) {
   take_carried(turn);
   if (!next_look_ || *next_look_ > turn.now.instant) return;
   next_look_ = turn.now.instant + look_interval;
-  if (configurations_.take_lapse()) tell_of_lapse(turn);
   for (std::size_t shard = 0; shard < shard_count; ++shard) look(turn, static_cast<Shard>(shard));
 }
 
@@ -55,19 +55,22 @@ void Reconfiguration::look(Turn& turn, Shard shard) {
   const Configuration* known = configurations_.of(shard);
   if (known == nullptr) return;
   Work& work = works_[shard];
-  if (work.epoch != known->epoch) {
+  if (work.about != *known) {
     const std::size_t phase = work.phase;
     work = {};
-    work.epoch = known->epoch;
+    work.about = *known;
     work.phase = phase;
   }
-  if (!known->has_voter(configurations_.self())) return drop_leftovers(turn, shard);
+  if (!known->has_voter(configurations_.self())) {
+    tell_of_lapse(turn, *known, work);
+    return drop_leftovers(turn, shard);
+  }
   std::vector<NodeId> named;
   for (const Voter& voter : known->voters()) named.push_back(voter.node);
   ask_for_tags(turn, named);
   if (work.proposal) return;
   if (known->is_joint()) {
-    if (is_my_turn(turn, *known, work, Duration::zero())) survey(turn, shard);
+    if (is_my_turn(turn, *known, work, Duration::zero()) && may_try(turn, work)) survey(turn, shard);
     return;
   }
   const auto members = next_members(turn, *known);
@@ -75,33 +78,45 @@ void Reconfiguration::look(Turn& turn, Shard shard) {
     work.differs_since.reset();
     return;
   }
-  if (!is_my_turn(turn, *known, work, patience(turn, *known, members->size()))) return;
+  if (!is_my_turn(turn, *known, work, patience(turn, *known, members->size())) || !may_try(turn, work)) return;
   propose(turn, {.shard = shard, .epoch = known->epoch + 1, .members = *members, .old = known->members});
 }
 
-// Those who count on this node as the voter that it was are told that it is another one, which a question does.
-void Reconfiguration::tell_of_lapse(Turn& turn) {
-  std::set<NodeId> others;
-  for (std::size_t shard = 0; shard < shard_count; ++shard) {
-    const Configuration* known = configurations_.of(static_cast<Shard>(shard));
-    if (known == nullptr) continue;
-    for (const Voter& voter : known->voters()) others.insert(voter.node);
+// A shard without a majority would be tried for at every look, by each of its voters, for as long as that lasts.
+bool Reconfiguration::may_try(const Turn& turn, Work& work) const {
+  if (turn.now.instant < work.next_try) return false;
+  work.pause = std::clamp<Duration>(2 * work.pause, look_interval, pause_max);
+  work.next_try = turn.now.instant + work.pause;
+  return true;
+}
+
+void Reconfiguration::hurry() {
+  for (Work& work : works_) {
+    work.next_try = {};
+    work.pause = {};
   }
-  others.erase(configurations_.self().node);
-  for (const NodeId& node : others) {
-    if (turn.neighbours.is_usable(node)) configurations_.ask(turn, node);
+}
+
+// Those who count on this node as the voter that it was are told that it is another one, which a question does, until
+// they have replaced it.
+void Reconfiguration::tell_of_lapse(Turn& turn, const Configuration& configuration, Work& work) {
+  const NodeId& self = configurations_.self().node;
+  const std::vector<Voter> voters = configuration.voters();
+  if (std::ranges::find(voters, self, &Voter::node) == voters.end() || !may_try(turn, work)) return;
+  for (const Voter& voter : voters) {
+    if (voter.node != self && turn.neighbours.is_usable(voter.node)) configurations_.ask(turn, voter.node);
   }
 }
 
 // What a shard's registers held here is with its voters, and they have decided without this node.
 void Reconfiguration::drop_leftovers(Turn& turn, Shard shard) {
   const Configuration& known = *configurations_.of(shard);
+  Work& work = works_[shard];
   const auto is_self = [&](const Voter& voter) { return voter.node == configurations_.self().node; };
-  // Who forced a configuration may be mistaken: what is here may be all that is left.
-  const bool was_forced = known.epoch >> forced_epoch_bits != 0;
-  if (was_forced || known.is_joint() || std::ranges::any_of(known.members, is_self)) return;
+  if (!work.has_leftovers || known.is_joint() || std::ranges::any_of(known.members, is_self)) return;
   const KeyPage left = turn.store.acceptances_between(first_key_of(shard), last_key_of(shard), dropped_per_look);
   for (const KeyHash& key : left.keys) turn.store.drop_acceptance(key);
+  work.has_leftovers = left.is_unread || !left.keys.empty();
 }
 
 bool Reconfiguration::is_my_turn(const Turn& turn, const Configuration& configuration, Work& work,
@@ -252,7 +267,7 @@ void Reconfiguration::take_page(Turn& turn, Shard shard) {
   const Configuration& known = *configurations_.of(shard);
   Work& work = works_[shard];
   Survey& survey = *work.survey;
-  if (work.epoch != known.epoch) return work.survey.reset();  // what was listed is of an earlier one
+  if (!is_about_known(shard)) return work.survey.reset();  // what was listed is of an earlier one
   if (std::ranges::find(survey.pages, State::waiting, &Survey::Page::state) != survey.pages.end()) return;
   const auto has_listed = [&](const Voter& voter) {
     return std::ranges::find(survey.pages, voter, &Survey::Page::voter)->state == State::listed;
@@ -318,10 +333,10 @@ void Reconfiguration::take_carried(Turn& turn) {
     }
   }
   for (const Shard shard : shards) {
-    const Configuration* known = configurations_.of(shard);
-    if (works_[shard].survey && works_[shard].epoch == known->epoch && !works_[shard].proposal) {
-      go_on_carrying(turn, shard);
-    }
+    Work& work = works_[shard];
+    work.pause = {};  // it leads somewhere
+    work.next_try = {};
+    if (work.survey && is_about_known(shard) && !work.proposal) go_on_carrying(turn, shard);
   }
 }
 
@@ -342,7 +357,7 @@ void Reconfiguration::on_reply(Turn& turn, const RequestOwner& owner, const Body
     const auto later = read_configuration(listed->answer.configuration);
     if (later && later->shard == shard) configurations_.learn(turn.store, *later);
   }
-  if (work.epoch != configurations_.of(shard)->epoch) return work.survey.reset();
+  if (!is_about_known(shard)) return work.survey.reset();
   Survey::Page& page = work.survey->pages[owner.slot % slots_per_phase];
   const bool is_listed = listed != nullptr && listed->answer.vote == Vote::granted;
   page.state = is_listed ? Survey::Page::State::listed : Survey::Page::State::failed;
@@ -380,12 +395,13 @@ std::size_t Reconfiguration::force(Turn& turn) {
     const Configuration* known = configurations_.of(shard);
     if (known != nullptr && known->is_quorum(is_here)) continue;
     Configuration next{.shard = shard, .epoch = 0, .members = {}, .old = {}};
-    if (known != nullptr) std::ranges::copy_if(known->voters(), std::back_inserter(next.members), is_here);
+    for (const Voter& voter : known == nullptr ? std::vector<Voter>{} : known->voters()) {
+      const bool is_named = std::ranges::find(next.members, voter.node, &Voter::node) != next.members.end();
+      if (is_here(voter) && !is_named) next.members.push_back(voter);
+    }
     if (next.members.empty()) next.members.push_back(configurations_.self());
-    // Where none is known here, others may know one: that is the later one then.
-    next.epoch = known == nullptr
-                     ? 1
-                     : ((known->epoch >> forced_epoch_bits) + 1) << forced_epoch_bits | (proposer_.rng.u64() & 0xFFFF);
+    // Where none is known here others may know one, and that is to stay.
+    next.epoch = known == nullptr ? 1 : forced_epoch(*known, static_cast<std::uint16_t>(proposer_.rng.u64()));
     configurations_.learn(turn.store, next);
     forced += 1;
   }

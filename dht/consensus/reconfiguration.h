@@ -38,6 +38,8 @@ class Reconfiguration {
   void on_silence(Turn& turn, const RequestOwner& owner, Proposal::Failure why);
   void on_deadline(Turn& turn);
   std::optional<Instant> next_deadline() const { return next_look_; }
+  // A member came back: what led nowhere may go on now.
+  void hurry();
   // Registers may have been carried over since the last call.
   void take_carried(Turn& turn);
 
@@ -65,8 +67,11 @@ class Reconfiguration {
     bool is_last = false;
   };
   struct Work {
-    std::uint64_t epoch = 0;  // of the configuration that the rest is about
+    std::optional<Configuration> about;  // what the rest belongs to
     std::optional<Instant> differs_since;
+    Instant next_try{};
+    Duration pause{};  // doubles as long as trying leads nowhere
+    bool has_leftovers = true;
     std::optional<Proposal> proposal;
     crypto::Bytes proposed;
     std::optional<Survey> survey;
@@ -82,7 +87,9 @@ class Reconfiguration {
                                           const NodeId& newcomer) const;
   Duration patience(Turn& turn, const Configuration& configuration, std::size_t next_size) const;
   bool is_as_named(const Neighbours& neighbours, const Voter& voter) const;
-  void tell_of_lapse(Turn& turn);
+  bool may_try(const Turn& turn, Work& work) const;
+  bool is_about_known(Shard shard) const { return works_[shard].about == *configurations_.of(shard); }
+  void tell_of_lapse(Turn& turn, const Configuration& configuration, Work& work);
   void ask_for_tags(Turn& turn, const std::vector<NodeId>& placed);
 
   void propose(Turn& turn, Configuration next);

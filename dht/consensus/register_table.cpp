@@ -14,7 +14,7 @@ Duration bounded(Duration deadline) {
 }
 
 std::string voters_text(const Proposal& proposal) {
-  return std::to_string(proposal.granted()) + " of " + std::to_string(proposal.configuration().voters().size()) +
+  return std::to_string(proposal.granted()) + " of " + std::to_string(proposal.configuration().members.size()) +
          " voters answered";
 }
 
@@ -103,7 +103,11 @@ void RegisterTable::enqueue(Turn& turn, Ticket ticket, Operation& operation) {
   if (queue.size() == 1) start(turn, ticket, operation);
 }
 
-Ticket RegisterTable::get(Turn& turn, const GetRequest& request) {
+Ticket RegisterTable::get(Turn& turn, const GetRequest& request) { return begin_read(turn, request, false); }
+
+Ticket RegisterTable::look(Turn& turn, const GetRequest& request) { return begin_read(turn, request, true); }
+
+Ticket RegisterTable::begin_read(Turn& turn, const GetRequest& request, bool only_looks) {
   const Ticket ticket = ++last_ticket_;
   if (auto error = check_room()) {
     turn.out.completions.push_back({.ticket = ticket, .outcome = std::move(*error), .partial = {}});
@@ -111,6 +115,7 @@ Ticket RegisterTable::get(Turn& turn, const GetRequest& request) {
   }
   Operation operation = make(Kind::read, ticket, hash_key(request.key), turn.now.instant);
   operation.key = request.key;
+  operation.only_looks = only_looks;
   operation.deadline = turn.now.instant + bounded(request.deadline);
   operation.proposal.set_deadline(operation.deadline);
   wakeups_.add(operation.deadline, ticket);
@@ -198,6 +203,8 @@ void RegisterTable::settle(Turn& turn, Ticket ticket) {
       wakeups_.add(*operation.proposal.next_deadline(), ticket);
       return;
     case Proposal::State::asking:
+      if (const auto due = operation.proposal.next_deadline()) wakeups_.add(*due, ticket);
+      return;
     case Proposal::State::accepting:
       return;
   }
@@ -239,6 +246,9 @@ void RegisterTable::decide_read(Turn& turn, Ticket ticket, Operation& operation)
   const bool is_over = operation.kind == Kind::read && operation.current->has_expired(turn.now.wall_ms);
   const bool is_shown = operation.kind == Kind::read && operation.proposal.is_agreed() && !is_over;
   if (is_shown) return conclude(turn, ticket, operation, Conclusion::shown);
+  if (operation.only_looks && !is_over) {
+    return fail(turn, ticket, operation, {ErrorCode::unavailable, "voters do not agree yet on " + operation.key});
+  }
   if (is_over && !operation.is_queued) return enqueue(turn, ticket, operation);
   if (!prepare_unless_promised(turn, ticket, operation)) return;
   if (!is_over) return propose(turn, operation, Conclusion::shown);

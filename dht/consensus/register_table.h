@@ -39,6 +39,8 @@ class RegisterTable {
   // of the coordinator.
   Ticket put(Turn& turn, PutRequest request);
   Ticket get(Turn& turn, const GetRequest& request);
+  // A read that settles nothing: where voters do not agree yet, it is unavailable.
+  Ticket look(Turn& turn, const GetRequest& request);
   void cancel(Ticket ticket);
 
   // Has what the register holds accepted by a majority of the configuration as it is now.
@@ -85,11 +87,13 @@ class RegisterTable {
     bool is_started = false;
     bool is_queued = false;
     bool is_cancelled = false;
+    bool only_looks = false;
   };
 
   Operation make(Kind kind, Ticket ticket, const KeyHash& hash, Instant now) const;
   std::optional<Error> check_room() const;
   std::optional<Error> check(const PutRequest& request) const;
+  Ticket begin_read(Turn& turn, const GetRequest& request, bool only_looks);
   void enqueue(Turn& turn, Ticket ticket, Operation& operation);
   void start(Turn& turn, Ticket ticket, Operation& operation);
   void settle(Turn& turn, Ticket ticket);

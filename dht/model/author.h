@@ -66,6 +66,10 @@ class Author {
   bool contradicts(const Record& record, std::span<const Row> rows) const;
   bool contradicts(const VersionVector& context, std::span<const Row> rows) const;
 
+  // This was written by nobody but this node in this run, and it does not know of it: its disk is one of earlier. A
+  // contradiction alone may come from a row that was forgotten when everybody agreed to.
+  bool was_set_back(Seq own) const { return own > clock_.state().reserved; }
+
   void observe(Seq remote, WallMs wall_ms) { clock_.observe(remote, wall_ms); }
   std::int64_t clock_ahead_ms(WallMs wall_ms) const {
     return static_cast<std::int64_t>(seq_wall_ms(clock_.last())) - static_cast<std::int64_t>(wall_ms);

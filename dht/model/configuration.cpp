@@ -13,6 +13,9 @@ namespace {
 constexpr std::size_t head_bytes = 1 + 8 + 1 + 1;
 constexpr std::size_t voter_bytes = 32 + 8;
 
+constexpr int step_bits = 32;
+constexpr int drawn_bits = 16;
+
 Prefix prefix_of(Shard shard) { return {1, std::uint64_t{shard} << (64 - shard_bits)}; }
 static_assert(shard_bits == 4, "a shard is one digit of the hash");
 
@@ -58,6 +61,17 @@ std::vector<Voter> Configuration::voters() const {
 
 bool is_later(const Configuration& a, const Configuration& b) {
   return std::tie(a.epoch, a.members, a.old) > std::tie(b.epoch, b.members, b.old);
+}
+
+Lineage lineage_of(const Configuration& configuration) { return configuration.epoch >> step_bits; }
+
+bool was_just_forced(const Configuration& configuration) {
+  return lineage_of(configuration) != 0 && lineage_of(configuration) << step_bits == configuration.epoch;
+}
+
+std::uint64_t forced_epoch(const Configuration& known, std::uint16_t drawn) {
+  const std::uint64_t forced = (lineage_of(known) >> drawn_bits) + 1;
+  return (forced << drawn_bits | drawn) << step_bits;
 }
 
 crypto::Bytes encode(const Configuration& configuration) {

@@ -68,7 +68,16 @@ crypto::Bytes encode(const Configuration& configuration);
 // Absent unless form and limits are exact, there are members, and neither they nor the old ones name a node twice.
 std::optional<Configuration> read_configuration(crypto::ByteSpan bytes);
 
-// What an operator forces begins a new count: its epoch is later than any that voters decided before.
-inline constexpr int forced_epoch_bits = 32;
+// What an operator forces begins a lineage of its own, whose epochs are later than all that were decided before:
+//
+//   how many forced ones came before it u14 · drawn at random u16 · steps since then u32
+//
+// Lineage 0 descends from who founded the mesh. What voters of one lineage accepted is nothing to another, but for the
+// voters whom the first configuration of it names.
+using Lineage = std::uint64_t;
+Lineage lineage_of(const Configuration& configuration);
+bool was_just_forced(const Configuration& configuration);  // the first of its lineage
+// The epoch of what is forced now. Requires: `drawn` is random.
+std::uint64_t forced_epoch(const Configuration& known, std::uint16_t drawn);
 
 }  // namespace kith::dht

@@ -154,6 +154,15 @@ inline constexpr std::size_t registers_page_max = 1024;            // in one ans
 inline constexpr std::size_t registers_page_bytes_max = 4U << 20;  // read to make one
 inline constexpr std::size_t registers_queued_max = 1024;  // writes of one key that wait for each other at a node
 
+// Watching.
+inline constexpr std::size_t watches_max = 1024;                 // of clients of a node
+inline constexpr std::size_t watched_keys_max = 16'384;          // below one prefix
+inline constexpr std::size_t subscriptions_max = 8192;           // of all members, at a node
+inline constexpr std::size_t subscriptions_per_node_max = 1024;  // of one of them
+inline constexpr std::size_t changes_kept_max = 4096;            // of a subscription, until they are told
+inline constexpr std::size_t changes_told_max = 64;              // in one message
+inline constexpr std::size_t change_entries_max = 64;            // of the version of one of them
+
 // What a coordinator remembers of its latest answers.
 inline constexpr std::size_t recent_reads_max = 4096;
 inline constexpr std::size_t recent_read_bytes_max = 4U << 20;

@@ -346,14 +346,43 @@ struct ConfigurationReply {
   std::uint64_t voter = 0;
 };
 
+// Asks to be told when a key changes here, or any whose name begins so (dht/watch). A lease: to be asked again in time.
+struct Watch {
+  std::uint64_t subscription = 0;  // the asker's number of it
+  std::string target;              // a canonical key, or how it begins
+  bool is_prefix = false;
+};
+struct WatchReply {
+  // Of what the answerer keeps in mind for the asker; zero: it keeps nothing. Another one than it said before: it has
+  // forgotten that, and tells what is here now, and what changes from now on.
+  std::uint64_t instance = 0;
+};
+
+// What has changed, by its versions: the receiver reads it.
+struct KeyChange {
+  std::string key;
+  VersionVector version;  // all that the sender has seen of it; empty where that is more than fits
+
+  friend bool operator==(const KeyChange&, const KeyChange&) = default;
+};
+struct Changed {
+  std::uint64_t subscription = 0;
+  std::vector<KeyChange> keys;
+  bool is_whole = false;  // all that was here when it was asked for has been told
+  bool is_anew = false;   // there was more than could be kept in mind: all is told again, but what was deleted is not
+};
+struct ChangedReply {
+  bool is_wanted = false;  // false: nobody watches that any more
+};
+
 // The answer to a method this version does not know.
 struct Unsupported {};
 
-using Body =
-    std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Members, MembersReply, Find, FindReply, Fetch,
-                 FetchReply, Store, StoreReply, Scan, ScanReply, Compare, CompareReply, Items, ItemsReply, Reap,
-                 ReapReply, Reaped, ReapedReply, PolicyQuery, PolicyReply, Prepare, PrepareReply, Accept, AcceptReply,
-                 Registers, RegistersReply, ConfigurationQuery, ConfigurationReply, Unsupported>;
+using Body = std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Members, MembersReply, Find, FindReply,
+                          Fetch, FetchReply, Store, StoreReply, Scan, ScanReply, Compare, CompareReply, Items,
+                          ItemsReply, Reap, ReapReply, Reaped, ReapedReply, PolicyQuery, PolicyReply, Prepare,
+                          PrepareReply, Accept, AcceptReply, Registers, RegistersReply, ConfigurationQuery,
+                          ConfigurationReply, Watch, WatchReply, Changed, ChangedReply, Unsupported>;
 
 struct Message {
   std::uint64_t request_id = 0;  // chosen by the asker, repeated in the answer; zero for one-way messages

@@ -94,6 +94,19 @@ struct Completion {
   Release release = Release::at_once;
 };
 
+// What a watch tells (dht/watch/watches.h).
+struct Change {
+  enum class Kind : std::uint8_t {
+    value,    // `answer` is what is there now
+    absent,   // it was deleted, or has expired: `answer` has no value
+    current,  // all that was there when the watch began has been told
+  };
+  Ticket watch = 0;
+  Kind kind = Kind::value;
+  ReadAnswer answer;
+  Release release = Release::at_once;
+};
+
 enum class EventKind : std::uint8_t {
   member_alive,
   member_suspect,
@@ -116,9 +129,10 @@ struct Event {
 struct Outputs {
   std::vector<Send> sends;
   std::vector<Completion> completions;
+  std::vector<Change> changes;
   std::vector<Event> events;
 
-  bool is_empty() const { return sends.empty() && completions.empty() && events.empty(); }
+  bool is_empty() const { return sends.empty() && completions.empty() && changes.empty() && events.empty(); }
 };
 
 }  // namespace kith::dht

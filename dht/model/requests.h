@@ -64,6 +64,18 @@ struct PolicyRequest {
   std::optional<WallMs> ttl_ms;
 };
 
+// To be told of a key, or of all keys that begin so, as it is now and whenever it changes.
+struct WatchRequest {
+  std::string target;  // a key as typed; or how canonical keys begin
+  bool is_prefix = false;
+  struct Seen {
+    std::string key;      // canonical
+    crypto::Bytes token;  // of the version that the client was told of last
+  };
+  std::vector<Seen> seen;   // what is still so is not told
+  std::size_t credit = 16;  // how many changes may be told before there is said to be room for more
+};
+
 struct ScanRequest {
   std::string prefix;
   std::optional<KeyHash> after;

@@ -10,6 +10,11 @@ Seq VersionVector::at(ActorTag tag) const {
   return entry != entries_.end() && entry->tag == tag ? entry->seq : 0;
 }
 
+bool VersionVector::covers(const VersionVector& other) const {
+  return std::ranges::all_of(other.entries_,
+                             [this](const VersionEntry& entry) { return covers(entry.tag, entry.seq); });
+}
+
 void VersionVector::raise(ActorTag tag, Seq seq) {
   if (seq == 0) return;
   const auto entry = std::ranges::lower_bound(entries_, tag, {}, &VersionEntry::tag);

@@ -27,6 +27,7 @@ class VersionVector {
  public:
   Seq at(ActorTag tag) const;  // 0 where the actor is absent
   bool covers(ActorTag tag, Seq seq) const { return at(tag) >= seq; }
+  bool covers(const VersionVector& other) const;
 
   // Pointwise maximum. Requires: `other` is sorted by tag, no tag twice.
   void raise(ActorTag tag, Seq seq);

@@ -62,7 +62,7 @@ class Repair {
   Repair(RecordStore& disk, const DataKey& data_key, Settings settings, crypto::Rng rng);
 
   // The store to be used in place of `disk` by everybody else.
-  RecordStore& store() { return store_; }
+  TrackedStore& store() { return store_; }
 
   void start(Instant now);
 

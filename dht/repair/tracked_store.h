@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <utility>
+
 #include "dht/repair/digest_trie.h"
 
 namespace kith::dht {
 
-// The store as all of a node sees it: each change passes by the digest trie on its way, so that none can be forgotten.
+// The store as all of a node sees it: each change passes by the digest trie on its way, and is noted where somebody
+// watches, so that none can be forgotten.
 class TrackedStore final : public RecordStore {
  public:
   // Both outlive this object.
@@ -15,6 +18,7 @@ class TrackedStore final : public RecordStore {
     const KeyRows& held = store_.read(key);
     if (held.is_damaged) trie_.doubt(partition_of(key));
     trie_.change(key, held.rows, rows);
+    note(key);
     store_.replace(key, std::move(rows));
   }
 
@@ -54,6 +58,7 @@ class TrackedStore final : public RecordStore {
   HeldAcceptance acceptance(const KeyHash& key) override { return store_.acceptance(key); }
   void keep_acceptance(const KeyHash& key, const Acceptance& acceptance) override {
     store_.keep_acceptance(key, acceptance);
+    if (acceptance.accepted == acceptance.promised) note(key);
   }
   void drop_acceptance(const KeyHash& key) override { store_.drop_acceptance(key); }
   KeyPage acceptances_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) override {
@@ -66,9 +71,19 @@ class TrackedStore final : public RecordStore {
   void drop_note(NoteKind kind, crypto::ByteSpan name) override { store_.drop_note(kind, name); }
   StoreTotals totals() const override { return store_.totals(); }
 
+  void note_changes(bool are_wanted) { are_noted_ = are_wanted; }
+  // Keys whose rows or registers were written since the last call, while that was wanted.
+  std::vector<KeyHash> take_changed() { return std::exchange(changed_, {}); }
+
  private:
+  void note(const KeyHash& key) {
+    if (are_noted_) changed_.push_back(key);
+  }
+
   RecordStore& store_;
   DigestTrie& trie_;
+  bool are_noted_ = false;
+  std::vector<KeyHash> changed_;
 };
 
 }  // namespace kith::dht

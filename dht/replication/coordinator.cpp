@@ -158,7 +158,7 @@ void Coordinator::on_write_reply(Turn& turn, const NodeId& from, const RequestOw
   if (from != turn.neighbours.self()) learn(turn, key, answer.seen);
   const bool may_rewrite = !write.is_answered() && !write.terms().is_restored;
   if (may_rewrite && answer.status == StoreStatus::stale && is_forgotten(turn, key, answer.seen))
-    return rewrite(turn, owner.ticket, write);
+    return rewrite(turn, owner.ticket, write, answer.seen);
   write.on_answer(turn, owner.slot, answer);
   settle(turn, owner.ticket, write);
 }
@@ -189,7 +189,7 @@ void Coordinator::on_read_reply(Turn& turn, const RequestOwner& owner, const Bod
   }
   const FetchAnswer& answer = fetched->answers.front();
   const Rows rows = replica_.verified_rows(turn.now.wall_ms, read.key_hash(), answer.records);
-  if (is_forgotten(turn, read.key_hash(), joined_context(rows))) begin_run(turn);
+  if (is_forgotten(turn, read.key_hash(), joined_context(rows))) begin_run_after(turn, joined_context(rows));
   // A reply whose records do not hold what it claims, or that is none to this question, counts as none at all.
   if (answer.status == FetchStatus::elsewhere || (rows.empty() && !answer.records.empty())) {
     if (replica_.is_any_ahead(turn.now.wall_ms, read.key_hash(), answer.records)) read.on_clock_behind();

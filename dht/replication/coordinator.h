@@ -64,6 +64,9 @@ class Coordinator {
   // A new run: what the author knows of its past no longer binds it.
   void begin_run(Turn& turn);
 
+  // True once after it showed that this node's disk is one of earlier.
+  bool take_past_lost() { return std::exchange(is_past_lost_, false); }
+
   // What was answered of these keys, by the first eight bytes of their hash, is not to be merged into later reads.
   void forget_reads(const std::set<std::uint64_t>& keys);
   void forget_all_reads();
@@ -97,12 +100,13 @@ class Coordinator {
   void start_write(Turn& turn, WriteTerms terms);
   void begin_read(Turn& turn, ReadTerms terms);
   void conclude_read(Turn& turn, Completion completion, const Rows& rows);
-  void rewrite(Turn& turn, Ticket ticket, const Write& write);
+  void rewrite(Turn& turn, Ticket ticket, const Write& write, const VersionVector& seen);
   // An error while as much is in progress as may be.
   std::optional<Error> check_room(const Turn& turn) const;
   std::optional<Error> check_put(const PutRequest& request, const NodeId& self) const;
   std::optional<Error> check_strict(Turn& turn, const PutRequest& request, const ReplicaSet& set,
                                     std::size_t required) const;
+  void begin_run_after(Turn& turn, const VersionVector& seen);
   bool is_forgotten(Turn& turn, const KeyHash& key, const VersionVector& seen);
   bool keeps_siblings(std::string_view key) const { return policies_.of(key).conflict == Conflict::siblings; }
   int w_of(const Policy& policy) const { return policy.w > 0 ? policy.w : defaults_.w; }
@@ -138,6 +142,7 @@ class Coordinator {
   std::unordered_set<Ticket> cancelled_;
   Deadlines<Ticket> wakeups_;
   AuthorState reserved_;  // what the store was last told
+  bool is_past_lost_ = false;
   std::uint64_t read_repairs_ = 0;
 
   RecentReads recent_;

@@ -167,7 +167,7 @@ Result<WriteTerms> Coordinator::author_write(Turn& turn, Ticket ticket, const In
   if (!request.token.empty()) {
     token = open_token(request.token, hash, data_key_);
     if (!token) return Error{ErrorCode::invalid, "the version is not one that this mesh gave for " + request.key};
-    if (is_forgotten(turn, hash, *token)) begin_run(turn);
+    if (is_forgotten(turn, hash, *token)) begin_run_after(turn, *token);
   }
   const OpId op_id = request.op_id ? *request.op_id : rng_.bytes<16>();
   const bool may_expire = holds_value(request.kind) || request.kind == EntryKind::counter;
@@ -289,6 +289,12 @@ bool Coordinator::is_forgotten(Turn& turn, const KeyHash& key, const VersionVect
   return !held.is_unread && author_.contradicts(seen, held.rows);
 }
 
+// Somebody has seen this of what this node wrote, and it has not.
+void Coordinator::begin_run_after(Turn& turn, const VersionVector& seen) {
+  is_past_lost_ |= author_.was_set_back(seen.at(author_.tag()));
+  begin_run(turn);
+}
+
 void Coordinator::begin_run(Turn& turn) {
   author_.begin_run(rng_, turn.now.wall_ms);
   reserve(turn);
@@ -297,8 +303,8 @@ void Coordinator::begin_run(Turn& turn) {
 
 // A replica claims to have seen more of this actor than it ever wrote: a forgotten past. The write is made again under
 // a new run, where no earlier context can mask it.
-void Coordinator::rewrite(Turn& turn, Ticket ticket, const Write& write) {
-  begin_run(turn);
+void Coordinator::rewrite(Turn& turn, Ticket ticket, const Write& write, const VersionVector& seen) {
+  begin_run_after(turn, seen);
   WriteTerms terms = write.terms();
   turn.requests.cancel({RequestOwner::Kind::write, ticket, 0});
   const Record record = terms.record;

@@ -34,6 +34,8 @@ struct RequestOwner {
     registers,      // a client's operation on a register, or one carried over
     configuring,    // the register that decides a shard's next configuration
     carrying_over,  // which registers there are
+    watching,       // to be told of changes
+    telling,        // of changes
     chunks
   } kind = Kind::write;
   Ticket ticket = 0;

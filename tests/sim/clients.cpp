@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "dht/replication/policies.h"
 
@@ -23,10 +24,22 @@ dht::Duration operation_interval(const Options& options) {
   return options.nodes >= 500 ? dht::Duration(milliseconds(10)) : options.operation_interval;
 }
 
+crypto::Rng repeat_rng_of(std::uint64_t seed) {
+  std::array<std::uint8_t, 32> bytes{'r', 'e', 'p', 'e', 'a', 't'};
+  crypto::store_be64(bytes.data() + 8, seed);
+  return crypto::Rng(bytes);
+}
+
 }  // namespace
 
 Clients::Clients(const Options& options, Queue& queue, Mesh& mesh, Findings& findings, crypto::Rng rng)
-    : options_(options), queue_(queue), mesh_(mesh), findings_(findings), rng_(std::move(rng)), is_busy_(mesh.size()) {}
+    : options_(options),
+      queue_(queue),
+      mesh_(mesh),
+      findings_(findings),
+      rng_(std::move(rng)),
+      repeat_rng_(repeat_rng_of(options.seed)),
+      is_busy_(mesh.size()) {}
 
 dht::Instant Clients::schedule(dht::Instant start, std::function<void(std::size_t)> before_each) {
   before_each_ = std::move(before_each);
@@ -104,11 +117,32 @@ void Clients::write(const Choice& choice) {
   }
   if (choice.kind == KeyKind::own) is_busy_[choice.device] = true;
   const auto seq_before = own_seq(choice.device, choice.key);
+  const crypto::Bytes version = request.token;
   const dht::Ticket ticket = mesh_.at(choice.device).put(std::move(request));
   const auto seq = own_seq(choice.device, choice.key);
-  if (seq && seq != seq_before) history_.note_seq(number, *seq);
+  if (seq && seq != seq_before) {
+    history_.note_seq(number, *seq);
+    check_version(choice, version, *seq);
+  }
   ask({.device = choice.device, .client = choice.client, .write = number, .key = choice.key, .kind = choice.kind},
       ticket);
+}
+
+// Of what its client has read nothing is left beside the new record.
+void Clients::check_version(const Choice& choice, const crypto::Bytes& version, dht::Seq seq) {
+  const dht::KeyHash key = dht::hash_key(choice.key);
+  const auto token = version.empty() ? std::nullopt : dht::open_token(version, key, mesh_data_key());
+  if (!token) return;
+  findings_.look(Invariant::versions_replace);
+  for (const dht::Row& row : mesh_.at(choice.device).store().read(key).rows) {
+    if (!row.is_own || row.record.seq() != seq) continue;
+    const auto is_replaced = [&](const dht::VersionEntry& read) {
+      if (read.tag != row.record.tag()) return row.record.context_at(read.tag) >= read.seq;
+      return row.record.entry(0).seq > read.seq;
+    };
+    if (std::ranges::all_of(token->entries(), is_replaced)) continue;
+    findings_.add({Invariant::versions_replace}, "a write of " + choice.key + " leaves what its client had read");
+  }
 }
 
 // The youngest seq that this device has given to a write of the key.
@@ -145,10 +179,12 @@ void Clients::count(const Choice& choice) {
 
 // The same operation, asked of the same device, which must not have lost what it remembers of it.
 void Clients::count_again(Asked asked) {
-  queue_.after(milliseconds(200 + rng_.below(8000)), [this, again = std::move(asked)] {
+  crypto::Rng& rng = asked.is_repeat ? repeat_rng_ : rng_;
+  queue_.after(milliseconds(200 + rng.below(8000)), [this, again = std::move(asked)] {
     Device& device = mesh_.at(again.device);
     if (!device.is_up() || !mesh_.is_member(again.device) || counters_.was_wiped(again.device)) return;
-    counters_.begin_again(again.write);
+    findings_.look(Invariant::retries_count_once);
+    if (!again.is_repeat) counters_.begin_again(again.write);
     const dht::Ticket ticket = device.put(*again.again);
     ask(again, ticket);
   });
@@ -177,13 +213,15 @@ void Clients::check_policies() {
   const dht::Policies& first = mesh_.at(members.front()).node().policies();
   for (const std::size_t i : members) {
     if (mesh_.at(i).node().policies().digest() == first.digest()) continue;
-    findings_.add(fmt::format("after healing device {} has other policies than device {}", i, members.front()));
+    findings_.add({Invariant::replicas_converge},
+                  fmt::format("after healing device {} has other policies than device {}", i, members.front()));
   }
   const bool is_promised = keeps_siblings_ && !counters_.was_wiped(*keeps_siblings_);
-  if (is_promised && !first.all().contains(siblings)) findings_.add("the policy of siblings is lost");
+  if (is_promised && !first.all().contains(siblings))
+    findings_.add({Invariant::acknowledged_stays}, "the policy of siblings is lost");
   const auto told = first.all().find(PolicyHistory::name);
   if (const auto wrong = policies_.check_final(told == first.all().end() ? nullptr : &told->second.policy)) {
-    findings_.add(*wrong);
+    findings_.add({Invariant::acknowledged_stays}, *wrong);
   }
 }
 
@@ -228,7 +266,7 @@ void Clients::ask(Asked asked, dht::Ticket ticket) {
 bool Clients::complete(std::size_t device, dht::Completion completion) {
   const auto found = asked_.find({device, completion.ticket});
   if (found == asked_.end() || found->second.boot != mesh_.at(device).boots()) {
-    findings_.add(fmt::format("device {} completed ticket {}, which it had not open", device, completion.ticket));
+    findings_.add({}, fmt::format("device {} completed ticket {}, which it had not open", device, completion.ticket));
     return false;
   }
   const Asked asked = std::move(found->second);
@@ -262,35 +300,42 @@ bool Clients::finish_count(const Asked& asked, const dht::Completion& completion
   const bool is_promise = receipt != nullptr && !mesh_.is_liar(asked.device);
   is_promise ? counters_.acknowledge(asked.write, *receipt, queue_.now())
              : counters_.give_up(asked.write, queue_.now());
+  const bool may_repeat = is_promise && asked.again && asked.again->kind == dht::EntryKind::counter;
+  if (may_repeat && !asked.is_repeat && repeat_rng_.chance(0.3)) {
+    Asked repeat = asked;
+    repeat.is_repeat = true;
+    count_again(std::move(repeat));
+  }
   return is_promise;
 }
 
 void Clients::finish_read(const Asked& asked, const dht::Completion& completion) {
   const auto* answer = std::get_if<dht::ReadAnswer>(&completion.outcome);
   if (answer == nullptr) {
-    if (asked.is_final) findings_.add(asked.key + " could not be read after healing");
+    if (asked.is_final) findings_.add({Invariant::replicas_converge}, asked.key + " could not be read after healing");
     return;
   }
   counts_.reads += 1;
   if (answer->degraded) counts_.reads_degraded += 1;
   if (asked.kind == KeyKind::counter) return check_counter(asked, *answer);
   const Seen seen{reader(asked.device), asked.kind, asked.began, queue_.now(), *answer};
-  History::Violations violations;
-  knowledge_[{asked.device, asked.client, asked.key}] = history_.observe(seen, violations);
+  knowledge_[{asked.device, asked.client, asked.key}] = history_.observe(seen, findings_);
   if (asked.is_final) {
-    if (answer->degraded) findings_.add(asked.key + " is read degraded after healing");
-    history_.check_final(seen, violations);
+    if (answer->degraded) findings_.add({Invariant::replicas_converge}, asked.key + " is read degraded after healing");
+    history_.check_final(seen, findings_);
   }
-  for (const std::string& violation : violations) findings_.add(violation);
 }
 
 // A device that was away for long tells nothing until it has asked the others, and a liar's clients are told anything.
 void Clients::check_counter(const Asked& asked, const dht::ReadAnswer& answer) {
-  if (asked.is_final && answer.degraded) findings_.add(asked.key + " is read degraded after healing");
+  if (asked.is_final && answer.degraded)
+    findings_.add({Invariant::replicas_converge}, asked.key + " is read degraded after healing");
   if (mesh_.is_liar(asked.device) || (!asked.is_final && options_.has_long_absence)) return;
   const auto wrong =
       asked.is_final ? counters_.check_final(answer) : counters_.check_read(asked.device, asked.began, answer);
-  if (wrong) findings_.add(*wrong);
+  findings_.look(Invariant::counters_are_exact);
+  if (asked.is_final) findings_.look(Invariant::acknowledged_stays);
+  if (wrong) findings_.add({Invariant::counters_are_exact, Invariant::retries_count_once}, *wrong);
 }
 
 void Clients::on_crash(std::size_t device) {
@@ -318,7 +363,7 @@ void Clients::check_tickets() {
     Device& device = mesh_.at(asked.device);
     const bool daemon_lives = device.is_up() && device.boots() == asked.boot;
     if (!daemon_lives || asked.began + ticket_patience > queue_.now()) continue;
-    findings_.add(fmt::format("ticket {} of device {} for {} never completed", id.second, asked.device, asked.key));
+    findings_.add({}, fmt::format("ticket {} of device {} for {} never completed", id.second, asked.device, asked.key));
   }
 }
 

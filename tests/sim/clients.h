@@ -69,6 +69,7 @@ class Clients {
     dht::Instant began{};
     bool is_final = false;
     std::optional<dht::PutRequest> again{};  // of what is counted, where it has an operation id
+    bool is_repeat = false;                  // its client was answered, and asks all the same
   };
 
   struct Choice {
@@ -84,6 +85,7 @@ class Clients {
   void write(const Choice& choice);
   void count(const Choice& choice);
   void count_again(Asked asked);
+  void check_version(const Choice& choice, const crypto::Bytes& version, dht::Seq seq);
   void change_policy(const Choice& choice);
   void read(const Choice& choice);
   void ask(Asked asked, dht::Ticket ticket);
@@ -105,6 +107,7 @@ class Clients {
   Mesh& mesh_;
   Findings& findings_;
   crypto::Rng rng_;
+  crypto::Rng repeat_rng_;  // of its own, so that no other choice depends on it
   std::function<void(std::size_t)> before_each_;
   History history_;
   CounterHistory counters_;

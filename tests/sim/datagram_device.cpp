@@ -17,7 +17,7 @@ dht::MeshKeys mesh_keys() {
   dht::MeshKeys mesh;
   mesh.id = {'s', 'i', 'm'};
   mesh.secret = crypto::Secret<32>(std::array<std::uint8_t, 32>{'m', 'e', 's', 'h'});
-  mesh.data_key.fill(7);
+  mesh.data_key = mesh_data_key();
   return mesh;
 }
 
@@ -48,6 +48,7 @@ void DatagramDevice::end_turn(dht::HostOutputs& out) {
 void DatagramDevice::release(dht::HostOutputs& out) {
   surroundings().carry(index(), out);
   for (dht::Completion& completion : out.completions) surroundings().completed(index(), std::move(completion));
+  for (const dht::Change& change : out.changes) surroundings().changed(index(), change);
   for (const dht::Event& event : out.events) surroundings().happened(index(), event);
 }
 
@@ -96,6 +97,34 @@ dht::Ticket DatagramDevice::set_policy(const dht::PolicyRequest& request) {
   end_turn(*out);
   soon([this, out] { release(*out); });
   return ticket;
+}
+
+dht::Ticket DatagramDevice::scan(const dht::ScanRequest& request) {
+  auto out = std::make_shared<dht::HostOutputs>();
+  const dht::Ticket ticket = host_->scan(now(), request, *out);
+  end_turn(*out);
+  soon([this, out] { release(*out); });
+  return ticket;
+}
+
+dht::Ticket DatagramDevice::restore(const dht::RestoreRequest& request) {
+  auto out = std::make_shared<dht::HostOutputs>();
+  const dht::Ticket ticket = host_->restore(now(), request, *out);
+  end_turn(*out);
+  soon([this, out] { release(*out); });
+  return ticket;
+}
+
+dht::Ticket DatagramDevice::watch(dht::WatchRequest request) {
+  auto out = std::make_shared<dht::HostOutputs>();
+  const dht::Ticket ticket = host_->watch(now(), std::move(request), *out);
+  end_turn(*out);
+  soon([this, out] { release(*out); });
+  return ticket;
+}
+
+void DatagramDevice::grant(dht::Ticket watch, std::size_t credit) {
+  turn([&](dht::Now when, dht::HostOutputs& out) { host_->grant(when, watch, credit, out); });
 }
 
 void DatagramDevice::receive_datagram(const dht::Endpoint& from, crypto::ByteSpan bytes) {

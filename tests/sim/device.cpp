@@ -46,13 +46,19 @@ dht::Contact Device::contact() const {
 
 dht::Now Device::now() const {
   const auto elapsed_ms = place_.queue.now().time_since_epoch().count() / 1000;
-  return {place_.queue.now(),
-          static_cast<dht::WallMs>(static_cast<std::int64_t>(epoch_ms) + elapsed_ms + clock_offset_ms_)};
+  return {place_.queue.now(), static_cast<dht::WallMs>(static_cast<std::int64_t>(epoch_ms) + elapsed_ms +
+                                                       clock_offset_ms_ + clock_step_ms_)};
+}
+
+dht::DataKey mesh_data_key() {
+  dht::DataKey key;
+  key.fill(7);
+  return key;
 }
 
 void Device::boot() {
   dht::NodeOptions node_options;
-  node_options.data_key.fill(7);
+  node_options.data_key = mesh_data_key();
   node_options.name = "device";
   node_options.n = options().n;
   node_options.r = options().r;
@@ -65,7 +71,7 @@ void Device::boot() {
   node_options.weight = weight_;
   node_options.is_leaving = is_leaving_;
   if (boots_ == 0 && index() == 0) {
-    dht::found_mesh(store_, id(), rng_, now().wall_ms);
+    dht::found_mesh(store_, id(), rng_.fork(), now().wall_ms);
     store_.commit();
   }
   boots_ += 1;
@@ -116,6 +122,17 @@ void Device::forget_own_rows() {
   store_.take_let_go();
 }
 
+// A defect on purpose: the disk itself drops what has expired.
+void Device::drop_expired() {
+  for (const dht::KeyHash& key : store_.keys_after(std::nullopt)) {
+    const dht::Rows& rows = store_.read(key).rows;
+    const bool is_all_over = dht::is_finished(rows, now().wall_ms, 0) && dht::live_entries(rows, now().wall_ms).empty();
+    if (is_all_over) store_.replace(key, {});
+  }
+  store_.commit();
+  store_.take_let_go();
+}
+
 void Device::go_on() {
   for (const LetGo& what : store_.take_let_go()) surroundings().let_go(index(), what);
   if (!commit_scheduled_ && (store_.has_uncommitted() || waits_for_commit())) schedule_commit();
@@ -136,6 +153,7 @@ void Device::schedule_commit() {
     if (!is_up() || boots_ != boot) return;
     commit_scheduled_ = false;
     store_.commit();
+    if (options().planted == Planted::expiry_in_engine) drop_expired();
     on_committed();
   });
 }

@@ -25,6 +25,7 @@ class Surroundings {
   virtual void send(std::size_t from, const dht::NodeId& to, dht::Message message) = 0;
   virtual void carry(std::size_t from, dht::HostOutputs& bytes) = 0;
   virtual void completed(std::size_t device, dht::Completion completion) = 0;
+  virtual void changed(std::size_t device, const dht::Change& change) = 0;
   virtual void happened(std::size_t device, const dht::Event& event) = 0;
   virtual void let_go(std::size_t device, const LetGo& what) = 0;
 };
@@ -48,7 +49,7 @@ class Device {
   dht::Seed as_seed() const;
   // Older than any that its node makes.
   dht::Contact contact() const;
-  dht::MemoryStore& store() { return store_; }
+  WatchedStore& store() { return store_; }
   dht::Instant up_since() const { return up_since_; }
   std::uint64_t boots() const { return boots_; }
   dht::Instant down_since() const { return down_since_; }  // Requires: it is down, and was up before.
@@ -63,6 +64,10 @@ class Device {
     store_.wipe();
     is_leaving_ = false;
   }
+  // The disk is what it was when this was copied. Requires: it is down.
+  void roll_back(dht::MemoryStore::Tables tables) { store_.restore(std::move(tables)); }
+  // From now on its clock is wrong by so much more than it was from the beginning.
+  void set_clock_wrong(std::int64_t by_ms) { clock_step_ms_ = by_ms; }
 
   // Now, and again whenever it boots: as a daemon whose command line names them. Requires: is_up().
   void join(std::vector<dht::Seed> seeds);
@@ -77,6 +82,10 @@ class Device {
   virtual dht::Ticket put(dht::PutRequest request) = 0;
   virtual dht::Ticket get(const dht::GetRequest& request) = 0;
   virtual dht::Ticket set_policy(const dht::PolicyRequest& request) = 0;
+  virtual dht::Ticket watch(dht::WatchRequest request) = 0;
+  virtual void grant(dht::Ticket watch, std::size_t credit) = 0;
+  virtual dht::Ticket scan(const dht::ScanRequest& request) = 0;
+  virtual dht::Ticket restore(const dht::RestoreRequest& request) = 0;
 
   static dht::Endpoint endpoint_of(std::size_t index);
   // Requires: an endpoint of a device.
@@ -107,11 +116,13 @@ class Device {
   void wake(std::uint64_t boot, dht::Instant when);
   void schedule_commit();
   void forget_own_rows();
+  void drop_expired();
 
   Place place_;
   crypto::Rng rng_;
   WatchedStore store_;
   std::int64_t clock_offset_ms_ = 0;
+  std::int64_t clock_step_ms_ = 0;
   std::vector<dht::Seed> seeds_;
   std::uint8_t weight_ = 1;
   bool is_leaving_ = false;
@@ -122,6 +133,9 @@ class Device {
   bool commit_scheduled_ = false;
   std::optional<dht::Instant> armed_for_;
 };
+
+// Of every mesh.
+dht::DataKey mesh_data_key();
 
 std::unique_ptr<Device> make_message_device(const Place& place, crypto::Rng rng);
 std::unique_ptr<Device> make_datagram_device(const Place& place, crypto::Rng rng);

@@ -178,38 +178,41 @@ Writes History::replaced_by(const Writes& numbers) const {
   return replaced;
 }
 
-Knowledge History::observe(const Seen& seen, Violations& violations) {
-  check_values(seen, violations);
+Knowledge History::observe(const Seen& seen, Findings& findings) {
+  check_values(seen, findings);
   const Writes visible = visible_in(seen.answer);
-  if (seen.kind == KeyKind::own) check_order(seen, visible, violations);
-  check_replaced(seen, visible, violations);
+  if (seen.kind == KeyKind::own) check_order(seen, visible, findings);
+  check_replaced(seen, visible, findings);
   Knowledge knowledge{.version = seen.answer.version, .surely = replaced_by(visible), .maybe = visible};
   join(knowledge.surely, visible);
   return knowledge;
 }
 
 // Checker 7: every value is one that was written there.
-void History::check_values(const Seen& seen, Violations& violations) const {
+void History::check_values(const Seen& seen, Findings& findings) const {
   for (const dht::ReadValue& value : seen.answer.values) {
     if (!dht::holds_value(value.kind)) continue;
     const auto number = number_of(value);
+    findings.look(Invariant::nothing_is_forged);
     const auto written = number ? writes_.find(*number) : writes_.end();
     if (written == writes_.end() || written->second.intent.key != seen.answer.key) {
-      violations.push_back(fmt::format("{} was served a value that nobody wrote there", seen.answer.key));
+      findings.add({Invariant::nothing_is_forged},
+                   fmt::format("{} was served a value that nobody wrote there", seen.answer.key));
     }
   }
 }
 
 // Checker 2: for one reader, an own key never goes back behind what it was told before it asked. Of two reads that
 // overlap either may be answered first.
-void History::check_order(const Seen& seen, const Writes& visible, Violations& violations) {
+void History::check_order(const Seen& seen, const Writes& visible, Findings& findings) {
   std::map<dht::Instant, std::uint64_t>& told = newest_told_[{seen.reader, seen.answer.key}];
   const std::uint64_t newest = visible.empty() ? 0 : *visible.rbegin();
   const auto later = told.lower_bound(seen.asked);
   const std::uint64_t last = later == told.begin() ? 0 : std::prev(later)->second;
+  findings.look(Invariant::replaced_stays_gone);
   if (newest < last && !seen.answer.degraded) {
-    violations.push_back(
-        fmt::format("{} went back for {}: from write {} to {}", seen.answer.key, seen.reader, last, newest));
+    findings.add({Invariant::replaced_stays_gone},
+                 fmt::format("{} went back for {}: from write {} to {}", seen.answer.key, seen.reader, last, newest));
   }
   const std::uint64_t so_far = told.empty() ? 0 : told.rbegin()->second;
   if (newest > so_far) told[seen.answered] = newest;
@@ -217,17 +220,21 @@ void History::check_order(const Seen& seen, const Writes& visible, Violations& v
 
 // Checkers 2 and 3: no answer holds a write beside the one that replaced it, and what a reader has known to be
 // replaced does not come back to it.
-void History::check_replaced(const Seen& seen, const Writes& visible, Violations& violations) {
+void History::check_replaced(const Seen& seen, const Writes& visible, Findings& findings) {
   const Writes replaced = replaced_by(visible);
+  findings.look(Invariant::replaced_stays_gone);
+  findings.look(Invariant::siblings_are_concurrent);
   if (const Writes beside = common(visible, replaced); !beside.empty()) {
-    violations.push_back(fmt::format("{} shows {} beside what replaced it: {}", seen.answer.key, fmt::join(beside, " "),
-                                     fmt::join(visible, " ")));
+    findings.add({Invariant::siblings_are_concurrent, Invariant::versions_replace},
+                 fmt::format("{} shows {} beside what replaced it: {}", seen.answer.key, fmt::join(beside, " "),
+                             fmt::join(visible, " ")));
   }
   auto& gone = gone_[{seen.reader, seen.answer.key}];
   for (const std::uint64_t number : visible) {
     const auto known = gone.find(number);
     if (known == gone.end() || known->second > seen.asked || seen.answer.degraded) continue;
-    violations.push_back(fmt::format("write {} of {} came back to {}", number, seen.answer.key, seen.reader));
+    findings.add({Invariant::replaced_stays_gone},
+                 fmt::format("write {} of {} came back to {}", number, seen.answer.key, seen.reader));
   }
   for (const std::uint64_t number : replaced) gone.try_emplace(number, seen.answered);
 }
@@ -244,7 +251,7 @@ bool History::may_have_been_replaced(const Written& written) const {
                              [&](std::uint64_t other) { return writes_.at(other).maybe.contains(written.number); });
 }
 
-void History::check_final(const Seen& seen, Violations& violations) const {
+void History::check_final(const Seen& seen, Findings& findings) const {
   const std::string& key = seen.answer.key;
   const auto of_key = of_key_.find(key);
   if (of_key == of_key_.end()) return;
@@ -252,16 +259,19 @@ void History::check_final(const Seen& seen, Violations& violations) const {
   for (const std::uint64_t number : of_key->second) {
     const Written& written = writes_.at(number);
     if (!is_binding(written)) continue;
+    findings.look(Invariant::acknowledged_stays);
+    findings.look(Invariant::replaced_stays_gone);
+    findings.look(Invariant::siblings_are_concurrent);
     const bool is_own = written.intent.kind == KeyKind::own;
     const bool is_hidden = is_own ? visible.empty() || *visible.rbegin() < number : !visible.contains(number);
     if (is_hidden && (is_own || !may_have_been_replaced(written))) {
-      violations.push_back(fmt::format("{} {} of {} was acknowledged and is lost; visible: {}",
-                                       written.intent.is_delete ? "delete" : "write", number, key,
-                                       fmt::join(visible, " ")));
+      findings.add({Invariant::acknowledged_stays},
+                   fmt::format("{} {} of {} was acknowledged and is lost; visible: {}",
+                               written.intent.is_delete ? "delete" : "write", number, key, fmt::join(visible, " ")));
     }
     if (const Writes back = common(visible, written.surely); !back.empty()) {
-      violations.push_back(
-          fmt::format("{} of {} came back after write {} had replaced it", fmt::join(back, " "), key, number));
+      findings.add({Invariant::replaced_stays_gone, Invariant::siblings_are_concurrent},
+                   fmt::format("{} of {} came back after write {} had replaced it", fmt::join(back, " "), key, number));
     }
   }
 }

@@ -21,6 +21,7 @@
 
 #include "dht/model/outputs.h"
 #include "dht/model/requests.h"
+#include "tests/sim/findings.h"
 
 namespace kith::sim {
 
@@ -68,8 +69,6 @@ struct Seen {
 
 class History {
  public:
-  using Violations = std::vector<std::string>;
-
   // Returns the number that names the write; its value is value_of(number).
   std::uint64_t begin_write(Intent intent);
   // The author has given the write this seq; a tombstone has no value that would name it.
@@ -93,10 +92,10 @@ class History {
   static dht::EntryKind entry_kind_of(std::uint64_t number);
 
   // Checkers 2, 3 and 7 on one answer. Returns what the client knows now.
-  Knowledge observe(const Seen& seen, Violations& violations);
+  Knowledge observe(const Seen& seen, Findings& findings);
 
   // Checkers 1 and 3: what is read after healing, with all replicas, accounts for every acknowledged write.
-  void check_final(const Seen& seen, Violations& violations) const;
+  void check_final(const Seen& seen, Findings& findings) const;
 
   // This disk was lost. What was acknowledged with fewer than two copies may be gone, and its author with what it
   // knew of its own earlier writes.
@@ -118,9 +117,9 @@ class History {
   Writes replaced_by(const Writes& numbers) const;
   bool is_binding(const Written& written) const;
   bool may_have_been_replaced(const Written& written) const;
-  void check_values(const Seen& seen, Violations& violations) const;
-  void check_order(const Seen& seen, const Writes& visible, Violations& violations);
-  void check_replaced(const Seen& seen, const Writes& visible, Violations& violations);
+  void check_values(const Seen& seen, Findings& findings) const;
+  void check_order(const Seen& seen, const Writes& visible, Findings& findings);
+  void check_replaced(const Seen& seen, const Writes& visible, Findings& findings);
 
   std::map<std::uint64_t, Written> writes_;
   Writes reading_;  // may not have been made yet: what comes meanwhile may be part of what they replace

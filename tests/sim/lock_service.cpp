@@ -59,9 +59,11 @@ bool LockService::complete(std::size_t device, const dht::Completion& completion
     return true;
   }
   if (receipt->revision <= asked.token_before) {
-    findings_.add(fmt::format("client {} took the lock with token {}, and {} was there before", asked.client,
+    findings_.add({Invariant::strong_is_linearizable},
+                  fmt::format("client {} took the lock with token {}, and {} was there before", asked.client,
                               receipt->revision, asked.token_before));
   }
+  findings_.look(Invariant::strong_is_linearizable);
   hold(asked.client, *receipt);
   return true;
 }
@@ -89,7 +91,8 @@ void LockService::use(std::size_t client, std::uint64_t token) {
     return;
   }
   if (token == resource_.token && client != resource_.client) {
-    findings_.add(fmt::format("clients {} and {} hold the lock with token {}", resource_.client, client, token));
+    findings_.add({Invariant::strong_is_linearizable},
+                  fmt::format("clients {} and {} hold the lock with token {}", resource_.client, client, token));
   }
   resource_ = {.token = token, .client = client};
   counts_.writes += 1;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The simulator's command line. The first line of a run is the command that repeats it.
 //
-//   sim [--level message|datagram] [--seed S] [--seeds N] [--nodes N] [--operations N] [--joined] [--strong]
-//       [--plant DEFECT] [--until-failure] [--quiet]
+//   sim [--level message|datagram] [--seed S] [--seeds N] [--nodes N] [--operations N] [--joined] [--strong] [--watch]
+//       [--plant DEFECT] [--until-failure] [--report] [--quiet]
 //   sim --history FILE
 //
 // --joined         all devices know each other, and nothing fails: for large meshes
+// --watch          with clients that watch, whatever the seed says
 // --strong         with clients of a strong namespace, whatever the seed says, and with more lost disks
 // --until-failure  the first seed that fails is the last that is tried
+// --report         ends with a line for each invariant: how often it was looked at, and how often it did not hold
 // --history        checks what clients of real daemons wrote down (history_file.h), and simulates nothing
 // --plant          docs/testing.md, "Planted defects"
 //
@@ -35,7 +37,9 @@ struct Arguments {
   int operations = 0;
   bool joined = false;
   bool strong = false;
+  bool watch = false;
   bool until_failure = false;
+  bool report = false;
   bool quiet = false;
   std::string plant = "nothing";
   std::string history;
@@ -43,10 +47,10 @@ struct Arguments {
 
 Arguments parse(const std::vector<std::string>& words) {
   Arguments arguments;
-  const std::map<std::string, bool*> flags{{"--joined", &arguments.joined},
-                                           {"--strong", &arguments.strong},
-                                           {"--until-failure", &arguments.until_failure},
-                                           {"--quiet", &arguments.quiet}};
+  const std::map<std::string, bool*> flags{
+      {"--joined", &arguments.joined}, {"--strong", &arguments.strong},
+      {"--watch", &arguments.watch},   {"--until-failure", &arguments.until_failure},
+      {"--report", &arguments.report}, {"--quiet", &arguments.quiet}};
   const std::map<std::string, std::function<void(const std::string&)>> settings{
       {"--level", [&](const auto& text) { arguments.level = kith::sim::level_from_text(text); }},
       {"--seed", [&](const auto& text) { arguments.seed = std::stoull(text); }},
@@ -72,9 +76,11 @@ kith::sim::Options options_of(const Arguments& arguments, std::uint64_t seed) {
       {.seed = seed, .level = arguments.level, .nodes = arguments.nodes, .operations = arguments.operations});
   options.planted = kith::sim::planted_from_text(arguments.plant);
   if (!kith::sim::can_plant(options)) throw std::invalid_argument(arguments.plant + " is planted at message level");
+  options.has_watchers |= arguments.watch;
   if (arguments.strong) {
     options.has_strong = true;
     options.has_wipe |= seed % 4 == 0;
+    options.has_rollback &= !options.has_wipe;
   }
   if (arguments.joined) {
     options.starts_joined = true;
@@ -84,6 +90,8 @@ kith::sim::Options options_of(const Arguments& arguments, std::uint64_t seed) {
     options.has_wipe = false;
     options.liars = 0;
     options.noise = options.stream_cut_chance = 0;
+    options.clock_steps = 0;
+    options.has_rollback = options.has_restore = false;
   }
   return options;
 }
@@ -96,6 +104,7 @@ std::string replay_command(const Arguments& arguments, std::uint64_t seed) {
   if (arguments.operations > 0) command += fmt::format(" --operations {}", arguments.operations);
   if (arguments.joined) command += " --joined";
   if (arguments.strong) command += " --strong";
+  if (arguments.watch) command += " --watch";
   if (arguments.plant != "nothing") command += " --plant " + arguments.plant;
   return command;
 }
@@ -132,14 +141,24 @@ void print_run(const kith::sim::Options& options, const kith::sim::Report& repor
   StrongTotals strong;
   strong.add(report);
   if (options.has_strong) strong.print();
+  if (options.has_watchers) {
+    fmt::print("  watchers: {} changes told, {} times resumed\n", report.watches.changes, report.watches.resumed);
+  }
 }
 
-bool run_seed(const Arguments& arguments, std::uint64_t seed, StrongTotals& totals) {
+// Of all runs together.
+struct Totals {
+  StrongTotals strong;
+  kith::sim::InvariantTally invariants;
+};
+
+bool run_seed(const Arguments& arguments, std::uint64_t seed, Totals& totals) {
   const kith::sim::Options options = options_of(arguments, seed);
   const auto print_command = [&] { fmt::print("{}\n  {}\n", replay_command(arguments, seed), to_text(options)); };
   if (!arguments.quiet) print_command();
   const kith::sim::Report report = kith::sim::World(options).run();
-  totals.add(report);
+  totals.strong.add(report);
+  totals.invariants.add(report.invariants);
   if (arguments.quiet && !report.violations.empty()) print_command();
   if (!arguments.quiet || !report.violations.empty()) print_run(options, report);
   for (const std::string& violation : report.violations) fmt::print("  VIOLATION {}\n", violation);
@@ -148,9 +167,12 @@ bool run_seed(const Arguments& arguments, std::uint64_t seed, StrongTotals& tota
 }
 
 // A run is a function of its seed; the first one is run twice to see that it is.
-bool is_repeatable(const Arguments& arguments) {
+bool is_repeatable(const Arguments& arguments, kith::sim::InvariantTally& invariants) {
   const kith::sim::Options options = options_of(arguments, arguments.seed);
-  return kith::sim::World(options).run().hash == kith::sim::World(options).run().hash;
+  const bool is_same = kith::sim::World(options).run().hash == kith::sim::World(options).run().hash;
+  invariants.look(kith::sim::Invariant::runs_repeat);
+  if (!is_same) invariants.violate(kith::sim::Invariant::runs_repeat);
+  return is_same;
 }
 
 }  // namespace
@@ -162,15 +184,17 @@ int main(int count, char** words) {
     if (!kith::crypto::init()) return EXIT_FAILURE;
     std::uint64_t failed = 0;
     std::uint64_t tried = 0;
-    StrongTotals totals;
+    Totals totals;
     while (tried < arguments.seeds && !(arguments.until_failure && failed > 0)) {
       failed += run_seed(arguments, arguments.seed + tried++, totals) ? 0 : 1;
     }
-    if (arguments.seeds > 1 && failed == 0 && !is_repeatable(arguments)) {
+    const bool is_same = arguments.seeds == 1 || failed > 0 || is_repeatable(arguments, totals.invariants);
+    if (arguments.report || (tried > 1 && !arguments.quiet)) totals.invariants.print();
+    if (!is_same) {
       fmt::print("seed {} run twice gave two hashes\n", arguments.seed);
       return 3;
     }
-    if (arguments.strong && tried > 1) totals.print();
+    if (arguments.strong && tried > 1) totals.strong.print();
     fmt::print("{} seeds passed, {} failed\n", tried - failed, failed);
     return failed == 0 ? 0 : 1;
   } catch (const std::exception& error) {

@@ -105,6 +105,7 @@ void Mesh::send(std::size_t from, const dht::NodeId& to, dht::Message message) {
   const auto target = find(to);
   if (!target) return;
   auto shared = std::make_shared<dht::Message>(std::move(message));
+  onlooker_.on_sent(from, *target, *shared);
   if (from == *target) {
     queue_.after({}, [this, from, boot = devices_[from]->boots(), shared] {
       if (devices_[from]->boots() == boot) deliver(from, from, *shared);
@@ -124,6 +125,7 @@ void Mesh::deliver(std::size_t from, std::size_t to, const dht::Message& message
   trace_.mix(static_cast<std::uint64_t>(queue_.now().time_since_epoch().count()));
   trace_.mix((from << 32U) ^ (to << 8U) ^ message.body.index());
   trace_.mix(message.request_id);
+  onlooker_.on_arrival(from, to, message);
   static_cast<MessageDevice&>(*devices_[to]).receive(devices_[from]->id(), message);
 }
 
@@ -145,6 +147,8 @@ void Mesh::carry(std::size_t from, dht::HostOutputs& bytes) { roads_->carry(from
 void Mesh::completed(std::size_t device, dht::Completion completion) {
   onlooker_.on_completed(device, std::move(completion));
 }
+
+void Mesh::changed(std::size_t device, const dht::Change& change) { onlooker_.on_change(device, change); }
 
 void Mesh::happened(std::size_t device, const dht::Event& event) { onlooker_.on_event(device, event); }
 

@@ -24,7 +24,12 @@ class Onlooker {
   virtual ~Onlooker() = default;
   // A message leaves a device for another one; at message level only.
   virtual void on_message(std::size_t from, const dht::Message& message) = 0;
+  // A message leaves for a device, and arrives there, perhaps later, more than once or never. A device may tell itself
+  // something; at message level only.
+  virtual void on_sent(std::size_t /*from*/, std::size_t /*to*/, const dht::Message&) {}
+  virtual void on_arrival(std::size_t /*from*/, std::size_t /*to*/, const dht::Message&) {}
   virtual void on_completed(std::size_t device, dht::Completion completion) = 0;
+  virtual void on_change(std::size_t device, const dht::Change& change) = 0;
   virtual void on_event(std::size_t device, const dht::Event& event) = 0;
   virtual void on_let_go(std::size_t device, const LetGo& what) = 0;
 };
@@ -64,6 +69,7 @@ class Mesh final : public Surroundings {
   void send(std::size_t from, const dht::NodeId& to, dht::Message message) override;
   void carry(std::size_t from, dht::HostOutputs& bytes) override;
   void completed(std::size_t device, dht::Completion completion) override;
+  void changed(std::size_t device, const dht::Change& change) override;
   void happened(std::size_t device, const dht::Event& event) override;
   void let_go(std::size_t device, const LetGo& what) override { onlooker_.on_let_go(device, what); }
 

@@ -68,6 +68,33 @@ dht::Ticket MessageDevice::set_policy(const dht::PolicyRequest& request) {
   return ticket;
 }
 
+dht::Ticket MessageDevice::scan(const dht::ScanRequest& request) {
+  dht::Outputs out;
+  const dht::Ticket ticket = node_->scan(now(), request, out);
+  take_soon(std::move(out));
+  return ticket;
+}
+
+dht::Ticket MessageDevice::restore(const dht::RestoreRequest& request) {
+  dht::Outputs out;
+  const dht::Ticket ticket = node_->restore(now(), request, out);
+  take_soon(std::move(out));
+  return ticket;
+}
+
+dht::Ticket MessageDevice::watch(dht::WatchRequest request) {
+  dht::Outputs out;
+  const dht::Ticket ticket = node_->watch(now(), std::move(request), out);
+  take_soon(std::move(out));
+  return ticket;
+}
+
+void MessageDevice::grant(dht::Ticket watch, std::size_t credit) {
+  dht::Outputs out;
+  node_->grant(now(), watch, credit, out);
+  take(std::move(out));
+}
+
 void MessageDevice::on_deadline() {
   dht::Outputs out;
   node_->on_deadline(now(), out);
@@ -92,6 +119,9 @@ void MessageDevice::take(dht::Outputs out) {
   for (dht::Completion& completion : out.completions) {
     (completion.release == dht::Release::at_once ? at_once : held_).completions.push_back(std::move(completion));
   }
+  for (dht::Change& change : out.changes) {
+    (change.release == dht::Release::at_once ? at_once : held_).changes.push_back(std::move(change));
+  }
   at_once.events = std::move(out.events);
   go_on();
   release(at_once);
@@ -108,6 +138,7 @@ void MessageDevice::release(dht::Outputs& out) {
   }
   for (dht::Send& send : out.sends) surroundings().send(index(), send.to, std::move(send.message));
   for (dht::Completion& completion : out.completions) surroundings().completed(index(), std::move(completion));
+  for (const dht::Change& change : out.changes) surroundings().changed(index(), change);
   for (const dht::Event& event : out.events) surroundings().happened(index(), event);
 }
 

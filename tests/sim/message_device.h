@@ -21,6 +21,10 @@ class MessageDevice final : public Device {
   dht::Ticket put(dht::PutRequest request) override;
   dht::Ticket get(const dht::GetRequest& request) override;
   dht::Ticket set_policy(const dht::PolicyRequest& request) override;
+  dht::Ticket watch(dht::WatchRequest request) override;
+  void grant(dht::Ticket watch, std::size_t credit) override;
+  dht::Ticket scan(const dht::ScanRequest& request) override;
+  dht::Ticket restore(const dht::RestoreRequest& request) override;
   void receive(const dht::NodeId& from, const dht::Message& message);
 
  private:

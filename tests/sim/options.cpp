@@ -40,6 +40,18 @@ void draw_reaping(crypto::Rng& rng, Options& options) {
   if (rng.chance(0.6)) options.crashes_per_minute = options.sudden_crash_chance = options.power_cut_chance = 0;
 }
 
+constexpr std::uint64_t watchers_of_seed = std::uint64_t{1} << 63U;
+
+// Drawn apart from the rest, so that no other choice of a seed depends on them. Where deletions are forgotten within
+// minutes an hour more or less, or a disk of earlier, says nothing about a mesh that keeps them for eight days.
+void draw_later_faults(std::uint64_t seed, Options& options) {
+  crypto::Rng rng = rng_of(~seed);
+  if (options.tombstone_grace < std::chrono::hours(24)) return;
+  if (rng.chance(0.25)) options.clock_steps = between(rng, 1, 4);
+  options.has_rollback = !options.has_wipe && rng.chance(0.15);
+  options.has_restore = rng.chance(0.25);
+}
+
 }  // namespace
 
 Options draw_options(const Wishes& wishes) {
@@ -85,6 +97,8 @@ Options draw_options(const Wishes& wishes) {
   if (rng.chance(0.35)) draw_reaping(rng, options);
   options.has_strong = rng.chance(0.5);
   options.reconfigure_after = milliseconds(between(rng, 1000, 15'000));
+  draw_later_faults(wishes.seed, options);
+  options.has_watchers = rng_of(wishes.seed ^ watchers_of_seed).chance(0.4);
   return options;
 }
 
@@ -93,13 +107,14 @@ std::string to_text(const Options& o) {
       "nodes={} operations={} keys={} N/R/W={}/{}/{} loss={:.2f} duplication={:.2f} delay={}..{}ms commit<={}ms "
       "clock<=±{}ms crashes={:.1f}/min sudden={:.3f} power-cuts={:.3f} partitions={:.1f}/min{} clogs={:.1f}/min "
       "wipe={} liars={} noise={:.3f} stream-cuts={:.3f} leaves={} (undone {:.2f}) new-weights={:.2f} grace={}s{} "
-      "strong={}",
+      "strong={} clock-steps={} rollback={} restore={} watchers={}",
       o.nodes, o.operations, o.keys, o.n, o.r, o.w, o.loss, o.duplication, o.delay_min.count() / 1000,
       o.delay_max.count() / 1000, o.commit_max.count() / 1000, o.clock_offset_max.count() / 1000, o.crashes_per_minute,
       o.sudden_crash_chance, o.power_cut_chance, o.partitions_per_minute,
       o.has_asymmetric_partitions ? " (one-way)" : "", o.clogs_per_minute, o.has_wipe ? 1 : 0, o.liars, o.noise,
       o.stream_cut_chance, o.leaves, o.leave_undone_chance, o.new_weight_chance, o.tombstone_grace.count() / 1'000'000,
-      o.has_long_absence ? " (one is away for longer)" : "", o.has_strong ? 1 : 0);
+      o.has_long_absence ? " (one is away for longer)" : "", o.has_strong ? 1 : 0, o.clock_steps,
+      o.has_rollback ? 1 : 0, o.has_restore ? 1 : 0, o.has_watchers ? 1 : 0);
 }
 
 bool can_plant(const Options& options) {
@@ -113,6 +128,7 @@ Planted planted_from_text(const std::string& name) {
   if (name == "store-before-own-commit") return Planted::store_before_own_commit;
   if (name == "unchecked-signatures") return Planted::unchecked_signatures;
   if (name == "forgotten-own-row") return Planted::forgotten_own_row;
+  if (name == "expiry-in-engine") return Planted::expiry_in_engine;
   throw std::invalid_argument("unknown defect: " + name);
 }
 

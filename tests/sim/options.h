@@ -19,6 +19,7 @@ enum class Planted : std::uint8_t {
   store_before_own_commit,    // only `store` to replicas leaves at once
   unchecked_signatures,       // every signature is taken for good
   forgotten_own_row,          // a restart loses the own rows and keeps the run
+  expiry_in_engine,           // the disk drops what has expired, and tells nobody
 };
 
 // Where the simulated network is cut in: between nodes that exchange messages as values, or between hosts that
@@ -59,7 +60,11 @@ struct Options {
   double noise = 0;                // per datagram: a bit of it changes on its way; at datagram level
   double stream_cut_chance = 0;    // per piece of a stream; at datagram level
   bool has_strong = false;         // clients of a strong namespace
+  bool has_watchers = false;
   dht::Duration reconfigure_after = std::chrono::seconds(60);
+  int clock_steps = 0;         // clocks that are set wrong by up to an hour, and right again later
+  bool has_rollback = false;   // a disk is what it was earlier
+  bool has_restore = false;    // what a device held once is brought back into the mesh
   bool starts_joined = false;  // all contacts are remembered: for large meshes
   Planted planted = Planted::nothing;
 };

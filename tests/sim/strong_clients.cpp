@@ -161,7 +161,8 @@ void StrongClients::finish_read(Asked asked, const dht::Completion& completion) 
   if (answer == nullptr) {
     counts_.unavailable += 1;
     const std::string why = std::get<dht::Error>(completion.outcome).message;
-    if (asked.is_final && !was_wiped_) findings_.add(asked.key + " could not be read after healing: " + why);
+    if (asked.is_final && !was_wiped_)
+      findings_.add({Invariant::replicas_converge}, asked.key + " could not be read after healing: " + why);
     return;
   }
   counts_.done += 1;
@@ -206,7 +207,9 @@ void StrongClients::note(const Asked& asked) { histories_[asked.key].push_back(a
 // As if somebody took the value away when its time is over, by whatever clock, or did not get to it.
 void StrongClients::note_expiry(const Asked& asked) {
   if (asked.ttl_ms == 0) return;
-  const auto early = 2 * std::chrono::duration_cast<milliseconds>(options_.clock_offset_max);
+  const bool is_any_clock_wrong = options_.clock_steps > 0;
+  const auto early = is_any_clock_wrong ? milliseconds(asked.ttl_ms)
+                                        : 2 * std::chrono::duration_cast<milliseconds>(options_.clock_offset_max);
   const milliseconds life = std::max(milliseconds(asked.ttl_ms) - early, milliseconds(0));
   histories_[asked.key].push_back({.kind = Kind::compare_and_write,
                                    .outcome = Outcome::unknown,
@@ -237,10 +240,28 @@ void StrongClients::check() {
   for (auto& [key, history] : histories_) {
     const Verdict verdict = check_linearizable(history, steps_max);
     if (verdict.kind == Verdict::Kind::undecided) counts_.undecided += 1;
+    look(history);
     if (verdict.kind == Verdict::Kind::violated) {
-      findings_.add(fmt::format("the history of {} is not linearizable: {}", key, verdict.detail));
+      findings_.add({Invariant::strong_is_linearizable, Invariant::seen_stays_seen, Invariant::refused_never_lands},
+                    fmt::format("the history of {} is not linearizable: {}", key, verdict.detail));
     }
     check_revisions(key);
+  }
+}
+
+std::vector<std::string> StrongClients::keys() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, history] : histories_) keys.push_back(key);
+  return keys;
+}
+
+// All of them must fit into one order, and each thing that was seen says what that order has before it.
+void StrongClients::look(const std::vector<RegisterOperation>& history) {
+  for (const RegisterOperation& operation : history) {
+    findings_.look(Invariant::strong_is_linearizable);
+    const bool is_refused = operation.outcome == Outcome::refused;
+    if (is_refused) findings_.look(Invariant::refused_never_lands);
+    if (is_refused || operation.kind == Kind::read) findings_.look(Invariant::seen_stays_seen);
   }
 }
 
@@ -251,10 +272,12 @@ void StrongClients::check_revisions(const std::string& key) {
   const Revised* last_begun = writes.empty() ? nullptr : &writes.front();
   for (std::size_t i = 1; i < writes.size(); ++i) {
     if (writes[i].revision == writes[i - 1].revision) {
-      findings_.add(fmt::format("two writes of {} have revision {}", key, writes[i].revision));
+      findings_.add({Invariant::strong_is_linearizable},
+                    fmt::format("two writes of {} have revision {}", key, writes[i].revision));
     }
     if (writes[i].ended < last_begun->began) {
-      findings_.add(fmt::format("a write of {} has revision {} and was over before that with {} began", key,
+      findings_.add({Invariant::strong_is_linearizable},
+                    fmt::format("a write of {} has revision {} and was over before that with {} began", key,
                                 writes[i].revision, last_begun->revision));
     }
     if (last_begun->began < writes[i].began) last_begun = &writes[i];

@@ -38,6 +38,7 @@ class StrongClients {
   void on_wipe() { was_wiped_ = true; }
 
   void check();
+  std::vector<std::string> keys() const;  // that were asked for
 
   const Counts& counts() const { return counts_; }
 
@@ -72,6 +73,7 @@ class StrongClients {
   void finish_write(Asked asked, const dht::Completion& completion);
   void note(const Asked& asked);
   void note_expiry(const Asked& asked);
+  void look(const std::vector<RegisterOperation>& history);
   void check_revisions(const std::string& key);
 
   const Options& options_;

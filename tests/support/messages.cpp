@@ -106,6 +106,11 @@ std::vector<Sample> data_samples() {
       {"registers reply", request(RegistersReply{{}, {{id_of(3), {6, 7}, {4, 5}}}, id_of(3)})},
       {"configurations", request(ConfigurationQuery{std::vector<std::uint64_t>(shard_count, 2), 7})},
       {"configurations reply", request(ConfigurationReply{{Bytes{1, 2}}, 7})},
+      {"watch", request(Watch{7, "default/a", true})},
+      {"watch reply", request(WatchReply{0x0102030405060708})},
+      {"changed", request(Changed{7, {{"default/a", vector_of({{1, 2}})}, {"default/b", {}}}, true, false})},
+      {"changed, anew", request(Changed{7, {}, false, true})},
+      {"changed reply", request(ChangedReply{true})},
       {"unsupported", request(Unsupported{})},
   };
 }
@@ -259,6 +264,31 @@ rc::Gen<RegisterVersion> arbitrary_version() {
   return rc::gen::exec([] { return RegisterVersion{*arbitrary_id(), *arbitrary_ballot(), *arbitrary_ballot()}; });
 }
 
+rc::Gen<KeyChange> arbitrary_change() {
+  return rc::gen::exec([] {
+    KeyChange change{.key = *rc::gen::arbitrary<std::string>(), .version = {}};
+    for (const auto tag : few(rc::gen::arbitrary<std::uint64_t>())) {
+      change.version.raise(tag, *rc::gen::positive<std::uint64_t>());
+    }
+    return change;
+  });
+}
+
+Body arbitrary_watch_body(std::size_t number) {
+  switch (number) {
+    case 34:
+      return Watch{any<std::uint64_t>(), *rc::gen::arbitrary<std::string>(), any<bool>()};
+    case 35:
+      return WatchReply{any<std::uint64_t>()};
+    case 36:
+      return Changed{any<std::uint64_t>(), few(arbitrary_change(), limits::changes_told_max), any<bool>(), any<bool>()};
+    case 37:
+      return ChangedReply{any<bool>()};
+    default:
+      return Unsupported{};
+  }
+}
+
 Body arbitrary_consensus_body(std::size_t number) {
   switch (number) {
     case 26:
@@ -278,7 +308,7 @@ Body arbitrary_consensus_body(std::size_t number) {
     case 33:
       return ConfigurationReply{few(arbitrary_bytes()), any<std::uint64_t>()};
     default:
-      return Unsupported{};
+      return arbitrary_watch_body(number);
   }
 }
 

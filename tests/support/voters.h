@@ -25,9 +25,9 @@ class Voters {
       neighbours.self_id = node_id_of(signatures.signing_key());
       author.begin_run(rng, now.wall_ms);
       store.reserve(author.state());
-      configurations.emplace(neighbours.self_id);
-      configurations->load(store, rng);
-      acceptor.emplace(signatures, *configurations, rng.fork());
+      configurations.emplace(neighbours.self_id, rng.fork());
+      configurations->load(store);
+      acceptor.emplace(signatures, *configurations);
       proposer.emplace(*configurations, rng.fork());
       registers.emplace(RegisterTable::Options{.data_key = data_key}, author, *proposer);
       reconfiguration.emplace(Reconfiguration::Options{.n = 3, .after = 60s}, *configurations, *proposer, *registers);

@@ -258,10 +258,10 @@ TEST_CASE("a voter that lost its memory is none any more", "[consensus]") {
   Device& device = voters.at(0);
   const Configuration before = voters.configuration(0);
   device.store.wipe();
-  Configurations anew(device.id());
-  anew.load(device.store, device.rng);
+  Configurations anew(device.id(), device.rng.fork());
+  anew.load(device.store);
   CHECK(anew.self() != voters.voter(0));
-  Acceptor acceptor(device.signatures, anew, device.rng.fork());
+  Acceptor acceptor(device.signatures, anew);
   const auto promise = acceptor.prepare(device.now.instant, device.store,
                                         prepare_of(before, voters.voter(0), {.counter = 1, .proposer = 1}));
   CHECK(promise.reply.answer.vote == Vote::no_voter);
@@ -276,8 +276,8 @@ TEST_CASE("a voter that restarts is the same, and keeps its promises", "[consens
                            prepare_of(voters.configuration(0), voters.voter(0), ballot));
   device.store.commit();
   device.store.crash();
-  Configurations anew(device.id());
-  anew.load(device.store, device.rng);
+  Configurations anew(device.id(), device.rng.fork());
+  anew.load(device.store);
   CHECK(anew.self() == voters.voter(0));
   CHECK(*anew.of(Voters::shard()) == voters.configuration(0));
   CHECK(device.store.acceptance(Voters::hash()).acceptance->promised == ballot);

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "dht/consensus/configurations.h"
 #include "dht/model/limits.h"
 #include "dht/model/memory_store.h"
 #include "tests/support/contacts.h"
@@ -80,6 +81,25 @@ struct Device {
 ErrorCode code_of(const Completion& completion) { return std::get<Error>(completion.outcome).code; }
 
 }  // namespace
+
+TEST_CASE("a node that restarts, and restarts again, is the voter that it was", "[node]") {
+  tests::HashSignatures signatures{0};
+  MemoryStore store;
+  crypto::Rng rng(crypto::ByteArray<32>{1});
+  const Now now{Instant(1000s), wall_ms_at_start};
+  found_mesh(store, node_id_of(signatures.signing_key()), rng.fork(), now.wall_ms);
+  store.commit();
+  std::optional<Voter> first;
+  for (int start = 0; start < 3; ++start) {
+    Node node(NodeOptions{}, signatures, store, {});
+    Outputs out;
+    node.start(now, {}, out);
+    store.commit();
+    first = first.value_or(node.configurations().self());
+    CHECK(node.configurations().self() == *first);
+    CHECK(node.configurations().of(0)->has_voter(node.configurations().self()));
+  }
+}
 
 TEST_CASE("a listing is refused like a write when as much is in progress as may be", "[node]") {
   Device device;

@@ -17,10 +17,10 @@ using Device = Voters::Device;
 TEST_CASE("who founds a mesh is the first voter of every shard", "[consensus]") {
   MemoryStore store;
   crypto::Rng rng(crypto::ByteArray<32>{1});
-  found_mesh(store, test::node(1), rng, 1'700'000'000'000);
+  found_mesh(store, test::node(1), rng.fork(), 1'700'000'000'000);
   store.commit();
-  Configurations configurations(test::node(1));
-  configurations.load(store, rng);
+  Configurations configurations(test::node(1), rng.fork());
+  configurations.load(store);
   for (std::size_t shard = 0; shard < shard_count; ++shard) {
     const Configuration* known = configurations.of(static_cast<Shard>(shard));
     REQUIRE(known != nullptr);
@@ -80,7 +80,7 @@ TEST_CASE("who lost its memory becomes a voter again, as another one", "[consens
   voters.run(1s);
   Device& device = voters.at(2);
   device.store.wipe();
-  device.configurations->lapse(device.store, device.rng);
+  device.configurations->lapse(device.store);
   for (std::size_t i = 0; i < 2; ++i) voters.at(i).configurations->note_tag(device.id(), voters.voter(2).tag);
   voters.run(90s);
   CHECK(voters.configuration(0).has_voter(voters.voter(2)));
@@ -102,7 +102,7 @@ TEST_CASE("one device that a joint configuration names as two voters is one of t
   joint.old = joint.members;
   Device& wiped = voters.at(2);
   wiped.store.wipe();
-  wiped.configurations->lapse(wiped.store, wiped.rng);
+  wiped.configurations->lapse(wiped.store);
   joint.members.back() = voters.voter(2);
   for (std::size_t i = 0; i < 3; ++i) voters.at(i).configurations->learn(voters.at(i).store, joint);
   voters.go_away(1);
@@ -142,7 +142,7 @@ TEST_CASE("who was outbid goes on with other voters where the first one has lost
   Voters voters;
   Device& first = voters.at(0);
   first.store.wipe();
-  first.configurations->lapse(first.store, first.rng);
+  first.configurations->lapse(first.store);
   for (std::size_t i = 1; i < 3; ++i) {
     Device& device = voters.at(i);
     device.acceptor->prepare(device.now.instant, device.store,
@@ -197,9 +197,167 @@ TEST_CASE("a configuration is forced only where there is no majority", "[consens
   voters.go_away(1);
   voters.go_away(2);
   const Configuration forced = force();
-  CHECK(forced.epoch >> forced_epoch_bits == 1);
+  CHECK(was_just_forced(forced));
   CHECK(forced.members == std::vector{voters.voter(0)});
   CHECK(voters.read(0) == "a");
+}
+
+TEST_CASE("who was left behind by force brings nothing over what was written meanwhile", "[consensus]") {
+  Voters voters;
+  voters.place({0, 1, 2});
+  voters.put(0, "a");
+  voters.run(1s);
+  // Two of three are cut off with a value of a later ballot than any that the third will give.
+  voters.go_away(0);
+  Device& ahead = voters.at(1);
+  ahead.now.wall_ms += 3'600'000;
+  voters.put(1, "left behind");
+  voters.run(2s);
+  REQUIRE(accepted_by(voters, 1) == "left behind");
+  voters.come_back(0);
+  voters.go_away(1);
+  voters.go_away(2);
+  Device& device = voters.at(0);
+  Turn turn = device.turn();
+  device.reconfiguration->force(turn);
+  REQUIRE(was_just_forced(voters.configuration(0)));
+  const Ticket ticket = voters.put(0, "b");
+  voters.run(1s);
+  CHECK(voters.receipt(0, ticket).revision == 2);
+  voters.come_back(1);
+  voters.come_back(2);
+  voters.run(2min);
+  CHECK(voters.configuration(1).members.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(accepted_by(voters, i) == "b");
+  CHECK(voters.read(1) == "b");
+}
+
+TEST_CASE("who is named by what was forced keeps what it has accepted", "[consensus]") {
+  Voters voters;
+  voters.put(0, "a");
+  voters.run(1s);
+  const Voter before = voters.voter(1);
+  voters.go_away(2);
+  Configuration forced = voters.configuration(0);
+  forced.epoch = forced_epoch(forced, 9);
+  forced.members.pop_back();
+  for (std::size_t i = 0; i < 2; ++i) voters.at(i).configurations->learn(voters.at(i).store, forced);
+  CHECK(voters.voter(1) == before);
+  CHECK(accepted_by(voters, 1) == "a");
+  CHECK(voters.read(1) == "a");
+}
+
+TEST_CASE("of two lineages that were forced at once one is everywhere in the end", "[consensus]") {
+  const Configuration decided{.shard = 3, .epoch = 40, .members = {{.node = test::node(1), .tag = 7}}, .old = {}};
+  Configuration one = decided;
+  one.epoch = forced_epoch(decided, 5);
+  Configuration another = decided;
+  another.epoch = forced_epoch(decided, 6);
+  CHECK(was_just_forced(one));
+  CHECK_FALSE(was_just_forced(decided));
+  CHECK(lineage_of(one) != lineage_of(another));
+  another.epoch += 3;
+  CHECK_FALSE(was_just_forced(another));
+  CHECK(is_later(another, one));
+  Configuration again = one;
+  again.epoch = forced_epoch(one, 0);
+  CHECK(is_later(again, another));
+}
+
+TEST_CASE("a shard without a majority is tried for less and less often", "[consensus]") {
+  Voters voters(4, 3);
+  voters.place({0, 1, 3});
+  std::size_t asked = 0;
+  voters.passes = [&](const Device&, const Device& to, const Body& body) {
+    const bool is_question = std::holds_alternative<Prepare>(body);
+    asked += is_question && &to == &voters.at(0) ? 1 : 0;
+    return !is_question || &to == &voters.at(0);
+  };
+  voters.run(80s);
+  asked = 0;
+  voters.run(5min);
+  CHECK(asked > 5);
+  CHECK(asked < 40);
+  voters.passes = [](auto&...) { return true; };
+  for (std::size_t i = 0; i < 4; ++i) voters.at(i).reconfiguration->hurry();
+  voters.run(10s);
+  CHECK(voters.configuration(0).has_voter(voters.voter(3)));
+}
+
+TEST_CASE("a first voter that is silent holds up nobody for long", "[consensus]") {
+  Voters voters;
+  for (std::size_t i = 1; i < 3; ++i) {
+    Device& device = voters.at(i);
+    device.acceptor->prepare(device.now.instant, device.store,
+                             prepare_of(voters.configuration(i), voters.voter(i), {.counter = 1, .proposer = 1}));
+  }
+  voters.passes = [&](const Device&, const Device& to, const Body&) { return &to != &voters.at(0); };
+  const Ticket ticket = voters.put(1, "a");
+  voters.run(4s);
+  CHECK(voters.receipt(1, ticket).revision == 1);
+}
+
+TEST_CASE("who lost its memory says so until it is replaced", "[consensus]") {
+  Voters voters;
+  voters.put(0, "a");
+  voters.run(1s);
+  Device& device = voters.at(2);
+  device.store.drop_acceptance(Voters::hash());
+  device.configurations->lapse(device.store);
+  // What it says first is lost.
+  voters.passes = [&](const Device& from, const Device&, const Body& body) {
+    return &from != &device || !std::holds_alternative<ConfigurationQuery>(body);
+  };
+  voters.run(10s);
+  voters.passes = [](auto&...) { return true; };
+  voters.run(2min);
+  CHECK(voters.configuration(0).has_voter(voters.voter(2)));
+  CHECK(accepted_by(voters, 2) == "a");
+}
+
+TEST_CASE("who was replaced and is taken in again brings nothing of what it had", "[consensus]") {
+  Voters voters;
+  Device& device = voters.at(2);
+  device.now.wall_ms += 3'600'000;  // what it proposes has later ballots than what comes after
+  voters.passes = [&](const Device& from, const Device& to, const Body& body) {
+    return !std::holds_alternative<Accept>(body) || (&from == &device && &to == &device);
+  };
+  voters.put(2, "never decided");
+  voters.run(3s);
+  REQUIRE(accepted_by(voters, 2) == "never decided");
+  voters.passes = [](auto&...) { return true; };
+  const Configuration first = voters.configuration(0);
+  const Voter before = voters.voter(2);
+  const auto all_learn = [&](std::uint64_t epoch, std::vector<Voter> members, std::vector<Voter> old, bool is_told) {
+    for (std::size_t i = 0; i < (is_told ? 3U : 2U); ++i) {
+      voters.at(i).configurations->learn(voters.at(i).store,
+                                         {.shard = first.shard, .epoch = epoch, .members = members, .old = old});
+    }
+  };
+  const std::vector<Voter> two(first.members.begin(), first.members.begin() + 2);
+  SECTION("where it hears of each step") {
+    all_learn(2, two, first.members, true);
+    all_learn(3, two, {}, true);
+    all_learn(4, first.members, two, true);
+    CHECK(voters.voter(2) == before);
+  }
+  SECTION("where it hears of the last one only") {
+    all_learn(9, first.members, {}, true);
+    CHECK(voters.voter(2) != before);
+  }
+  CHECK(accepted_by(voters, 2).empty());
+}
+
+TEST_CASE("a voter that missed one change of another voter goes on as it was", "[consensus]") {
+  Voters voters(4, 3);
+  voters.put(0, "a");
+  voters.run(1s);
+  const Voter before = voters.voter(0);
+  const std::vector<Voter> members{voters.voter(0), voters.voter(1), voters.voter(3)};
+  voters.at(0).configurations->learn(voters.at(0).store,
+                                     {.shard = Voters::shard(), .epoch = 3, .members = members, .old = {}});
+  CHECK(voters.voter(0) == before);
+  CHECK(accepted_by(voters, 0) == "a");
 }
 
 TEST_CASE("only an exact configuration is read", "[consensus]") {
