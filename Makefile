@@ -78,7 +78,8 @@ objects = $(patsubst %.cpp,build/$1/obj/%.o,$2)
 libraries = $(foreach folder,$2,build/$1/libkith_$(folder).a)
 
 core_folders := $(filter-out cli daemon,$(folders))
-unit_sources := $(filter-out tests/unit/main.cpp,$(wildcard tests/unit/*.cpp tests/papers/*.cpp tests/support/*.cpp)) tests/sim/linearizability.cpp
+unit_sources := $(filter-out tests/unit/main.cpp,$(wildcard tests/unit/*.cpp tests/papers/*.cpp tests/support/*.cpp)) \
+  $(addprefix tests/sim/,linearizability.cpp counter_history.cpp counter_replay.cpp sibling_history.cpp history_file.cpp)
 sim_sources := $(wildcard tests/sim/*.cpp)
 bench_sources := $(wildcard tests/bench/*.cpp)
 figures_sources := $(wildcard tests/figures/*.cpp) tests/support/liveness_mesh.cpp $(filter-out %/main.cpp,$(sim_sources))

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace kith::sim {
 
@@ -70,8 +71,11 @@ bool CounterHistory::may_see(const Counted& reset, const Counted& increment) con
   return !reset.ended || increment.count.began <= *reset.ended;
 }
 
-// Its own device's: those it has never forgotten.
+// Its own device's: those it has never forgotten. Others': those that all devices held when it began.
 bool CounterHistory::surely_saw(const Counted& reset, const Counted& increment) const {
+  const auto later = settled_.upper_bound(reset.count.began);
+  const bool was_held_by_all = later != settled_.begin() && increment.ended && *increment.ended <= *std::prev(later);
+  if (was_held_by_all && is_binding(reset)) return true;
   const bool is_own = reset.count.device == increment.count.device && !wiped_.contains(reset.count.device);
   return is_own && is_binding(reset) && increment.acknowledged && *increment.acknowledged <= reset.count.began;
 }

@@ -41,6 +41,9 @@ class CounterHistory {
   // It ended without: it took effect, or will, or never does. Increments begun after a reset ended are not of its past.
   void give_up(std::uint64_t number, dht::Instant now);
 
+  // Nothing is under way, and all devices hold the same: a reset that begins now sees all that was counted.
+  void note_settled(dht::Instant now) { settled_.insert(now); }
+
   // What a device counted with fewer than two copies may be lost with its disk.
   void forgive_wipe(std::size_t device) { wiped_.insert(device); }
   bool was_wiped(std::size_t device) const { return wiped_.contains(device); }
@@ -71,6 +74,7 @@ class CounterHistory {
   std::map<std::uint64_t, Counted> counts_;
   std::map<std::string, std::vector<std::uint64_t>> of_key_;
   std::set<std::size_t> wiped_;
+  std::set<dht::Instant> settled_;
   std::size_t acknowledged_ = 0;
 };
 
