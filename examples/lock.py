@@ -1,14 +1,14 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""A lock with a lease and a fencing token, on a strong namespace of kith. It needs msgpack (python3-msgpack), and speaks
-to the daemon of its own device.
+"""A lock with a lease and a fencing token, on a strong namespace of kith. It needs msgpack (python3-msgpack) alone, and
+speaks to the daemon of its own device.
 
   kith ns create locks --conflict strong      once, before anybody uses it
   lock.py SOCKET KEY [--ttl SECONDS] [--wait SECONDS] -- COMMAND...
 
-Takes the lock KEY (as locks/backup), runs COMMAND with the token in KITH_LOCK_TOKEN, and gives the lock back. Meanwhile it
-renews the lease; where that cannot be done in time it ends COMMAND. Exits as COMMAND does, and with 75 where the lock was
-not had in time, or was lost.
+Takes the lock KEY (as locks/backup), runs COMMAND with the token in KITH_LOCK_TOKEN, and gives the lock back. Meanwhile
+it renews the lease; where that cannot be done in time it ends COMMAND. Exits as COMMAND does, with 75 where the lock
+was not had in time or was lost, and with 1 where it cannot be had at all.
 
 A lease alone is not enough. A holder whose process was stopped, or whose device slept, finds out too late that another
 one has the lock. So hand the token to what the lock protects, with each write, and have that refuse every token that is
@@ -18,6 +18,7 @@ smaller than the greatest it has seen. Tokens rise from one holder to the next.
 import argparse
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -27,7 +28,12 @@ import uuid
 import msgpack
 
 LOST = 75          # EX_TEMPFAIL: try again later
+FOR_NOW = ("conflict", "unavailable", "timeout", "indeterminate")  # may be otherwise when it is asked again
 CLOCKS_APART = 10  # this part of the lease is not used: it ends by the clock of whichever device looks
+
+
+class Refused(Exception):
+    """What asking again does not help against."""
 
 
 def now():
@@ -38,7 +44,7 @@ def now():
 class Kith:
     """One request after the other to the local daemon (docs/socket.md). A connection that ends is made anew."""
 
-    def __init__(self, path, timeout=10):
+    def __init__(self, path, timeout=5):
         self.path, self.timeout = path, timeout
         self.connection, self.answers, self.last_id = None, None, 0
 
@@ -49,17 +55,19 @@ class Kith:
         self.answers = msgpack.Unpacker(raw=False)
 
     def ask(self, method, **params):
-        """(error code or None, the result or what is known of it). Without an answer: `indeterminate`."""
+        """(error, result), one of them None. Without an answer the error is `indeterminate`."""
         try:
             if self.connection is None:
                 self.connect()
             self.last_id += 1
             self.connection.sendall(msgpack.packb([0, self.last_id, method, params]))
             error, result = self.answer()
-        except OSError:
+        except OSError as failure:
             self.hang_up()
-            return "indeterminate", None
-        return (error["code"], error["detail"]) if error else (None, result)
+            error, result = {"code": "indeterminate", "message": f"{self.path}: {failure}"}, None
+        if error and error["code"] not in FOR_NOW:
+            raise Refused(error["message"])
+        return error, result
 
     def answer(self):
         while True:
@@ -84,6 +92,7 @@ class Lock:
         self.kith, self.key, self.ttl_s = Kith(path), key, ttl_s
         self.token, self.version, self.ends = None, None, 0.0
         self.is_in_doubt = False  # whether the last renewal was made
+        self.why_not = ""         # the last that failed, for people
         self.value = b""
 
     def take(self):
@@ -92,6 +101,7 @@ class Lock:
         began = now()
         error, receipt = self.put(if_absent=True)
         if error is not None:
+            self.why_not = error["message"]
             return False
         self.token = receipt["revision"]
         self.hold(receipt, began)
@@ -109,7 +119,7 @@ class Lock:
         error, receipt = self.put(if_version=self.version)
         if error is None:
             self.hold(receipt, began)
-        elif error == "conflict":
+        elif error["code"] == "conflict":
             self.ends = 0.0  # it was too late
         else:
             self.is_in_doubt = True
@@ -118,8 +128,11 @@ class Lock:
     def release(self):
         """What cannot be given back ends by itself."""
         self.ends = 0.0
-        if not self.is_in_doubt or self.find_version():
+        if self.is_in_doubt:
+            self.find_version()
+        if self.version is not None:
             self.kith.ask("del", key=self.key, if_version=self.version)
+        self.version = None
 
     def put(self, **condition):
         return self.kith.ask("put", key=self.key, value=self.value, ttl_ms=int(self.ttl_s * 1000), **condition)
@@ -134,7 +147,7 @@ class Lock:
         if error is not None:
             return False
         if not answer["found"] or answer["values"][0]["value"] != self.value:
-            self.ends = 0.0
+            self.ends, self.version = 0.0, None
             return False
         self.version, self.is_in_doubt = answer["version"], False
         return True
@@ -151,16 +164,18 @@ def take_in_time(lock, wait_s):
 
 def run_while_held(lock, command):
     process = subprocess.Popen(command, env={**os.environ, "KITH_LOCK_TOKEN": str(lock.token)})
-    while True:
-        try:
-            return process.wait(timeout=min(lock.left(), lock.ttl_s / 3))
-        except subprocess.TimeoutExpired:
-            lock.renew()
-        if lock.left() == 0:
-            print(f"lock.py: {lock.key} was lost: it could not be renewed in time", file=sys.stderr)
+    try:
+        while lock.left() > 0:
+            try:
+                return process.wait(timeout=min(lock.left(), lock.ttl_s / 3))
+            except subprocess.TimeoutExpired:
+                lock.renew()
+        print(f"lock.py: {lock.key} was lost: it could not be renewed in time", file=sys.stderr)
+        return LOST
+    finally:
+        if process.poll() is None:
             process.terminate()
             process.wait()
-            return LOST
 
 
 def main():
@@ -171,12 +186,16 @@ def main():
     parser.add_argument("--wait", type=float, default=60, help="seconds to try for")
     parser.add_argument("command", nargs="+")
     words = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the lock is given back
     lock = Lock(words.socket, words.key, words.ttl)
-    if not take_in_time(lock, words.wait):
-        print(f"lock.py: {words.key} was not had within {words.wait:g} s", file=sys.stderr)
-        return LOST
     try:
-        return run_while_held(lock, words.command)
+        if take_in_time(lock, words.wait):
+            return run_while_held(lock, words.command)
+        print(f"lock.py: {words.key} was not had within {words.wait:g} s: {lock.why_not}", file=sys.stderr)
+        return LOST
+    except Refused as why:
+        print(f"lock.py: {why}", file=sys.stderr)
+        return 1
     finally:
         lock.release()
 

@@ -5,9 +5,9 @@
   tests/mesh/counters_test.py            3 daemons, 6 clients, 10 s, kills
   tests/mesh/counters_test.py SECONDS    5 daemons in network namespaces, 20 clients, with partitions too
 
-Each client counts on keys that all share. What is not acknowledged it asks for again with the same operation id, of the
-same daemon, until it gives up; some of what is acknowledged it asks for once more. The increments of a key are different
-powers of two, so that what it stands at tells which of them were counted.
+Each client counts on keys that all share. What is not acknowledged it asks for again with the same operation id, of
+the same daemon, until it gives up; some of what is acknowledged it asks for once more. The increments of a key are
+different powers of two, so that what it stands at tells which of them were counted.
 """
 
 import random
