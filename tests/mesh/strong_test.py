@@ -10,50 +10,17 @@ saw. `sim --history` looks for an order in which all of it can have happened.
 """
 
 import contextlib
-import os
-import pathlib
 import random
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-from _mesh import ROOT, check, mesh, run_tests, wait_for
-from _network import network
+from _history import SEED, Clock, Size, disturb, disturbed_mesh, judge, make_namespace, now_us
+from _mesh import check, run_tests, wait_for
 
-IS_LONG = len(sys.argv) > 1
-SECONDS = int(sys.argv[1]) if IS_LONG else 10
-DAEMONS = 5 if IS_LONG else 3
-CLIENTS = 20 if IS_LONG else 6
-SEED = 20261130
-SIMULATOR = pathlib.Path(os.environ.get("SIM", ROOT / "build/release/sim"))
+SIZE = Size(sys.argv[1:])
 KEYS = 4
 SECONDS_A_KEY = 5  # then others are used: no history is too long to be looked through
-
-
-def now_us():
-    return time.monotonic_ns() // 1000
-
-
-class Clock:
-    """Which keys are used now, and values that nobody else writes."""
-
-    def __init__(self):
-        self.began = time.monotonic()
-        self.lock = threading.Lock()
-        self.last = 0
-
-    def is_over(self):
-        return time.monotonic() - self.began > SECONDS
-
-    def key(self, dice):
-        return f"locks/{int((time.monotonic() - self.began) / SECONDS_A_KEY)}-{dice.randrange(KEYS)}"
-
-    def next_value(self):
-        with self.lock:
-            self.last += 1
-            return self.last
 
 
 class Using(threading.Thread):
@@ -69,7 +36,7 @@ class Using(threading.Thread):
     def run(self):
         try:
             while not self.clock.is_over():
-                self.operate(self.clock.key(self.dice))
+                self.operate(f"locks/{int(self.clock.elapsed() / SECONDS_A_KEY)}-{self.dice.randrange(KEYS)}")
                 time.sleep(self.dice.uniform(0.01, 0.08))  # a client that thinks
         except Exception as error:  # told to the test, which is another thread
             self.error = error
@@ -91,7 +58,7 @@ class Using(threading.Thread):
                 params["if_absent"] = True
         method = "get" if kind == "read" else "put"
         if kind != "read" and self.dice.random() < 0.8:
-            value = self.clock.next_value()
+            value = self.clock.next_number()
             params["value"] = str(value)
         elif kind != "read":
             method = "del"
@@ -125,30 +92,11 @@ class Using(threading.Thread):
         self.lines.append(f"{key} {kind} {outcome} {value} {expected} {began} {now_us()}")
 
 
-def disturb(daemons, net, clock, dice):
-    """One daemon after the other is killed; now and then the mesh is parted."""
-    while not clock.is_over():
-        victim = dice.choice(daemons)
-        victim.kill()
-        if net and dice.random() < 0.3:
-            net.part()
-            time.sleep(dice.uniform(1, 4))  # the partition, not a wait for a state
-            net.mend()
-        else:
-            time.sleep(dice.uniform(0.2, 1.5))  # it is down, not waited for
-        victim.start()
-        time.sleep(dice.uniform(0.5, 2))  # until the next fault
-
-
 @contextlib.contextmanager
 def strong_mesh():
-    with contextlib.ExitStack() as stack:
-        net = stack.enter_context(network(DAEMONS)) if IS_LONG else None
-        daemons = stack.enter_context(mesh(DAEMONS, prepare=net.place) if net else mesh(DAEMONS))
-        daemons[0].ok("ns_set", namespace="locks", create=True, conflict="strong")
-        for daemon in daemons:
-            wait_for(lambda: daemon.ok("ns_list")["namespaces"], f"{daemon.name} to hear of the namespace")
-        replicas = min(3, DAEMONS)
+    with disturbed_mesh(SIZE) as (daemons, net):
+        make_namespace(daemons, "locks", "strong")
+        replicas = min(3, SIZE.daemons)
         wait_for(lambda: voters(daemons[0]) == replicas, f"{replicas} voters", 60)
         yield daemons, net
 
@@ -175,8 +123,8 @@ def read_by_all(daemons, keys):
 
 def what_clients_see_of_strong_keys_is_linearizable_under_kills_and_partitions():
     with strong_mesh() as (daemons, net):
-        clock = Clock()
-        threads = [Using(number, daemons, clock) for number in range(CLIENTS)]
+        clock = Clock(SIZE.seconds)
+        threads = [Using(number, daemons, clock) for number in range(SIZE.clients)]
         for thread in threads:
             thread.start()
         disturb(daemons, net, clock, random.Random(SEED))
@@ -186,14 +134,8 @@ def what_clients_see_of_strong_keys_is_linearizable_under_kills_and_partitions()
         lines = [line for thread in threads for line in thread.lines]
         lines += read_by_all(daemons, sorted({line.split()[0] for line in lines}))
     counts = {name: sum(thread.counts[name] for thread in threads) for name in threads[0].counts}
-    check(counts["done"] > 10 * CLIENTS, f"too little was done: {counts}")
-    with tempfile.NamedTemporaryFile("w", suffix=".history") as file:
-        file.write("\n".join(lines) + "\n")
-        file.flush()
-        looked = subprocess.run([SIMULATOR, "--history", file.name], capture_output=True, text=True, timeout=600,
-                                check=False)
-    check(looked.returncode == 0, looked.stdout + looked.stderr)
-    print(f"   {DAEMONS} daemons, {CLIENTS} clients, {SECONDS} s: {counts}\n   {looked.stdout.strip()}")
+    check(counts["done"] > 10 * SIZE.clients, f"too little was done: {counts}")
+    print(f"   {SIZE}: {counts}\n   {judge(lines)}")
 
 
 run_tests(what_clients_see_of_strong_keys_is_linearizable_under_kills_and_partitions)
