@@ -10,6 +10,7 @@ They are killed, and stopped for longer than their lease; daemons are killed, to
 """
 
 import contextlib
+import pathlib
 import random
 import signal
 import socketserver
@@ -189,6 +190,7 @@ def commands_that_hold_one_lock_run_one_after_the_other():
         check([word for word, _ in words] == ["begin", "end"] * len(running), f"they ran at once: {words}")
         check(tokens == sorted(tokens) and len(set(tokens)) == len(running), f"the tokens are {tokens}")
         what_cannot_be_had_is_said_in_a_line(daemons[0])
+        a_command_whose_lock_is_lost_is_ended(daemons[0], path / "pid")
 
 
 def what_cannot_be_had_is_said_in_a_line(daemon):
@@ -201,6 +203,17 @@ def what_cannot_be_had_is_said_in_a_line(daemon):
     check(held.returncode == 75 and held.stderr.startswith("lock.py: locks/held was not had within 0 s: "), str(held))
     weak = refusal("default/held")
     check(weak.returncode == 1 and weak.stderr.startswith("lock.py: ") and weak.stderr.count("\n") == 1, str(weak))
+
+
+def a_command_whose_lock_is_lost_is_ended(daemon, note):
+    command = f"echo $$ > {note}.new; mv {note}.new {note}; exec sleep 60"
+    running = subprocess.Popen([EXAMPLE, daemon.socket, "locks/lost", "--ttl", "1", "--", "sh", "-c", command],
+                               stderr=subprocess.PIPE, text=True)
+    wait_for(note.exists, "the command to run")
+    daemon.kill()
+    _, why = running.communicate(timeout=30)
+    check(running.returncode == 75 and why.startswith("lock.py: locks/lost was lost"), f"{running.returncode}: {why}")
+    check(not pathlib.Path(f"/proc/{note.read_text().strip()}").exists(), "the command goes on")
 
 
 run_tests(what_a_lock_protects_takes_each_token_from_one_holder_and_tokens_rise,
