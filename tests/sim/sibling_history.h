@@ -7,8 +7,7 @@
 // operation whose version its client handed in. From that follow two sets for each write, as in history.h: `surely`
 // (must stay replaced by it) and `maybe` (nothing else may vanish).
 //
-// Requires: no daemon lost its disk, and daemons are as a rule killed, not stopped: what had not ended when its daemon
-// died is not made later.
+// Requires: no daemon lost its disk, and what had not ended when its daemon was killed is not made later.
 #pragma once
 
 #include <cstdint>
