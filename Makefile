@@ -138,7 +138,7 @@ sim-long: build/release/sim  ## Run the simulator for long: 10,000 seeds, then o
 figures: build/release/figures  ## Measure the design's figures, goals beside them: SEED=1.
 	build/release/figures detection --seed $(SEED)
 	build/release/figures composure --seed $(SEED)
-	for name in restart join balance churn-hours churn-days; do build/release/figures $$name --seed $(SEED); done
+	for name in restart join balance hot churn-hours churn-days; do build/release/figures $$name --seed $(SEED); done
 
 .PHONY: fuzz
 fuzz: $(fuzzers:%=build/fuzz/%)  ## Run every fuzzer for FUZZ_SECONDS=30.

@@ -79,9 +79,15 @@ struct NsCommand {
   std::string name;
   bool is_create = false;
   std::string conflict;
+  std::string cache;
   std::optional<std::uint64_t> r;
   std::optional<std::uint64_t> w;
   std::optional<std::uint64_t> ttl_ms;
+};
+
+struct TopCommand {
+  bool of_keys = false;
+  std::uint64_t count = 20;
 };
 
 struct ImportCommand {
@@ -162,6 +168,7 @@ Exit locate(const Common& common, const std::string& key);
 Exit ns_set(const Common& common, const NsCommand& command);
 Exit ns_show(const Common& common, const std::string& name);
 Exit ns_list(const Common& common);
+Exit top_keys(const Common& common, const TopCommand& command);
 Exit invite(const Common& common);
 Exit join(const Common& common, const JoinCommand& command);
 Exit doctor(const Common& common);

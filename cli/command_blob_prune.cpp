@@ -28,7 +28,7 @@ using daemon::RpcValue;
 using daemon::RpcWriter;
 using Json = nlohmann::ordered_json;
 
-constexpr int rounds_max = 10;
+constexpr std::chrono::seconds patience{60};  // for blobs that not all replicas show yet
 constexpr std::size_t swept_at_once = 250;
 constexpr std::int64_t clocks_apart_ms_max = 3'600'000;
 
@@ -63,11 +63,7 @@ class Marks {
   // What was listed as a blob and read as none may be on its way to its replicas, or from them, and a replica may still
   // be catching up: then all is read again.
   void collect() {
-    for (int round = 1; !collect_once(); ++round) {
-      if (round == rounds_max)
-        die(Exit::quorum, fmt::format("{}; nothing was deleted: run it again later", complaint_));
-      std::this_thread::sleep_for(std::chrono::seconds(1));
-    }
+    if (!collect_once()) collect_when_all_show();
     std::ranges::sort(hashes_);
     hashes_.erase(std::unique(hashes_.begin(), hashes_.end()), hashes_.end());
   }
@@ -80,6 +76,16 @@ class Marks {
     std::string key;
     dht::Manifest manifest;
   };
+
+  void collect_when_all_show() {
+    Progress waiting("waiting for blobs that not all replicas show yet", patience.count());
+    do {
+      if (waiting.seconds() >= static_cast<double>(patience.count()))
+        die(Exit::quorum, fmt::format("{}; nothing was deleted: run it again later", complaint_));
+      waiting.show(static_cast<std::uint64_t>(waiting.seconds()));
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+    } while (!collect_once());
+  }
 
   bool collect_once() {
     hashes_.clear();

@@ -79,6 +79,7 @@ void print_meta(const RpcValue& answer, const RpcValue& value) {
   } else if (const auto bytes = value["value"].bytes()) {
     fmt::print("bytes     {}\n", bytes->size());
   }
+  if (const auto age = answer["age_ms"].real()) fmt::print("cached    since {:.1f} s\n", *age / 1e3);
   fmt::print("replies   {} of {}{}\nversion   {}\n", answer["replies"].number().value_or(0),
              answer["wanted"].number().value_or(0), answer["degraded"].boolean().value_or(false) ? " (degraded)" : "",
              crypto::to_hex(answer["version"].bytes().value_or(crypto::ByteSpan{})));

@@ -30,9 +30,10 @@ void print_policy(const Common& common, const RpcValue& policy) {
   }
   const std::string_view conflict = policy["conflict"].text().value_or("?");
   const bool is_strong = conflict == "strong";
-  fmt::print("{}\n  conflict  {}\n  R         {}\n  W         {}\n  live for  {}\n",
+  fmt::print("{}\n  conflict  {}\n  R         {}\n  W         {}\n  live for  {}\n  cache     {}\n",
              policy["namespace"].text().value_or("?"), conflict, is_strong ? "a majority" : copies(policy["r"]),
-             is_strong ? "a majority" : copies(policy["w"]), lifetime(policy["ttl_ms"]));
+             is_strong ? "a majority" : copies(policy["w"]), lifetime(policy["ttl_ms"]),
+             policy["cache"].text().value_or("around"));
 }
 
 // A namespace is strong from its beginning: what was there before would not be seen any more.
@@ -61,7 +62,7 @@ Exit ns_set(const Common& common, const NsCommand& command) {
   const auto count = [](bool is_there) { return is_there ? 1U : 0U; };
   const std::size_t fields = 1 + count(command.is_create) + count(!command.conflict.empty()) +
                              count(command.r.has_value()) + count(command.w.has_value()) +
-                             count(command.ttl_ms.has_value());
+                             count(command.ttl_ms.has_value()) + count(!command.cache.empty());
   const RpcValue policy = client.call("ns_set", [&](RpcWriter& params) {
     params.map(fields).text("namespace").text(command.name);
     if (command.is_create) params.text("create").boolean(true);
@@ -69,6 +70,7 @@ Exit ns_set(const Common& common, const NsCommand& command) {
     if (command.r) params.text("r").number(*command.r);
     if (command.w) params.text("w").number(*command.w);
     if (command.ttl_ms) params.text("ttl_ms").number(*command.ttl_ms);
+    if (!command.cache.empty()) params.text("cache").text(command.cache);
   });
   if (common.json || is_terminal(STDOUT_FILENO)) print_policy(common, policy);
   return Exit::done;

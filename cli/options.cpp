@@ -45,6 +45,7 @@ struct CommandLine {
   RepairCommand repair;
   LeaveCommand leave;
   WatchCommand watch;
+  TopCommand top;
   std::string time_to_wait;
   std::string age;
   std::string ttl;
@@ -297,6 +298,9 @@ void add_ns_changes(CLI::App& verb, CommandLine& line) {
       ->check(CLI::Range(0, 16));
   verb.add_option("--ttl", line.ttl,
                   "how long values live that are written without --ttl: 90s, 10m, 24h, 7d, or never to expire");
+  verb.add_option("--cache", line.ns.cache,
+                  "through: keys that many read are shown as they were at most 10 s ago; around: as replicas say")
+      ->check(CLI::IsMember({"around", "through"}));
   verb.callback([&line, is_create = verb.get_name() == "create"] {
     line.ns.is_create = is_create;
     line.ns.ttl_ms = lifetime_of(line.ttl);
@@ -313,7 +317,7 @@ void add_ns(CLI::App& app, CommandLine& line) {
       "Examples:\n"
       "  kith ns create carts --conflict siblings    concurrent values are all kept and shown\n"
       "  kith ns create locks --conflict strong      a majority agrees on each write; --if-absent and --if-version\n"
-      "  kith ns create sessions --ttl 30m -r 1\n"
+      "  kith ns create news --ttl 24h --cache through    many read the same keys; see `kith top --keys`\n"
       "  kith ns set carts -w 3\n"
       "  kith ns list");
   add_ns_changes(*verb->add_subcommand("create", "give a namespace a policy"), line);
@@ -345,6 +349,14 @@ void add_blob(CLI::App& app, CommandLine& line) {
     if (!line.age.empty()) line.prune.older_ms = milliseconds_of(line.age);
     line.chosen = [&line] { return prune_blobs(line.common, line.prune); };
   });
+}
+
+void add_top(CLI::App& app, CommandLine& line) {
+  CLI::App* verb = app.add_subcommand("top", "what this device is asked for most");
+  verb->add_flag("--keys", line.top.of_keys, "the keys that are read most, and whether they are lent")->required();
+  verb->add_option("-n,--count", line.top.count, "so many of them (default 20)")->check(CLI::Range(1, 128));
+  verb->footer("Example:\n  kith top --keys    every two seconds until Ctrl-C; in a pipe, or with --json, once");
+  verb->callback([&line] { line.chosen = [&line] { return top_keys(line.common, line.top); }; });
 }
 
 void add_snapshots(CLI::App& app, CommandLine& line) {
@@ -450,6 +462,7 @@ void build(CLI::App& app, CommandLine& line) {
   add_mesh(app, line);
   add_ns(app, line);
   add_blob(app, line);
+  add_top(app, line);
   add_snapshots(app, line);
   add_repair(app, line);
   add_leave(app, line);

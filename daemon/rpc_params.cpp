@@ -117,6 +117,12 @@ std::optional<dht::OpId> op_id_of(const RpcValue& value) {
   return id;
 }
 
+std::optional<dht::Cache> cache_of(const RpcValue& value) {
+  const auto found = std::ranges::find(cache_words, value.text().value_or(""));
+  if (found == cache_words.end()) return std::nullopt;
+  return static_cast<dht::Cache>(found - cache_words.begin());
+}
+
 std::optional<dht::Conflict> conflict_of(const RpcValue& value) {
   const std::string_view word = value.text().value_or("");
   const auto found = std::ranges::find(conflict_words, word);
@@ -371,6 +377,7 @@ dht::Result<dht::PolicyRequest> read_ns_set(const RpcValue& map) {
   if (!is_utf8(request.name)) params.fail("namespace must be UTF-8");
   request.must_be_new = params.flag("create");
   request.conflict = params.take("conflict", "\"newest\", \"siblings\" or \"strong\"", conflict_of);
+  request.cache = params.take("cache", "\"around\" or \"through\"", cache_of);
   const auto copies = [&](std::string_view name) -> std::optional<std::uint8_t> {
     const auto given = params.number(name, 0, copies_max);
     return given ? std::optional(static_cast<std::uint8_t>(*given)) : std::nullopt;
@@ -379,6 +386,11 @@ dht::Result<dht::PolicyRequest> read_ns_set(const RpcValue& map) {
   request.w = copies("w");
   request.ttl_ms = params.number("ttl_ms", 0, dht::limits::life_ms_max);
   return finished(params, std::move(request));
+}
+
+dht::Result<std::size_t> read_hot(const RpcValue& map) {
+  Params params(map);
+  return finished(params, params.number("count", 1, dht::limits::demand_keys_max).value_or(20));
 }
 
 dht::Result<std::string> read_snapshot(const RpcValue& map) {

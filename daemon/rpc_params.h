@@ -14,6 +14,7 @@
 namespace kith::daemon {
 
 // In the order of dht::Conflict.
+inline constexpr std::array<std::string_view, 2> cache_words{"around", "through"};
 inline constexpr std::array<std::string_view, 3> conflict_words{"newest", "siblings", "strong"};
 
 // What of a read a client is shown.
@@ -67,6 +68,7 @@ dht::Result<std::uint32_t> read_unwatch(const RpcValue& map);
 dht::Result<dht::ChunksRequest> read_chunks(const RpcValue& map);
 dht::Result<std::string> read_locate(const RpcValue& map);
 dht::Result<dht::PolicyRequest> read_ns_set(const RpcValue& map);
+dht::Result<std::size_t> read_hot(const RpcValue& map);
 dht::Result<std::string> read_snapshot(const RpcValue& map);
 dht::Result<RestoreCall> read_restore(const RpcValue& map);
 dht::Result<RepairCall> read_repair(const RpcValue& map);

@@ -79,6 +79,7 @@ void write_read_fields(RpcWriter& writer, const dht::ReadAnswer& answer, Shown s
   writer.text("wanted").number(count(answer.wanted));
   writer.text("degraded").boolean(answer.degraded);
   if (answer.revision > 0) writer.text("revision").number(answer.revision);
+  if (answer.age) writer.text("age_ms").real(milliseconds(*answer.age));
   writer.text("took_ms").real(milliseconds(answer.took));
 }
 
@@ -87,11 +88,26 @@ void write_policy(RpcWriter& writer, std::string_view name, const dht::Policy& p
     writer.text(field);
     count > 0 ? writer.number(count) : writer.nil();  // nil: the mesh's
   };
-  writer.map(5).text("namespace").name(name);
+  writer.map(6).text("namespace").name(name);
   writer.text("conflict").text(conflict_words[static_cast<std::size_t>(policy.conflict)]);
   copies("r", policy.r);
   copies("w", policy.w);
   writer.text("ttl_ms").number(policy.ttl_ms);
+  writer.text("cache").text(cache_words[static_cast<std::size_t>(policy.cache)]);
+}
+
+void write_hot_keys(RpcWriter& writer, const std::vector<dht::HotKey>& keys) {
+  writer.map(1).text("keys").array(keys.size());
+  for (const dht::HotKey& key : keys) {
+    writer.map(key.name.empty() ? 6 : 7);
+    if (!key.name.empty()) writer.text("key").name(key.name);
+    writer.text("hash").bytes(key.hash.bytes);
+    writer.text("reads_per_s").real(key.reads);
+    writer.text("asked_per_s").real(key.load);
+    writer.text("lenders").number(count(key.lenders));
+    writer.text("leases").number(key.leases);
+    writer.text("cached").boolean(key.is_held);
+  }
 }
 
 void write_policies(RpcWriter& writer, const dht::Policies& policies) {

@@ -5,6 +5,7 @@
 
 #include "daemon/rpc_codec.h"
 #include "daemon/rpc_params.h"
+#include "dht/cache/hot_key.h"
 #include "dht/model/outputs.h"
 #include "dht/replication/policies.h"
 
@@ -15,10 +16,13 @@ inline std::size_t receipt_fields(const dht::Receipt& receipt) {
 }
 void write_receipt_fields(RpcWriter& writer, const dht::Receipt& receipt);
 
-inline std::size_t read_fields(const dht::ReadAnswer& answer) { return answer.revision > 0 ? 9 : 8; }
+inline std::size_t read_fields(const dht::ReadAnswer& answer) {
+  return 8U + (answer.revision > 0 ? 1 : 0) + (answer.age ? 1 : 0);
+}
 void write_read_fields(RpcWriter& writer, const dht::ReadAnswer& answer, Shown shown);
 
 void write_policy(RpcWriter& writer, std::string_view name, const dht::Policy& policy);
+void write_hot_keys(RpcWriter& writer, const std::vector<dht::HotKey>& keys);
 void write_policies(RpcWriter& writer, const dht::Policies& policies);
 
 void write_scan(RpcWriter& writer, const dht::ScanAnswer& answer);

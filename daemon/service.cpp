@@ -27,7 +27,7 @@ void locate_voters(const dht::Node& node, dht::Location& location) {
 
 Service::Method Service::find_method(std::string_view name) {
   // The most frequent first.
-  static constexpr std::array<std::pair<std::string_view, Method>, 23> methods{
+  static constexpr std::array<std::pair<std::string_view, Method>, 24> methods{
       {{"get", &Service::get},         {"put", &Service::put},
        {"del", &Service::del},         {"incr", &Service::incr},
        {"mget", &Service::mget},       {"mput", &Service::mput},
@@ -39,7 +39,7 @@ Service::Method Service::find_method(std::string_view name) {
        {"join", &Service::join},       {"snapshot", &Service::snapshot},
        {"restore", &Service::restore}, {"repair", &Service::repair},
        {"leave", &Service::leave},     {"force_config", &Service::force_config},
-       {"stop", &Service::stop}}};
+       {"hot", &Service::hot},         {"stop", &Service::stop}}};
   for (const auto& [known, method] : methods) {
     if (known == name) return method;
   }
@@ -146,6 +146,13 @@ void Service::ns_list(dht::Now, const Call& call, dht::HostOutputs&) {
   if (const auto status = read_nothing(call.params); !status) return responder_.fail(call.from, status.error());
   const dht::Policies& policies = control_.host().node().policies();
   responder_.respond(call.from, [&](RpcWriter& writer) { write_policies(writer, policies); });
+}
+
+void Service::hot(dht::Now now, const Call& call, dht::HostOutputs&) {
+  const auto count = read_hot(call.params);
+  if (!count) return responder_.fail(call.from, count.error());
+  const std::vector<dht::HotKey> keys = control_.host().node().hot_keys(now, *count);
+  responder_.respond(call.from, [&](RpcWriter& writer) { write_hot_keys(writer, keys); });
 }
 
 void Service::force_config(dht::Now now, const Call& call, dht::HostOutputs& out) {

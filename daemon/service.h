@@ -169,6 +169,7 @@ class Service {
   void ns_list(dht::Now now, const Call& call, dht::HostOutputs& out);
   void invite(dht::Now now, const Call& call, dht::HostOutputs& out);
   void join(dht::Now now, const Call& call, dht::HostOutputs& out);
+  void hot(dht::Now now, const Call& call, dht::HostOutputs& out);
   void snapshot(dht::Now now, const Call& call, dht::HostOutputs& out);
   void restore(dht::Now now, const Call& call, dht::HostOutputs& out);
   void repair(dht::Now now, const Call& call, dht::HostOutputs& out);

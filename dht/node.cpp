@@ -68,7 +68,8 @@ Node::State::State(NodeOptions node_options, const Signatures& node_signatures, 
       reconfiguration({.n = static_cast<std::size_t>(options.n), .after = options.reconfigure_after}, configurations,
                       proposer, registers),
       publisher(rng.u64()),
-      watches(options.data_key, rng.u64()) {}
+      watches(options.data_key, rng.u64()),
+      hot_reads(options.hot_reads, options.data_key, {coordinator, replica, policies}, rng.fork()) {}
 
 bool Node::State::is_settled(Instant now) const {
   if (liveness.member_count() == 0) return !is_joining();
@@ -197,10 +198,11 @@ void Node::on_deadline(Now now, Outputs& out) {
   s.reconfiguration.on_deadline(turn);
   s.publisher.on_deadline(turn);
   s.watches.on_deadline(turn);
+  s.take_hot_reads(turn);  // some were given an end in this turn
+  s.hot_reads.on_deadline(turn);
   s.repair.on_deadline(turn);
   s.reaping.on_deadline(turn);
-  if (const auto asked_about = s.reaping.take_forgotten(); !asked_about.empty())
-    s.coordinator.forget_reads(asked_about);
+  if (const auto asked_about = s.reaping.take_forgotten(); !asked_about.empty()) s.forget_reads(asked_about);
   for (const NodeId& peer : s.repair.take_greetings()) s.liveness.greet(now, peer, out);
   if (s.leaving.take_look(now.instant)) s.go_on_leaving(now, out);
   s.finish(now, out, first_send);
@@ -215,7 +217,8 @@ std::optional<Instant> Node::next_deadline() const {
   const auto absences = earlier(s.absences.next_deadline(), s.returning.next_deadline());
   const auto consensus = earlier(s.registers.next_deadline(), s.reconfiguration.next_deadline());
   const auto watching = earlier(s.publisher.next_deadline(), s.watches.next_deadline());
-  const auto keys = earlier(earlier(s.coordinator.next_deadline(), consensus), watching);
+  const auto reads = earlier(s.coordinator.next_deadline(), s.hot_reads.next_deadline());
+  const auto keys = earlier(earlier(reads, consensus), watching);
   const auto data = earlier(earlier(keys, repairs), absences);
   return earlier(earlier(s.liveness.next_deadline(), overlay), earlier(s.requests.next_deadline(), data));
 }
@@ -236,7 +239,9 @@ void Node::State::finish(Now now, Outputs& out, std::size_t first_send) {
   tell_of_damage(out);
   Turn turn_now = turn(now, out);
   lapse_with_author();
-  tell_watchers(turn_now);
+  tell_of_changes(turn_now);
+  take_hot_reads(turn_now);
+  tend_watches(turn_now);
   carry_digests(turn_now, first_send);
   for (std::size_t i = first_send; i < out.sends.size(); ++i) {
     if (out.sends[i].to != self()) liveness.piggyback(out.sends[i].to, out.sends[i].message);
@@ -405,7 +410,9 @@ const Configurations& Node::configurations() const { return state_->configuratio
 const NodeOptions& Node::options() const { return state_->options; }
 std::int64_t Node::clock_ahead_ms(WallMs wall_ms) const { return state_->author.clock_ahead_ms(wall_ms); }
 ClockSurvey Node::clock_survey(Now now) const { return state_->liveness.clock_survey(now); }
-std::size_t Node::tickets_open() const { return state_->coordinator.tickets_open() + state_->registers.open(); }
+std::size_t Node::tickets_open() const {
+  return state_->coordinator.tickets_open() + state_->registers.open() + state_->hot_reads.open();
+}
 bool Node::is_usable(const NodeId& node) const { return state_->is_usable(node); }
 const std::vector<NodeId>& Node::replicas_of(Partition partition) { return state_->replica_set(partition).replicas; }
 

@@ -19,6 +19,7 @@
 
 #include "crypto/hash.h"
 #include "crypto/rng.h"
+#include "dht/cache/hot_key.h"
 #include "dht/liveness/liveness.h"
 #include "dht/model/contact.h"
 #include "dht/model/outputs.h"
@@ -52,6 +53,8 @@ struct NodeOptions {
   Duration tombstone_grace = std::chrono::hours(24 * 8);
   // How long placement must differ before a shard of strong namespaces gets other voters.
   Duration reconfigure_after = std::chrono::seconds(60);
+  // A key that clients read so often a second is hot, until they are half as many (cache/demand.h).
+  double hot_reads = 4;
   // What repair may send and fetch. More: sooner equal; less: more room for everything else.
   std::size_t repair_bytes_per_second = limits::repair_bytes_per_second;
 };
@@ -157,6 +160,8 @@ class Node {
   const Configurations& configurations() const;
   const NodeOptions& options() const;
   std::size_t tickets_open() const;
+  // Of which this node is asked most, the most asked for first.
+  std::vector<HotKey> hot_keys(Now now, std::size_t count);
   std::size_t watches_open() const;
   std::size_t subscriptions() const;  // of members that are told what changes here
   // How far the hybrid clock runs ahead of the wall; negative while nothing was written or heard for a while.

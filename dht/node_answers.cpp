@@ -18,7 +18,19 @@ void Node::State::reply(const NodeId& to, std::uint64_t request_id, Replica::Ans
 void Node::State::answer_request(Now now, const NodeId& from, const Message& message, Outputs& out) {
   const std::uint64_t id = message.request_id;
   if (answer_as_voter(now.instant, from, message, out)) return;
-  if (const auto* fetch = std::get_if<Fetch>(&message.body)) return reply(from, id, fetch_here(from, *fetch), out);
+  if (const auto* fetch = std::get_if<Fetch>(&message.body)) {
+    Turn turn_now = turn(now, out);
+    hot_reads.on_fetch(turn_now, from, *fetch);
+    return reply(from, id, fetch_here(from, *fetch), out);
+  }
+  if (const auto* lease = std::get_if<Lease>(&message.body)) {
+    Turn turn_now = turn(now, out);
+    return hot_reads.on_lease(turn_now, from, id, *lease);
+  }
+  if (const auto* notice = std::get_if<LeaseNotice>(&message.body)) {
+    Turn turn_now = turn(now, out);
+    return hot_reads.on_notice(turn_now, from, *notice);
+  }
   if (const auto* put = std::get_if<Store>(&message.body)) return answer_store(now, from, *put, id, out);
   if (const auto* scan = std::get_if<Scan>(&message.body)) {
     Turn turn_now = turn(now, out);
@@ -202,6 +214,8 @@ void Node::State::take_reply(Now now, const NodeId& from, const Message& message
       return watches.on_reply(turn_now, from, answered->owner, message.body);
     case RequestOwner::Kind::telling:
       return publisher.on_reply(turn_now, answered->owner, message.body);
+    case RequestOwner::Kind::lease:
+      return hot_reads.on_reply(turn_now, answered->owner, message.body);
     default:
       return coordinator.on_reply(turn_now, from, answered->owner, message.body);
   }
@@ -226,6 +240,8 @@ void Node::State::take_silence(Turn& turn_now, const RequestTable::Silence& sile
       return watches.on_silence(turn_now.now.instant, silent.node, silent.owner);
     case RequestOwner::Kind::telling:
       return publisher.on_silence(turn_now, silent.owner);
+    case RequestOwner::Kind::lease:
+      return hot_reads.on_silence(turn_now, silent.owner);
     default:
       return coordinator.on_silence(turn_now, silent.node, silent.owner);
   }

@@ -38,7 +38,10 @@ Ticket Node::restore(Now now, const RestoreRequest& request, Outputs& out) {
 Ticket Node::get(Now now, const GetRequest& request, Outputs& out) {
   return state_->begin(now, out, [&](Turn& turn) {
     const auto key = state_->strong_key(request.key);
-    if (!key) return state_->coordinator.get(turn, request);
+    if (!key) {
+      const auto hot = state_->hot_reads.get(turn, request);
+      return hot ? *hot : state_->coordinator.get(turn, request);
+    }
     GetRequest strong = request;
     strong.key = *key;
     return state_->registers.get(turn, strong);
@@ -59,6 +62,7 @@ Ticket Node::set_policy(Now now, const PolicyRequest& request, Outputs& out) {
 
 void Node::cancel(Ticket ticket) {
   if (Watches::is_ticket(ticket)) return state_->watches.close(ticket);
+  if (HotReads::is_ticket(ticket)) return state_->hot_reads.cancel(ticket);
   RegisterTable::is_ticket(ticket) ? state_->registers.cancel(ticket) : state_->coordinator.cancel(ticket);
 }
 
@@ -84,6 +88,12 @@ void Node::grant(Now now, Ticket watch, std::size_t credit, Outputs& out) {
   const std::size_t first_send = out.sends.size();
   state_->watches.grant(watch, credit);
   state_->finish(now, out, first_send);
+}
+
+std::vector<HotKey> Node::hot_keys(Now now, std::size_t count) {
+  Outputs nothing;
+  Turn turn = state_->turn(now, nothing);
+  return state_->hot_reads.top(turn, count);
 }
 
 std::size_t Node::watches_open() const { return state_->watches.size(); }

@@ -65,7 +65,7 @@ void Node::State::go_on_leaving(Now now, Outputs& out) {
   const LeaveProgress progress = leave_progress();
   if (progress.records > 0) coordinator.on_work(now.instant);
   const bool is_done = progress.is_counted && progress.outbox == 0 && progress.records == 0 && repair.holds_nothing() &&
-                       policies.are_told();
+                       policies.are_told() && configurations.are_told();
   // Where there are no strong namespaces, a shard without a majority keeps nobody here.
   const bool is_voter = policies.has_strong() ? reconfiguration.is_voter() : reconfiguration.is_voter_for_now(*this);
   leaving.note_rest(now.instant, is_done && !is_voter);

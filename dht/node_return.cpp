@@ -65,14 +65,14 @@ void Node::State::meet_stranger(Now now, const NodeId& node) {
 
 // Where this node may let go of more than it should, it is given that again; until then it does not answer for it.
 void Node::State::begin_returning(Now now) {
-  coordinator.forget_all_reads();
+  forget_all_reads();
   if (is_held_back()) repair.catch_up().begin_with_all(now.instant);
 }
 
 void Node::State::take_reaped(Turn& turn_now, const NodeId& from, const Body& reply) {
   returning.on_reply(turn_now, from, reply);
   coordinator.on_work(turn_now.now.instant);  // copies may wait for that it is told again
-  if (const auto dropped = returning.take_keys_dropped(); !dropped.empty()) coordinator.forget_reads(dropped);
+  if (const auto dropped = returning.take_keys_dropped(); !dropped.empty()) forget_reads(dropped);
   if (returning.take_forgot_own()) coordinator.begin_run(turn_now);
 }
 
@@ -111,7 +111,7 @@ std::size_t Node::State::members_expected(WallMs wall_ms, WallMs grace_ms) const
 void Node::State::answer_reap(Now now, const NodeId& from, const Reap& reap, std::uint64_t request_id, Outputs& out) {
   Turn turn_now = turn(now, out);
   ReapWitness::Answer answer = reap_witness.answer(turn_now, from, reap);
-  coordinator.forget_reads({answer.forgotten.begin(), answer.forgotten.end()});
+  forget_reads({answer.forgotten.begin(), answer.forgotten.end()});
   reply(from, request_id, {.body = std::move(answer.reply), .release = Release::after_commit}, out);
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "dht/cache/hot_reads.h"
 #include "dht/consensus/acceptor.h"
 #include "dht/consensus/reconfiguration.h"
 #include "dht/node.h"
@@ -69,7 +70,11 @@ struct Node::State final : Neighbours {
   void finish(Now now, Outputs& out, std::size_t first_send);
   void tell_of_damage(Outputs& out);
   Ticket open_watch(Turn& turn_now, WatchRequest request);
-  void tell_watchers(Turn& turn_now);
+  void tell_of_changes(Turn& turn_now);
+  void tend_watches(Turn& turn_now);
+  void take_hot_reads(Turn& turn_now);
+  void forget_reads(const std::set<std::uint64_t>& keys);
+  void forget_all_reads();
   void read_for_watches(Turn& turn_now);
   Ticket begin_read(Turn& turn_now, const GetRequest& request, bool only_looks);
   std::vector<NodeId> holders_of(const Feed::Target& target);
@@ -151,6 +156,7 @@ struct Node::State final : Neighbours {
   Reconfiguration reconfiguration;
   Publisher publisher;
   Watches watches;
+  HotReads hot_reads;
   std::uint64_t watched_view = 0;      // of the members, when watches were tended last
   std::uint64_t watched_policies = 0;  // and their digest then
   bool is_store_new = false;           // at the start

@@ -1,10 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Watches, as they hang together with the rest of a node (dht/watch).
+// Watches and hot keys, as they hang together with the rest of a node (dht/watch, dht/cache).
 #include <algorithm>
 
 #include "dht/node_state.h"
 
 namespace kith::dht {
+
+namespace {
+
+// Those of the node's own reads: no client waits for them.
+template <typename IsOwn>
+std::vector<Completion> take_out(std::vector<Completion>& completions, IsOwn is_own) {
+  const auto own = std::stable_partition(completions.begin(), completions.end(), std::not_fn(is_own));
+  std::vector<Completion> taken(std::make_move_iterator(own), std::make_move_iterator(completions.end()));
+  completions.erase(own, completions.end());
+  return taken;
+}
+
+}  // namespace
 
 Ticket Node::State::open_watch(Turn& turn_now, WatchRequest request) {
   if (request.is_prefix) return watches.open(turn_now, request);
@@ -14,13 +27,17 @@ Ticket Node::State::open_watch(Turn& turn_now, WatchRequest request) {
   return watches.open(turn_now, request);
 }
 
-// Of what was written in this turn those are told who watch it; the watches of this node's own clients read what they
-// were told of.
-void Node::State::tell_watchers(Turn& turn_now) {
+// Of what was written in this turn those are told who watch it, and those to whom it was lent.
+void Node::State::tell_of_changes(Turn& turn_now) {
   if (const std::vector<KeyHash> changed = store.take_changed(); !changed.empty()) {
     publisher.on_changed(turn_now, changed);
+    hot_reads.on_changed(turn_now, changed);
   }
-  store.note_changes(publisher.has_subscriptions());
+  store.note_changes(publisher.has_subscriptions() || hot_reads.is_in_use());
+}
+
+// The watches of this node's own clients read what they were told of.
+void Node::State::tend_watches(Turn& turn_now) {
   if (watches.is_idle()) return;
   const bool has_other_members = std::exchange(watched_view, view_version()) != view_version();
   const auto due = watches.next_tend();
@@ -75,14 +92,28 @@ void Node::State::read_for_watches(Turn& turn_now) {
       if (wanted.is_repeated) request.r = options.n;
       watches.started(begin_read(turn_now, request, wanted.only_looks), wanted);
     }
-    const auto is_own = [this](const Completion& completion) { return watches.is_read(completion.ticket); };
-    const auto own = std::stable_partition(completions.begin(), completions.end(), std::not_fn(is_own));
-    std::vector<Completion> read(std::make_move_iterator(own), std::make_move_iterator(completions.end()));
-    completions.erase(own, completions.end());
+    const std::vector<Completion> read =
+        take_out(completions, [this](const Completion& completion) { return watches.is_read(completion.ticket); });
     has_news = !read.empty();
     for (const Completion& completion : read) watches.on_read(turn_now, completion);
     watches.settle(turn_now);
   }
+}
+
+void Node::State::take_hot_reads(Turn& turn_now) {
+  const std::vector<Completion> read = take_out(
+      turn_now.out.completions, [this](const Completion& completion) { return hot_reads.is_read(completion.ticket); });
+  for (const Completion& completion : read) hot_reads.on_read(turn_now, completion);
+}
+
+void Node::State::forget_reads(const std::set<std::uint64_t>& keys) {
+  coordinator.forget_reads(keys);
+  hot_reads.forget(keys);
+}
+
+void Node::State::forget_all_reads() {
+  coordinator.forget_all_reads();
+  hot_reads.forget_all();
 }
 
 }  // namespace kith::dht

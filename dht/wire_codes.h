@@ -36,6 +36,8 @@ enum class Method : std::uint8_t {
   policies = 20,
   registers = 21,
   configurations = 22,
+  lease = 23,
+  lease_notice = 24,
 };
 
 enum class Side : std::uint8_t { asks, answers };
@@ -68,7 +70,8 @@ inline constexpr std::array body_codes{
     BodyCode{Method::configurations, Side::asks}, BodyCode{Method::configurations, Side::answers},
     BodyCode{Method::watch, Side::asks},          BodyCode{Method::watch, Side::answers},
     BodyCode{Method::changed, Side::asks},        BodyCode{Method::changed, Side::answers},
-    BodyCode{Method::unsupported, Side::answers},
+    BodyCode{Method::lease, Side::asks},          BodyCode{Method::lease, Side::answers},
+    BodyCode{Method::lease_notice, Side::asks},   BodyCode{Method::unsupported, Side::answers},
 };
 static_assert(body_codes.size() == std::variant_size_v<Body>);
 

@@ -222,6 +222,18 @@ bool read_body(const Fields& in, Changed& out) {
 
 bool read_body(const Fields& in, ChangedReply& out) { return in.take_flag("w", out.is_wanted); }
 
+bool read_body(const Fields& in, Lease& out) {
+  return in.take("k", out.key) && out.key.size() <= limits::key_bytes_max && in.take("r", out.reads) &&
+         in.take("s", out.spread);
+}
+
+bool read_body(const Fields& in, LeaseReply& out) {
+  return in.take_list("l", out.records, limits::batch_items_max) && in.take("a", out.age_ms) &&
+         in.take("s", out.spread);
+}
+
+bool read_body(const Fields& in, LeaseNotice& out) { return in.take("k", out.key) && in.take("s", out.spread); }
+
 bool read_body(const Fields&, Unsupported&) { return true; }
 
 using BodyReader = bool (*)(const Fields& in, Body& out);

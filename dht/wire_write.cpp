@@ -260,6 +260,13 @@ void write_body(const Changed& changed, Map& map) {
   map.flag("w", changed.is_whole).flag("a", changed.is_anew);
 }
 void write_body(const ChangedReply& reply, Map& map) { map.flag("w", reply.is_wanted); }
+void write_body(const Lease& lease, Map& map) {
+  map.field("k", lease.key).field("r", lease.reads).field("s", lease.spread);
+}
+void write_body(const LeaseReply& reply, Map& map) {
+  map.field("l", reply.records).field("a", reply.age_ms).field("s", reply.spread);
+}
+void write_body(const LeaseNotice& notice, Map& map) { map.field("k", notice.key).field("s", notice.spread); }
 void write_body(const Unsupported&, Map&) {}
 
 void write_header(Sink& sink, const Message& message) {

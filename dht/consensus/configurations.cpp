@@ -147,6 +147,7 @@ void Configurations::renew_digest() {
     const crypto::Bytes bytes = dht::encode(known->configuration);
     statement.insert(statement.end(), bytes.begin(), bytes.end());
   }
+  are_told_ = statement.empty();
   digest_ = statement.empty() ? 0 : crypto::load_be64(crypto::blake2b_256({statement}).data());
 }
 
@@ -193,6 +194,7 @@ void Configurations::note_tag(const NodeId& node, std::uint64_t tag) {
 // ---- spreading
 
 void Configurations::on_digest(Turn& turn, const NodeId& from, std::uint64_t digest) {
+  if (digest == digest_ && !is_leaver(turn.neighbours, from)) are_told_ = true;
   if (digest != digest_ && digest != 0) ask(turn, from);  // who knows none asks for ours
 }
 

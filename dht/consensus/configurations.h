@@ -40,6 +40,10 @@ class Configurations {
   const Voter& self() const { return self_; }
   std::uint64_t digest() const { return digest_; }  // 0: none is known
 
+  // A member that stays knows all of them: this node may go, though it alone had decided the last. False after a
+  // restart, until one has said so.
+  bool are_told() const { return are_told_; }
+
   // Of the register that decides the shard's next configuration. Requires: of(shard).
   const Acceptance& next(Shard shard) const { return known_[shard]->next; }
   void keep_next(RecordStore& store, Shard shard, Acceptance next);
@@ -83,6 +87,7 @@ class Configurations {
   crypto::Rng rng_;
   std::array<std::optional<Known>, shard_count> known_;
   std::uint64_t digest_ = 0;
+  bool are_told_ = true;
   std::unordered_map<NodeId, std::uint64_t> tags_;
   std::unordered_map<NodeId, Instant> asked_;  // lately
 };

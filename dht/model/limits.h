@@ -163,6 +163,15 @@ inline constexpr std::size_t changes_kept_max = 4096;            // of a subscri
 inline constexpr std::size_t changes_told_max = 64;              // in one message
 inline constexpr std::size_t change_entries_max = 64;            // of the version of one of them
 
+// Hot keys.
+inline constexpr Duration lease_life = 10s;                  // how old what is shown of them may be
+inline constexpr std::size_t demand_keys_max = 128;          // counted by a node
+inline constexpr std::size_t hot_keys_max = 4096;            // of which a node keeps what was read
+inline constexpr std::size_t hot_key_bytes_max = 16U << 20;  // of all of these
+inline constexpr std::size_t hot_reads_waiting_max = 4096;   // of one key, for one read
+inline constexpr std::size_t leases_per_key_max = 256;       // that are told when the key is written
+inline constexpr std::uint32_t lease_reads_max = 100'000;    // believed of one that asks
+
 // What a coordinator remembers of its latest answers.
 inline constexpr std::size_t recent_reads_max = 4096;
 inline constexpr std::size_t recent_read_bytes_max = 4U << 20;

@@ -14,7 +14,7 @@ bool is_any_of(const Body& body) {
 bool is_reply(const Body& body) {
   return is_any_of<PingReply, ProbeReply, MembersReply, FindReply, FetchReply, StoreReply, ScanReply, CompareReply,
                    ItemsReply, ReapReply, ReapedReply, PolicyReply, PrepareReply, AcceptReply, RegistersReply,
-                   ConfigurationReply, WatchReply, ChangedReply, Unsupported>(body);
+                   ConfigurationReply, WatchReply, ChangedReply, LeaseReply, Unsupported>(body);
 }
 
 }  // namespace kith::dht

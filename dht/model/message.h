@@ -375,14 +375,34 @@ struct ChangedReply {
   bool is_wanted = false;  // false: nobody watches that any more
 };
 
+// Asks for what a read of R replicas showed lately, of a key that many ask for (cache/hot_reads.h).
+struct Lease {
+  std::string key;          // canonical
+  std::uint32_t reads = 0;  // that the asker answered from what it was lent last, and this one
+  std::uint8_t spread = 0;  // how many nodes the asker chose the receiver from
+};
+struct LeaseReply {
+  std::vector<crypto::Bytes> records;  // empty: ask the replicas
+  std::uint32_t age_ms = 0;            // since that read began
+  std::uint8_t spread = 0;             // how many nodes lend the key from now on; 0: it is not asked for often any more
+};
+
+// One way. A lease is over before its time, for the key was written; or a key that was read is asked for often, and
+// is lent.
+struct LeaseNotice {
+  KeyHash key;
+  std::uint8_t spread = 0;  // as in the reply; 0: the lease is over
+};
+
 // The answer to a method this version does not know.
 struct Unsupported {};
 
-using Body = std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Members, MembersReply, Find, FindReply,
-                          Fetch, FetchReply, Store, StoreReply, Scan, ScanReply, Compare, CompareReply, Items,
-                          ItemsReply, Reap, ReapReply, Reaped, ReapedReply, PolicyQuery, PolicyReply, Prepare,
-                          PrepareReply, Accept, AcceptReply, Registers, RegistersReply, ConfigurationQuery,
-                          ConfigurationReply, Watch, WatchReply, Changed, ChangedReply, Unsupported>;
+using Body =
+    std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Members, MembersReply, Find, FindReply, Fetch,
+                 FetchReply, Store, StoreReply, Scan, ScanReply, Compare, CompareReply, Items, ItemsReply, Reap,
+                 ReapReply, Reaped, ReapedReply, PolicyQuery, PolicyReply, Prepare, PrepareReply, Accept, AcceptReply,
+                 Registers, RegistersReply, ConfigurationQuery, ConfigurationReply, Watch, WatchReply, Changed,
+                 ChangedReply, Lease, LeaseReply, LeaseNotice, Unsupported>;
 
 struct Message {
   std::uint64_t request_id = 0;  // chosen by the asker, repeated in the answer; zero for one-way messages

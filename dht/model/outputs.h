@@ -59,6 +59,7 @@ struct ReadAnswer {
   bool degraded = false;                 // fewer than R answered
   std::uint64_t revision = 0;            // of a key in a strong namespace: how many values it has had
   Conflict conflict = Conflict::newest;  // of the key's namespace
+  std::optional<Duration> age{};         // since the read began that showed this, where it was an earlier one
   Duration took{};
 };
 

@@ -7,28 +7,37 @@
 namespace kith::dht {
 namespace {
 
-constexpr std::uint8_t policy_version = 1;
-constexpr std::size_t policy_bytes = 12;
+constexpr std::uint8_t version_without_cache = 1;
+constexpr std::uint8_t version_with_cache = 2;
+constexpr std::size_t bytes_without_cache = 12;
 constexpr std::string_view key_beginning = "sys/ns/";
 
 }  // namespace
 
 crypto::Bytes encode(const Policy& policy) {
-  crypto::Bytes bytes{policy_version, static_cast<std::uint8_t>(policy.conflict), policy.r, policy.w};
-  bytes.resize(policy_bytes);
+  const bool has_cache = policy.cache != Cache::around;
+  crypto::Bytes bytes{has_cache ? version_with_cache : version_without_cache,
+                      static_cast<std::uint8_t>(policy.conflict), policy.r, policy.w};
+  bytes.resize(bytes_without_cache);
   crypto::store_be64(&bytes[4], policy.ttl_ms);
+  if (has_cache) bytes.push_back(static_cast<std::uint8_t>(policy.cache));
   return bytes;
 }
 
 std::optional<Policy> read_policy(crypto::ByteSpan bytes) {
-  if (bytes.size() != policy_bytes || bytes[0] != policy_version) return std::nullopt;
+  if (bytes.size() < bytes_without_cache) return std::nullopt;
+  const bool has_cache = bytes[0] == version_with_cache;
+  if (!has_cache && bytes[0] != version_without_cache) return std::nullopt;
+  if (bytes.size() != bytes_without_cache + (has_cache ? 1 : 0)) return std::nullopt;
   if (bytes[1] > static_cast<std::uint8_t>(Conflict::strong)) return std::nullopt;
   if (bytes[2] > limits::quorum_max || bytes[3] > limits::quorum_max) return std::nullopt;
   if (crypto::load_be64(&bytes[4]) > limits::life_ms_max) return std::nullopt;
+  if (has_cache && bytes.back() > static_cast<std::uint8_t>(Cache::through)) return std::nullopt;
   return Policy{.conflict = static_cast<Conflict>(bytes[1]),
                 .r = bytes[2],
                 .w = bytes[3],
-                .ttl_ms = crypto::load_be64(&bytes[4])};
+                .ttl_ms = crypto::load_be64(&bytes[4]),
+                .cache = has_cache ? static_cast<Cache>(bytes.back()) : Cache::around};
 }
 
 std::string policy_key(std::string_view name) { return std::string(key_beginning) + std::string(name); }

@@ -21,18 +21,26 @@ enum class Conflict : std::uint8_t {
   strong = 2,    // there is one value at any time, which a majority has agreed on (consensus/)
 };
 
+// Whether keys that many read are answered from what was read lately (cache/hot_reads.h).
+enum class Cache : std::uint8_t {
+  around = 0,   // each read asks replicas
+  through = 1,  // what is shown may be as old as a lease
+};
+
 struct Policy {
   Conflict conflict = Conflict::newest;
   std::uint8_t r = 0;  // 0: the mesh's
   std::uint8_t w = 0;
   WallMs ttl_ms = 0;  // life of values that are written without one; 0: for ever
+  Cache cache = Cache::around;
 
   friend bool operator==(const Policy&, const Policy&) = default;
 };
 
-// version u8 · conflict u8 · r u8 · w u8 · ttl u64
+// version u8 · conflict u8 · r u8 · w u8 · ttl u64, and in version 2 cache u8. Of the first that says all of it, so
+// that members of earlier versions go on reading what they know.
 crypto::Bytes encode(const Policy& policy);
-// Absent for another length, version or conflict, and for more copies than limits::quorum_max.
+// Absent for another length, version, conflict or cache, and for more copies than limits::quorum_max.
 std::optional<Policy> read_policy(crypto::ByteSpan bytes);
 
 // The key of the record.

@@ -62,6 +62,7 @@ struct PolicyRequest {
   std::optional<std::uint8_t> r;  // 0: the mesh's
   std::optional<std::uint8_t> w;
   std::optional<WallMs> ttl_ms;
+  std::optional<Cache> cache;
 };
 
 // To be told of a key, or of all keys that begin so, as it is now and whenever it changes.

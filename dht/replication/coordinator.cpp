@@ -37,30 +37,46 @@ Ticket Coordinator::get(Turn& turn, const GetRequest& request) {
     fail(turn, ticket, key.error());
     return ticket;
   }
-  ReadTerms terms{.ticket = ticket,
-                  .key = std::move(*key),
-                  .hash = {},
-                  .recent = {},
-                  .wanted = static_cast<std::size_t>(std::max(request.r.value_or(0), 0)),
-                  .is_strict = request.strictness == Strictness::strict,
-                  .began = turn.now.instant,
-                  .deadline = turn.now.instant + bounded(request.deadline)};
-  terms.hash = hash_key(terms.key);
+  ReadTerms terms = read_terms(turn, std::move(*key));
+  terms.ticket = ticket;
+  if (request.r.value_or(0) > 0) {
+    terms.wanted = capped(*request.r, turn.neighbours.replica_set(partition_of(terms.hash)).replicas.size());
+  }
+  terms.is_strict = request.strictness == Strictness::strict;
+  terms.deadline = turn.now.instant + bounded(request.deadline);
   begin_read(turn, std::move(terms));
   return ticket;
+}
+
+// It may complete in this call.
+Ticket Coordinator::read_rows(Turn& turn, const GetRequest& request) {
+  rows_wanted_[last_ticket_ + 1] = {};
+  return get(turn, request);
+}
+
+Rows Coordinator::take_rows(Ticket ticket) { return std::move(rows_wanted_.extract(ticket).mapped()); }
+
+ReadTerms Coordinator::read_terms(Turn& turn, std::string key) const {
+  const Policy& policy = policies_.of(key);
+  ReadTerms terms;
+  terms.key = std::move(key);
+  terms.conflict = policy.conflict;
+  terms.began = turn.now.instant;
+  terms.hash = hash_key(terms.key);
+  const std::size_t replicas = turn.neighbours.replica_set(partition_of(terms.hash)).replicas.size();
+  terms.wanted = capped(policy.r > 0 ? policy.r : defaults_.r, replicas);
+  return terms;
 }
 
 void Coordinator::begin_read(Turn& turn, ReadTerms terms) {
   const Ticket ticket = terms.ticket;
   const ReplicaSet& set = turn.neighbours.replica_set(partition_of(terms.hash));
-  const Policy& policy = policies_.of(terms.key);
-  const int r = policy.r > 0 ? policy.r : defaults_.r;
-  terms.wanted = capped(terms.wanted > 0 ? static_cast<int>(terms.wanted) : r, set.replicas.size());
-  terms.conflict = policy.conflict;
   if (auto error = check_room(turn)) {
     return conclude_read(turn, {.ticket = ticket, .outcome = std::move(*error), .partial = {}}, {});
   }
-  if (auto completion = read_alone(turn, terms, set, data_key_)) return conclude_read(turn, std::move(*completion), {});
+  if (auto completion = read_alone(turn, terms, set, data_key_)) {
+    return conclude_read(turn, std::move(*completion), turn.store.read(terms.hash).rows);
+  }
   terms.recent = recent_.of(terms.hash);
   Read& read = reads_.emplace(ticket, Read(std::move(terms))).first->second;
   read.start(turn, set, data_key_);
@@ -274,6 +290,7 @@ void Coordinator::settle(Turn& turn, Ticket ticket, Read& read) {
 // Answers the client, or goes on with the write that waited for what was read. That needs no answer of anybody: what
 // was not read is not known to it.
 void Coordinator::conclude_read(Turn& turn, Completion completion, const Rows& rows) {
+  if (const auto wanted = rows_wanted_.find(completion.ticket); wanted != rows_wanted_.end()) wanted->second = rows;
   const auto intended = after_read_.extract(completion.ticket);
   if (intended.empty()) return emit(turn, std::move(completion));
   write(turn, completion.ticket, intended.mapped(), rows);

@@ -38,6 +38,10 @@ class Coordinator {
   Ticket put(Turn& turn, PutRequest request);
   Ticket restore(Turn& turn, const RestoreRequest& request);
   Ticket get(Turn& turn, const GetRequest& request);
+  // The same; what was read is kept for take_rows().
+  Ticket read_rows(Turn& turn, const GetRequest& request);
+  // Requires: the ticket is of read_rows(), and completed. Of a key that was forgotten meanwhile there are none.
+  Rows take_rows(Ticket ticket);
   Ticket scan(Turn& turn, const ScanRequest& request);
   Ticket set_policy(Turn& turn, const PolicyRequest& request);
   Ticket find_chunks(Turn& turn, const ChunksRequest& request);
@@ -66,6 +70,10 @@ class Coordinator {
 
   // True once after it showed that this node's disk is one of earlier.
   bool take_past_lost() { return std::exchange(is_past_lost_, false); }
+
+  // How a client reads this key that says nothing more. Requires: it is canonical.
+  ReadTerms read_terms(Turn& turn, std::string key) const;
+  const Rows& recently_shown(const KeyHash& key) const { return recent_.of(key); }
 
   // What was answered of these keys, by the first eight bytes of their hash, is not to be merged into later reads.
   void forget_reads(const std::set<std::uint64_t>& keys);
@@ -139,6 +147,7 @@ class Coordinator {
   std::unordered_map<Ticket, Intended> after_read_;  // writes whose read is under way
   std::unordered_map<Ticket, Listing> listings_;
   std::unordered_map<Ticket, ChunkSearch> searches_;
+  std::unordered_map<Ticket, Rows> rows_wanted_;  // of read_rows()
   std::unordered_set<Ticket> cancelled_;
   Deadlines<Ticket> wakeups_;
   AuthorState reserved_;  // what the store was last told

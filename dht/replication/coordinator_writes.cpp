@@ -93,13 +93,10 @@ void Coordinator::read_first(Turn& turn, Ticket ticket, const Intended& intended
   const PutRequest& request = intended.request;
   if (auto error = check_put(request, turn.neighbours.self())) return fail(turn, ticket, std::move(*error));
   after_read_.emplace(ticket, intended);
-  begin_read(turn, {.ticket = ticket,
-                    .key = request.key,
-                    .hash = hash_key(request.key),
-                    .recent = {},
-                    .wanted = 0,
-                    .began = turn.now.instant,
-                    .deadline = turn.now.instant + bounded(request.deadline) / read_part});
+  ReadTerms terms = read_terms(turn, request.key);
+  terms.ticket = ticket;
+  terms.deadline = turn.now.instant + bounded(request.deadline) / read_part;
+  begin_read(turn, std::move(terms));
 }
 
 // `read`: what the read before it brought.

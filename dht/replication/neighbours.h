@@ -59,6 +59,11 @@ class Neighbours {
   virtual bool is_joining() const = 0;
 };
 
+// What it alone is told goes with it.
+inline bool is_leaver(const Neighbours& neighbours, const NodeId& node) {
+  return std::ranges::find(neighbours.leavers(), node) != neighbours.leavers().end();
+}
+
 // By this node's own view.
 inline bool is_replica(Neighbours& neighbours, Partition partition) {
   const std::vector<NodeId>& replicas = neighbours.replica_set(partition).replicas;

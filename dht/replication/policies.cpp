@@ -45,6 +45,9 @@ std::optional<Error> check_strong(const PolicyRequest& request, const Policy& po
   if (is_strong && (policy.r > 0 || policy.w > 0)) {
     return Error{ErrorCode::invalid, "in a strong namespace a majority decides: it has no R and no W"};
   }
+  if (is_strong && policy.cache == Cache::through) {
+    return Error{ErrorCode::invalid, "what a strong namespace shows is never from a cache"};
+  }
   return std::nullopt;
 }
 
@@ -128,6 +131,7 @@ Result<Policy> Policies::change(Turn& turn, Author& author, const PolicyRequest&
   policy.r = request.r.value_or(policy.r);
   policy.w = request.w.value_or(policy.w);
   policy.ttl_ms = request.ttl_ms.value_or(policy.ttl_ms);
+  policy.cache = request.cache.value_or(policy.cache);
   if (auto error = check_strong(request, policy, is_there ? &held->second.policy : nullptr)) return *std::move(error);
   const crypto::Bytes value = encode(policy);
   const std::string key = policy_key(request.name);
@@ -144,7 +148,7 @@ Result<Policy> Policies::change(Turn& turn, Author& author, const PolicyRequest&
 }
 
 void Policies::on_digest(Turn& turn, const NodeId& from, std::uint64_t digest) {
-  if (digest == digest_) are_told_ = true;
+  if (digest == digest_ && !is_leaver(turn.neighbours, from)) are_told_ = true;
   if (digest == digest_ || digest == 0) return;  // who has none asks for ours
   const auto asked = asked_.find(from);
   if (asked != asked_.end() && turn.now.instant - asked->second < ask_again_after) return;

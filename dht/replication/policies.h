@@ -40,7 +40,7 @@ class Policies {
   const ByName& all() const { return known_; }
   bool has_strong() const { return has_strong_; }   // a namespace of that kind
   std::uint64_t digest() const { return digest_; }  // 0: there are none
-  // Another member has all of them: this node may go. False after a restart, until one has said so.
+  // A member that stays has all of them: this node may go. False after a restart, until one has said so.
   bool are_told() const { return are_told_; }
 
   // Signs the namespace's policy with these changes and keeps it with this turn; it spreads from the next pings on.

@@ -53,6 +53,8 @@ std::vector<ReadValue> values_of(std::span<const LiveEntry> live, std::string_vi
   return values;
 }
 
+}  // namespace
+
 ReadAnswer answer_of(const Rows& rows, WallMs wall_ms, const ReadTerms& terms, const DataKey& data_key) {
   ReadAnswer answer;
   answer.key = terms.key;
@@ -63,8 +65,6 @@ ReadAnswer answer_of(const Rows& rows, WallMs wall_ms, const ReadTerms& terms, c
   answer.conflict = terms.conflict;
   return answer;
 }
-
-}  // namespace
 
 std::optional<Completion> read_alone(Turn& turn, const ReadTerms& terms, const ReplicaSet& set,
                                      const DataKey& data_key) {

@@ -32,6 +32,9 @@ struct ReadTerms {
   Instant deadline;
 };
 
+// What these rows are to a client now.
+ReadAnswer answer_of(const Rows& rows, WallMs wall_ms, const ReadTerms& terms, const DataKey& data_key);
+
 // Where this node is the only replica, and its rows are whole: nobody is asked, nothing is compared or repaired. Absent
 // where that is not so; then it takes a Read.
 std::optional<Completion> read_alone(Turn& turn, const ReadTerms& terms, const ReplicaSet& set,

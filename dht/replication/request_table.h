@@ -36,7 +36,8 @@ struct RequestOwner {
     carrying_over,  // which registers there are
     watching,       // to be told of changes
     telling,        // of changes
-    chunks
+    chunks,
+    lease  // of a hot key
   } kind = Kind::write;
   Ticket ticket = 0;
   std::size_t slot = 0;

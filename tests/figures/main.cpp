@@ -3,7 +3,7 @@
 //
 //   figures detection [--seed S] [--runs N] [--nodes N] [--crashes N] [--hop MS]
 //   figures composure [--seed S] [--runs N] [--nodes N] [--node-hours N]
-//   figures restart | join | balance | churn-hours | churn-days [--seed S]
+//   figures restart | join | balance | churn-hours | churn-days | hot [--seed S]
 //
 // The crashes, or the hours, are divided among so many runs, each a mesh and a thread of its own, of seeds S, S + 1, …
 //
@@ -202,11 +202,12 @@ bool run(const std::vector<std::string>& words) {
       {"join", {{{"--seed", 1}}, show_scenario<join>}},
       {"balance", {{{"--seed", 1}}, show_scenario<balance>}},
       {"churn-hours", {{{"--seed", 1}}, show_scenario<churn_by_hours>}},
-      {"churn-days", {{{"--seed", 1}}, show_scenario<churn_by_days>}}};
+      {"churn-days", {{{"--seed", 1}}, show_scenario<churn_by_days>}},
+      {"hot", {{{"--seed", 1}}, show_scenario<hot>}}};
   const auto kind = words.empty() ? kinds.end() : kinds.find(words[0]);
   if (kind == kinds.end())
     throw std::invalid_argument(
-        "which figure: detection, composure, restart, join, balance, churn-hours or churn-days?");
+        "which figure: detection, composure, restart, join, balance, churn-hours, churn-days or hot?");
   const Settings settings = parse(words, kind->second.defaults);
   print_command(words[0], settings);
   return kind->second.show(settings);

@@ -14,5 +14,6 @@ std::vector<Figure> join(std::uint64_t seed);     // one device comes to twenty
 std::vector<Figure> balance(std::uint64_t seed);  // load by capacity
 std::vector<Figure> churn_by_hours(std::uint64_t seed);
 std::vector<Figure> churn_by_days(std::uint64_t seed);
+std::vector<Figure> hot(std::uint64_t seed);  // keys that a thousand devices read
 
 }  // namespace kith::figures

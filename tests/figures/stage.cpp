@@ -123,7 +123,8 @@ dht::Duration Stage::run_until(const std::function<bool()>& claim, dht::Duration
   return queue_.now() - began;
 }
 
-void Stage::on_message(std::size_t, const dht::Message& message) {
+void Stage::on_message(std::size_t from, const dht::Message& message) {
+  on_said(from, message);
   const std::size_t bytes = bytes_on_the_road(message);
   if (is_of_membership(message.body)) {
     traffic_.membership += bytes;

@@ -51,6 +51,9 @@ class Stage final : public sim::Onlooker {
   // The first `devices` know each other, and hold these values of a stranger as placement says. Requires: all are down.
   void furnish(std::size_t devices, std::size_t values, std::size_t value_bytes);
 
+  std::function<void(std::size_t from, const dht::Message&)> on_said = [](auto&&...) {};
+  std::function<void(std::size_t device, const dht::Completion&)> on_answer = [](auto&&...) {};
+
   // Its replicas count too, from now on.
   void watch(const dht::KeyHash& key) { keys_.push_back(key); }
 
@@ -68,8 +71,9 @@ class Stage final : public sim::Onlooker {
 
  private:
   void on_message(std::size_t from, const dht::Message& message) override;
-  void on_completed(std::size_t, dht::Completion) override {}
+  void on_completed(std::size_t device, dht::Completion completion) override { on_answer(device, completion); }
   void on_event(std::size_t, const dht::Event&) override {}
+  void on_change(std::size_t, const dht::Change&) override {}
   void on_let_go(std::size_t, const sim::LetGo&) override {}
 
   Options options_;

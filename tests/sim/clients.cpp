@@ -201,6 +201,7 @@ void Clients::change_policy(const Choice& choice) {
     keeping.name = siblings;
     keeping.must_be_new = true;
     keeping.conflict = dht::Conflict::siblings;
+    if (options_.is_cached) keeping.cache = dht::Cache::through;
     ask({.device = choice.device, .client = choice.client, .key = {}, .kind = choice.kind},
         mesh_.at(choice.device).set_policy(keeping));
   }

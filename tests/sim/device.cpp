@@ -67,6 +67,7 @@ void Device::boot() {
   node_options.departure_after = options().departure_after;
   node_options.tombstone_grace = options().tombstone_grace;
   node_options.reconfigure_after = options().reconfigure_after;
+  node_options.hot_reads = options().hot_reads;
   if (boots_ > 0 && rng_.chance(options().new_weight_chance)) weight_ = static_cast<std::uint8_t>(1 + rng_.below(4));
   node_options.weight = weight_;
   node_options.is_leaving = is_leaving_;

@@ -41,6 +41,8 @@ void draw_reaping(crypto::Rng& rng, Options& options) {
 }
 
 constexpr std::uint64_t watchers_of_seed = std::uint64_t{1} << 63U;
+constexpr std::uint64_t caches_of_seed = std::uint64_t{1} << 62U;
+constexpr double hot_when_cached = 0.02;  // each key that is read
 
 // Drawn apart from the rest, so that no other choice of a seed depends on them. Where deletions are forgotten within
 // minutes an hour more or less, or a disk of earlier, says nothing about a mesh that keeps them for eight days.
@@ -99,6 +101,8 @@ Options draw_options(const Wishes& wishes) {
   options.reconfigure_after = milliseconds(between(rng, 1000, 15'000));
   draw_later_faults(wishes.seed, options);
   options.has_watchers = rng_of(wishes.seed ^ watchers_of_seed).chance(0.4);
+  options.is_cached = rng_of(wishes.seed ^ caches_of_seed).chance(0.5);
+  if (options.is_cached) options.hot_reads = hot_when_cached;
   return options;
 }
 
@@ -107,14 +111,14 @@ std::string to_text(const Options& o) {
       "nodes={} operations={} keys={} N/R/W={}/{}/{} loss={:.2f} duplication={:.2f} delay={}..{}ms commit<={}ms "
       "clock<=±{}ms crashes={:.1f}/min sudden={:.3f} power-cuts={:.3f} partitions={:.1f}/min{} clogs={:.1f}/min "
       "wipe={} liars={} noise={:.3f} stream-cuts={:.3f} leaves={} (undone {:.2f}) new-weights={:.2f} grace={}s{} "
-      "strong={} clock-steps={} rollback={} restore={} watchers={}",
+      "strong={} clock-steps={} rollback={} restore={} watchers={} cached={}",
       o.nodes, o.operations, o.keys, o.n, o.r, o.w, o.loss, o.duplication, o.delay_min.count() / 1000,
       o.delay_max.count() / 1000, o.commit_max.count() / 1000, o.clock_offset_max.count() / 1000, o.crashes_per_minute,
       o.sudden_crash_chance, o.power_cut_chance, o.partitions_per_minute,
       o.has_asymmetric_partitions ? " (one-way)" : "", o.clogs_per_minute, o.has_wipe ? 1 : 0, o.liars, o.noise,
       o.stream_cut_chance, o.leaves, o.leave_undone_chance, o.new_weight_chance, o.tombstone_grace.count() / 1'000'000,
       o.has_long_absence ? " (one is away for longer)" : "", o.has_strong ? 1 : 0, o.clock_steps,
-      o.has_rollback ? 1 : 0, o.has_restore ? 1 : 0, o.has_watchers ? 1 : 0);
+      o.has_rollback ? 1 : 0, o.has_restore ? 1 : 0, o.has_watchers ? 1 : 0, o.is_cached ? 1 : 0);
 }
 
 bool can_plant(const Options& options) {

@@ -111,6 +111,9 @@ std::vector<Sample> data_samples() {
       {"changed", request(Changed{7, {{"default/a", vector_of({{1, 2}})}, {"default/b", {}}}, true, false})},
       {"changed, anew", request(Changed{7, {}, false, true})},
       {"changed reply", request(ChangedReply{true})},
+      {"lease", request(Lease{"default/a", 12, 5})},
+      {"lease reply", request(LeaseReply{{Bytes{1, 2}}, 1500, 5})},
+      {"lease notice", {.request_id = 0, .body = LeaseNotice{.key = id_of(3), .spread = 5}, .gossip = {}}},
       {"unsupported", request(Unsupported{})},
   };
 }
@@ -284,6 +287,12 @@ Body arbitrary_watch_body(std::size_t number) {
       return Changed{any<std::uint64_t>(), few(arbitrary_change(), limits::changes_told_max), any<bool>(), any<bool>()};
     case 37:
       return ChangedReply{any<bool>()};
+    case 38:
+      return Lease{*rc::gen::arbitrary<std::string>(), any<std::uint32_t>(), any<std::uint8_t>()};
+    case 39:
+      return LeaseReply{few(arbitrary_bytes()), any<std::uint32_t>(), any<std::uint8_t>()};
+    case 40:
+      return LeaseNotice{*arbitrary_id(), any<std::uint8_t>()};
     default:
       return Unsupported{};
   }

@@ -98,6 +98,10 @@ TEST_CASE("policies are told when another member has all of them", "[policies]")
   one.hear(other);
   CHECK_FALSE(one.policies.are_told());
   other.hear(one);
+  one.neighbours.leaving = {other.neighbours.self_id};
+  one.hear(other);
+  CHECK_FALSE(one.policies.are_told());
+  one.neighbours.leaving.clear();
   one.hear(other);
   CHECK(one.policies.are_told());
 }
@@ -453,6 +457,34 @@ TEST_CASE("a client that goes on writing without having read adds no more than a
   desk.put("settled", all.version);
   desk.receipt();
   CHECK(desk.read().values.size() == 1);
+}
+
+TEST_CASE("a policy that says nothing of the cache is what earlier versions read", "[policies]") {
+  const Policy plain{.conflict = Conflict::siblings, .r = 1, .w = 2, .ttl_ms = 3};
+  const crypto::Bytes bytes = encode(plain);
+  CHECK(bytes.size() == 12);
+  CHECK(bytes.front() == 1);
+  CHECK(read_policy(bytes) == plain);
+}
+
+TEST_CASE("a policy with a cache is read as it was written, and no other length or word is one", "[policies]") {
+  const Policy cached{.conflict = Conflict::newest, .r = 1, .w = 2, .ttl_ms = 3, .cache = Cache::through};
+  crypto::Bytes bytes = encode(cached);
+  CHECK(read_policy(bytes) == cached);
+  bytes.back() = 2;
+  CHECK_FALSE(read_policy(bytes));
+  bytes.pop_back();
+  CHECK_FALSE(read_policy(bytes));
+  bytes.clear();
+  CHECK_FALSE(read_policy(bytes));
+}
+
+TEST_CASE("a strong namespace has no cache", "[policies]") {
+  Member member(1);
+  PolicyRequest request = creation("locks");
+  request.conflict = Conflict::strong;
+  request.cache = Cache::through;
+  CHECK(member.change(request).error().code == ErrorCode::invalid);
 }
 
 }  // namespace kith::dht

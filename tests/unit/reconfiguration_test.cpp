@@ -391,4 +391,28 @@ TEST_CASE("a joint configuration needs both majorities", "[consensus]") {
   CHECK(is_quorum({1, 3, 4}));
 }
 
+TEST_CASE("configurations are told when a member that stays has all of them", "[consensus]") {
+  Voters voters;
+  Device& one = voters.at(0);
+  Configurations& known = *one.configurations;
+  Turn turn = one.turn();
+  CHECK_FALSE(known.are_told());
+  known.on_digest(turn, voters.at(1).id(), known.digest() + 1);
+  CHECK_FALSE(known.are_told());
+  one.neighbours.leaving = {voters.at(1).id()};
+  known.on_digest(turn, voters.at(1).id(), known.digest());
+  CHECK_FALSE(known.are_told());
+  known.on_digest(turn, voters.at(2).id(), known.digest());
+  CHECK(known.are_told());
+  Configuration next = voters.configuration(0);
+  next.epoch += 1;
+  REQUIRE(known.learn(one.store, next));
+  CHECK_FALSE(known.are_told());
+}
+
+TEST_CASE("who knows of no configuration has none to tell", "[consensus]") {
+  Device device(1);
+  CHECK(device.configurations->are_told());
+}
+
 }  // namespace kith::dht
