@@ -13,13 +13,11 @@ import contextlib
 import os
 import pathlib
 import sys
-import threading
 import time
-
-import msgpack
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "mesh"))
 from _mesh import Client, Daemon, Failed, check, folder  # noqa: E402
+from _puts import PacedPuts, describe  # noqa: E402
 
 MEGABYTES = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 RATE = int(sys.argv[2]) if len(sys.argv) > 2 else 400
@@ -45,55 +43,6 @@ def fill(daemon):
     client.close()
 
 
-class Load(threading.Thread):
-    """Puts that are due at fixed times, each with the time from then to its answer."""
-
-    def __init__(self, daemon):
-        super().__init__()
-        self.client = daemon.client()
-        self.samples = []  # (due, seconds until answered)
-        self.due = {}
-        self.is_stopped = False
-
-    def run(self):
-        receiver = threading.Thread(target=self.receive)
-        receiver.start()
-        began, number, value = time.monotonic(), 0, b"x" * 1000
-        while not self.is_stopped:
-            number += 1
-            due = began + number / RATE
-            time.sleep(max(0.0, due - time.monotonic()))
-            self.due[number] = due
-            self.client.socket.sendall(
-                msgpack.packb([0, number, "put", {"key": f"load{number % 5000}", "value": value, "timeout_ms": 60000}]))
-        self.due[number + 1] = 0
-        self.client.socket.sendall(msgpack.packb([0, number + 1, "members", {}]))
-        receiver.join()
-
-    def receive(self):
-        while True:
-            _, number, error, _ = self.client.receive()
-            due = self.due.pop(number)
-            if due == 0:
-                return
-            check(error is None, f"put failed: {error}")
-            self.samples.append((due, time.monotonic() - due))
-
-    def between(self, start, end):
-        return sorted(took for due, took in self.samples if start <= due < end)
-
-
-def percentile(samples, share):
-    return samples[min(len(samples) - 1, int(share * len(samples)))] * 1e3
-
-
-def describe(name, samples):
-    p50, p99 = percentile(samples, 0.5), percentile(samples, 0.99)
-    print(f"  {name:<22} {len(samples):6} puts   p50 {p50:7.2f} ms   p99 {p99:7.2f} ms   "
-          f"max {samples[-1] * 1e3:8.2f} ms", flush=True)
-    return p99
-
-
 def snapshot(daemon, path):
     with contextlib.closing(Client(daemon.socket, timeout=600)) as client:
         start = time.monotonic()
@@ -107,7 +56,7 @@ def snapshot(daemon, path):
 
 
 def measure(daemon, path):
-    load = Load(daemon)
+    load = PacedPuts(daemon, RATE)
     load.start()
     stretches = [(time.monotonic() + 1, time.monotonic() + QUIET_SECONDS)]
     snapshots = []
@@ -116,8 +65,7 @@ def measure(daemon, path):
         snapshots.append(snapshot(daemon, path))
         stretches.append((time.monotonic() + 2, time.monotonic() + QUIET_SECONDS))
         time.sleep(QUIET_SECONDS)
-    load.is_stopped = True
-    load.join()
+    load.stop()
     quiet = sorted(took for stretch in stretches for took in load.between(*stretch))
     busy = sorted(took for stretch in snapshots for took in load.between(*stretch))
     ratio = describe("while being snapshot", busy) / describe("without", quiet)
