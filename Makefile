@@ -153,6 +153,10 @@ bench: all build/release/bench  ## Measure kith against bare SQLite and the raw 
 bench-snapshot: all build/deps/test  ## Measure puts while a database of MEGABYTES=1000 is being snapshot.
 	tests/bench/snapshot.py $(MEGABYTES)
 
+.PHONY: bench-sweep
+bench-sweep: all build/deps/bench  ## Measure puts while KEYS=1000000 expired keys are being forgotten.
+	tests/bench/sweep.py $(KEYS)
+
 .PHONY: bench-batch
 bench-batch: all build/deps/test  ## Read a thousand keys at once, beside a thousand single reads.
 	tests/bench/batch.py
