@@ -46,18 +46,18 @@ std::optional<Ticket> HotReads::get(Turn& turn, const GetRequest& request) {
   const Instant now = turn.now.instant;
   held->reads += held->reads < limits::lease_reads_max ? 1 : 0;
   if (is_fresh(*held, now)) {
-    Completion completion = show(turn, hash, *held, held->rows);
+    Completion completion = show(turn, hash, *held, held->lent.rows);
     completion.ticket = ticket;
     std::get<ReadAnswer>(completion.outcome).age = now - held->read_at;
     turn.out.completions.push_back(std::move(completion));
     return ticket;
   }
   if (held->tickets.size() >= limits::hot_reads_waiting_max) return std::nullopt;
-  held->tickets.push_back(ticket);
   const Instant deadline = now + bounded(request.deadline);
+  held->deadline = held->tickets.empty() ? deadline : std::max(held->deadline, deadline);
+  held->tickets.push_back(ticket);
   waiting_[ticket] = {.began = now};
   wakeups_.add(deadline, ticket);
-  held->deadline = std::max(held->deadline, deadline);
   refresh(turn, hash, *held);
   return ticket;
 }
@@ -68,7 +68,7 @@ bool HotReads::may_lend(std::string_view key) const {
 }
 
 bool HotReads::is_fresh(const Held& held, Instant now) {
-  return !held.rows.empty() && now < held.read_at + limits::lease_life;
+  return !held.lent.rows.empty() && now < held.read_at + limits::lease_life;
 }
 
 // Null where the key is read by too few to be kept, or too many keys are.
@@ -101,11 +101,11 @@ Completion HotReads::show(Turn& turn, const KeyHash& hash, Held& held, Rows rows
   const KeyRows& own = turn.store.read(hash);
   for (const Row& row : own.rows) merge_record(rows, row.record);
   for (const Row& row : parts_.coordinator.recently_shown(hash)) merge_record(rows, row.record);
-  for (const Row& row : held.shown) merge_record(rows, row.record);
+  for (const Row& row : held.shown.rows) merge_record(rows, row.record);
   const ReadTerms terms = parts_.coordinator.read_terms(turn, held.key);
   ReadAnswer answer = answer_of(rows, turn.now.wall_ms, terms, data_key_);
   answer.replies = answer.wanted;
-  if (bytes_of(rows) <= limits::record_bytes_max) held.shown = std::move(rows);
+  replace(held.shown, std::move(rows));
   return {.ticket = 0,
           .outcome = std::move(answer),
           .partial = {},
@@ -176,7 +176,6 @@ void HotReads::on_read(Turn& turn, const Completion& completion) {
   Held& held = held_.at(hash);
   const auto* answer = std::get_if<ReadAnswer>(&completion.outcome);
   if (answer != nullptr && !answer->degraded && !held.was_written) {
-    drop(held);
     keep(held, rows, held.asked_at);
   }
   held.is_reading = false;
@@ -207,7 +206,6 @@ void HotReads::on_reply(Turn& turn, const RequestOwner& owner, const Body& body)
   if (rows.empty() || is_over || held.was_written) return read(turn, hash, held);
   held.spread = reply->spread;
   held.hot_until = reply->spread > 0 ? turn.now.instant + heard_hot_for : Instant{};
-  drop(held);
   keep(held, rows, held.asked_at - age);
   held.is_reading = false;
   for (const Ticket ticket : std::exchange(held.tickets, {})) {
@@ -224,17 +222,16 @@ void HotReads::on_silence(Turn& turn, const RequestOwner& owner) {
 }
 
 void HotReads::keep(Held& held, Rows rows, Instant read_at) {
-  const std::size_t bytes = bytes_of(rows);
-  if (held_bytes_ + bytes > limits::hot_key_bytes_max) return;
-  held.rows = std::move(rows);
+  replace(held.lent, std::move(rows));
   held.read_at = read_at;
-  held.bytes = bytes;
-  held_bytes_ += bytes;
 }
 
-void HotReads::drop(Held& held) {
-  held.rows.clear();
-  held_bytes_ -= std::exchange(held.bytes, 0);
+// Where there is no room for more, by none.
+void HotReads::replace(Kept& kept, Rows rows) {
+  held_bytes_ -= kept.bytes;
+  const std::size_t bytes = bytes_of(rows);
+  kept = held_bytes_ + bytes <= limits::hot_key_bytes_max ? Kept{.rows = std::move(rows), .bytes = bytes} : Kept{};
+  held_bytes_ += kept.bytes;
 }
 
 // Unless its client has given up, or its time was over.
@@ -262,8 +259,8 @@ void HotReads::serve(Turn& turn, const KeyHash& hash, Held& held) {
 LeaseReply HotReads::lend(Turn& turn, const KeyHash& hash, const Held& held, const NodeId& to) {
   LeaseReply reply{.records = {}, .age_ms = milliseconds(turn.now.instant - held.read_at)};
   if (demand_.is_hot(turn.now.instant, hash)) reply.spread = spread_of(turn, hash);
-  if (!is_fresh(held, turn.now.instant) || held.bytes > limits::record_bytes_max) return reply;
-  for (const Row& row : held.rows) reply.records.push_back(row.record.bytes());
+  if (!is_fresh(held, turn.now.instant) || held.lent.bytes > limits::record_bytes_max) return reply;
+  for (const Row& row : held.lent.rows) reply.records.push_back(row.record.bytes());
   leases_.grant(turn.now.instant, hash, {.node = to, .until = held.read_at + limits::lease_life});
   return reply;
 }
@@ -330,7 +327,7 @@ void HotReads::on_changed(Turn& turn, const std::vector<KeyHash>& keys) {
 
 void HotReads::end(Turn& turn, const KeyHash& key) {
   if (const auto found = held_.find(key); found != held_.end()) {
-    drop(found->second);
+    replace(found->second.lent, {});
     found->second.was_written = true;
   }
   for (const NodeId& node : leases_.end(key)) {
@@ -352,8 +349,8 @@ void HotReads::forget_all() {
 }
 
 void HotReads::forget(Held& held) {
-  drop(held);
-  held.shown.clear();
+  replace(held.lent, {});
+  replace(held.shown, {});
   held.was_written = true;
 }
 
@@ -378,7 +375,7 @@ void HotReads::drop_unless(IsOfUse is_of_use) {
   for (auto each = held_.begin(); each != held_.end();) {
     Held& held = each->second;
     const bool stays = held.is_reading || is_of_use(held);
-    if (!stays) drop(held);
+    if (!stays) forget(held);
     each = stays ? std::next(each) : held_.erase(each);
   }
 }

@@ -71,11 +71,14 @@ class HotReads {
     NodeId node;
     std::uint64_t request_id = 0;
   };
+  struct Kept {
+    Rows rows{};
+    std::size_t bytes = 0;
+  };
   struct Held {
     std::string key;
-    Rows rows;   // empty: none are kept
-    Rows shown;  // last, to clients; only for them
-    std::size_t bytes = 0;
+    Kept lent;
+    Kept shown;           // last, to clients; only for them
     Instant read_at{};    // when the read began that showed them
     Instant hot_until{};  // as others said
     std::uint8_t spread = 0;
@@ -99,7 +102,7 @@ class HotReads {
   void refresh(Turn& turn, const KeyHash& hash, Held& held);
   void read(Turn& turn, const KeyHash& hash, Held& held);
   void keep(Held& held, Rows rows, Instant read_at);
-  void drop(Held& held);
+  void replace(Kept& kept, Rows rows);
   void forget(Held& held);
   void complete(Turn& turn, Ticket ticket, Completion completion);
   void serve(Turn& turn, const KeyHash& hash, Held& held);

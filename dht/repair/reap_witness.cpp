@@ -60,7 +60,7 @@ void ReapWitness::look_after_marks(const Turn& turn) {
 }
 
 ReapWitness::Answer ReapWitness::answer(Turn& turn, const NodeId& from, const Reap& reap) {
-  std::erase_if(promises_, [&](const auto& entry) { return entry.second.until < turn.now.instant; });
+  end_promises(turn.now.instant);
   Answer answer;
   if (reap.step == ReapStep::retire) {
     for (const auto& [key, rows] : verified(turn, reap.records)) {
@@ -73,6 +73,14 @@ ReapWitness::Answer ReapWitness::answer(Turn& turn, const NodeId& from, const Re
                                                                : commit(turn, from, partition));
   }
   return answer;
+}
+
+// Only those whose time is over are looked at: one who leads all partitions has a promise for each.
+void ReapWitness::end_promises(Instant now) {
+  while (const auto partition = promise_ends_.pop_due(now)) {
+    const auto promise = promises_.find(*partition);
+    if (promise != promises_.end() && promise->second.until <= now) promises_.erase(promise);
+  }
 }
 
 // ---- asking
@@ -91,7 +99,9 @@ ReapVerdict ReapWitness::ask(Turn& turn, const NodeId& from, const ReapPartition
       if (!is_replica && std::ranges::any_of(turn.store.peek(hash).rows, is_own)) answer.reply.kept.push_back(key.key);
     }
   }
-  promises_[partition.partition] = {.to = from, .until = turn.now.instant + promise_holds, .own = {}};
+  const Instant until = turn.now.instant + promise_holds;
+  promises_[partition.partition] = {.to = from, .until = until, .own = {}};
+  promise_ends_.add(until, partition.partition);
   return ReapVerdict::clear;
 }
 

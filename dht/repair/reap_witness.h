@@ -11,6 +11,7 @@
 #include <map>
 #include <vector>
 
+#include "dht/model/deadlines.h"
 #include "dht/model/signatures.h"
 #include "dht/repair/reap_marks.h"
 #include "dht/repair/repair.h"
@@ -52,6 +53,7 @@ class ReapWitness {
     std::map<KeyHash, RowsDigest> own;  // of keys that are kept here as their author only, once they are superseded
   };
 
+  void end_promises(Instant now);
   ReapVerdict ask(Turn& turn, const NodeId& from, const ReapPartition& partition, Answer& answer);
   bool has_room_for_marks(const Turn& turn, std::size_t keys) const;
   static bool is_clear_elsewhere(Turn& turn, const ReapPartition& partition);
@@ -70,6 +72,7 @@ class ReapWitness {
   Standings standings_;
   ReapMarks marks_;
   std::map<Partition, Promise> promises_;
+  Deadlines<Partition> promise_ends_;
   std::uint64_t keys_reaped_ = 0;
 };
 

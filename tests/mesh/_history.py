@@ -164,6 +164,14 @@ def bring_to_rest(daemons, seconds=180):
     wait_for(lambda: all(is_at_rest(daemon) for daemon in daemons), "all daemons to be equal", seconds)
 
 
+def look_at_all(chroniclers, keys, kind, size):
+    """What each daemon shows of each key, as a line of this kind."""
+    for chronicler in chroniclers:
+        for key in keys:
+            wait_for(lambda: chronicler.is_connected() and chronicler.look(key, kind, r=min(3, size.daemons)),
+                     f"{chronicler.daemon_process.name} to read {key}", 30)
+
+
 def judge(lines):
     """What the simulator's checkers say of this history. One that does not hold is kept."""
     with tempfile.NamedTemporaryFile("w", prefix="kith-", suffix=".history", delete=False) as file:

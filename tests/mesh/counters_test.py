@@ -14,8 +14,8 @@ import random
 import sys
 import threading
 
-from _history import (SEED, Chronicler, Clock, Size, bring_to_rest, disturbed_mesh, judge, now_us, run_all,
-                      sum_of_counts)
+from _history import (SEED, Chronicler, Clock, Size, bring_to_rest, disturbed_mesh, judge, look_at_all,
+                      now_us, run_all, sum_of_counts)
 from _mesh import Failed, check, run_tests, wait_for
 
 SIZE = Size(sys.argv[1:])
@@ -112,13 +112,6 @@ class Counting(Chronicler):
         self.lines.append(f"{key} {kind} {outcome} {began} {now_us()} {self.place} {amount}")
 
 
-def look_at_all(clients, keys):
-    for client in clients:
-        for key in keys:
-            wait_for(lambda: client.is_connected() and client.look(key, "final-sum", r=min(3, SIZE.daemons)),
-                     f"{client.daemon_process.name} to read {key}", 30)
-
-
 def reset_at_rest(clients, keys, dice):
     """Half of them: each daemon's share of what was counted is to be gone."""
     for key in dice.sample(keys, len(keys) // 2):
@@ -136,13 +129,13 @@ def each_increment_counts_once_and_a_reset_stays_a_reset():
         dice = random.Random(SEED)
         last = [Counting(number, daemons, clock, amounts) for number in range(SIZE.daemons)]
         bring_to_rest(daemons)
-        look_at_all(last, keys)
+        look_at_all(last, keys, "final-sum", SIZE)
         reset_at_rest(last, keys, dice)
         victim = dice.choice(daemons)
         victim.kill()
         victim.start()
         bring_to_rest(daemons)
-        look_at_all(last, keys)
+        look_at_all(last, keys, "final-sum", SIZE)
         lines += [line for client in last for line in client.lines]
     counts = sum_of_counts(clients)
     check(counts["done"] > 10 * SIZE.clients, f"too little was done: {counts}")

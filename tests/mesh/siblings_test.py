@@ -14,9 +14,9 @@ import random
 import re
 import sys
 
-from _history import (SEED, Chronicler, Clock, Size, bring_to_rest, disturbed_mesh, judge, make_namespace, now_us,
-                      run_all, sum_of_counts)
-from _mesh import Failed, check, run_tests, wait_for
+from _history import (SEED, Chronicler, Clock, Size, bring_to_rest, disturbed_mesh, judge, look_at_all,
+                      make_namespace, now_us, run_all, sum_of_counts)
+from _mesh import Failed, check, run_tests
 
 SIZE = Size(sys.argv[1:])
 KEYS = 8
@@ -84,13 +84,6 @@ class Sharing(Chronicler):
         self.lines.append(f"{key} {kind} {outcome} {began} {now_us()} {self.place} {self.life} {number} {last}")
 
 
-def look_at_all(clients, keys):
-    for client in clients:
-        for key in keys:
-            wait_for(lambda: client.is_connected() and client.look(key, "final-look", r=min(3, SIZE.daemons)),
-                     f"{client.daemon_process.name} to read {key}", 30)
-
-
 def write_at_rest(clients, keys, dice):
     """What stands there now is replaced, or deleted, for good."""
     for key in keys:
@@ -109,13 +102,13 @@ def no_value_is_lost_that_no_later_write_had_seen_and_none_that_was_replaced_com
         dice = random.Random(SEED)
         last = [Sharing(number, daemons, clock) for number in range(SIZE.daemons)]
         bring_to_rest(daemons)
-        look_at_all(last, keys)
+        look_at_all(last, keys, "final-look", SIZE)
         write_at_rest(last, keys, dice)
         victim = dice.choice(daemons)
         victim.kill()
         victim.start()
         bring_to_rest(daemons)
-        look_at_all(last, keys)
+        look_at_all(last, keys, "final-look", SIZE)
         lines += [line for client in last for line in client.lines]
     counts = sum_of_counts(clients)
     check(counts["done"] > 10 * SIZE.clients, f"too little was done: {counts}")

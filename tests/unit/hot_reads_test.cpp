@@ -55,10 +55,11 @@ class Mesh {
     }
   }
 
-  Ticket get(std::size_t i, std::optional<int> r = std::nullopt) {
+  Ticket get(std::size_t i, std::optional<int> r = std::nullopt, Duration deadline = limits::request_deadline_default) {
     GetRequest request;
     request.key = "default/a";
     request.r = r;
+    request.deadline = deadline;
     Ticket ticket = 0;
     with(i, [&](Node& node, Outputs& out) { ticket = node.get(now(), request, out); });
     return ticket;
@@ -73,8 +74,8 @@ class Mesh {
     run(20 * step);
     return answer(i, ticket);
   }
-  std::string value(std::size_t i) {
-    const ReadAnswer shown = read(i);
+  std::string value(std::size_t i) { return text(read(i)); }
+  static std::string text(const ReadAnswer& shown) {
     REQUIRE_FALSE(shown.values.empty());
     return {shown.values.front().bytes.begin(), shown.values.front().bytes.end()};
   }
@@ -87,6 +88,14 @@ class Mesh {
     with(i, [&](Node& node, Outputs& out) { ticket = node.put(now(), request, out); });
     run(10 * step);
     REQUIRE(std::holds_alternative<Receipt>(devices_[i]->done.at(ticket).outcome));
+  }
+
+  // No disk has anything of the key any more, as if it had been reaped.
+  void forget() {
+    for (const auto& device : devices_) {
+      device->disk.replace(hash_key("default/a"), {});
+      device->disk.commit();
+    }
   }
 
   // At all devices, often enough for the key to be hot.
@@ -102,8 +111,8 @@ class Mesh {
   }
 
   std::size_t replica() { return number_of(node(0).replicas_of(partition_of(hash_key("default/a"))).front()); }
-  // Neither a replica nor next to them; it has read the key, as all have. Requires: there are enough devices for that.
-  std::size_t outsider() {
+  // Neither a replica nor next to them. Requires: there are enough devices for that.
+  std::size_t far_away() {
     View view;
     for (std::size_t i = 0; i < size(); ++i) view.add(node(i).self());
     Placement placement(view);
@@ -114,9 +123,13 @@ class Mesh {
     };
     std::size_t i = 0;
     while (is_in(set.replicas, id(i)) || is_in(set.next, id(i))) ++i;
-    read_much();
-    REQUIRE(said<Lease>(i) > 0);
     return i;
+  }
+  // The same; the key is hot, and it holds a lease.
+  std::size_t outsider() {
+    read_much();
+    REQUIRE(said<Lease>(far_away()) > 0);
+    return far_away();
   }
 
   template <typename Kind>
@@ -131,6 +144,14 @@ class Mesh {
   }
 
   std::function<bool(const Message&)> passes = [](const Message&) { return true; };
+  // Messages that are on their way until they are let go.
+  std::function<bool(const Message&)> is_slow = [](const Message&) { return false; };
+  void let_go() {
+    is_slow = [](const Message&) { return false; };
+    queue_.insert(queue_.end(), slow_.begin(), slow_.end());
+    slow_.clear();
+    run(20 * step);
+  }
 
  private:
   struct Device {
@@ -165,7 +186,9 @@ class Mesh {
     input(*device.node, out);
     device.disk.commit();
     for (Send& send : out.sends) {
-      if (passes(send.message)) queue_.push_back({id(i), send.to, std::move(send.message)});
+      if (!passes(send.message)) continue;
+      auto& road = is_slow(send.message) ? slow_ : queue_;
+      road.push_back({id(i), send.to, std::move(send.message)});
     }
     for (Completion& completion : out.completions) device.done.emplace(completion.ticket, std::move(completion));
   }
@@ -185,6 +208,7 @@ class Mesh {
   Instant now_{1s};
   std::vector<std::unique_ptr<Device>> devices_;
   std::deque<Letter> queue_;
+  std::deque<Letter> slow_;
   std::vector<Heard> heard_;
 };
 
@@ -239,10 +263,12 @@ TEST_CASE("where the notice of a write is lost what was there is shown no longer
   mesh.put(0, "one");
   const std::size_t outsider = mesh.outsider();
   mesh.passes = [](const Message& message) { return !std::holds_alternative<LeaseNotice>(message.body); };
-  mesh.put(outsider == 3 ? 4 : 3, "two");
-  CHECK(mesh.value(outsider) == "one");
-  mesh.read_much(limits::lease_life);
-  for (std::size_t i = 0; i < mesh.size(); ++i) CHECK(mesh.value(i) == "two");
+  for (const std::string now : {"two", "three", "four", "five"}) {
+    mesh.put(outsider == 3 ? 4 : 3, now);
+    if (now == "two") CHECK(mesh.value(outsider) == "one");
+    mesh.read_much(limits::lease_life);
+    for (std::size_t i = 0; i < mesh.size(); ++i) CHECK(mesh.value(i) == now);
+  }
 }
 
 TEST_CASE("who writes a key that it holds a lease of reads what it wrote", "[hot]") {
@@ -291,6 +317,20 @@ TEST_CASE("a read that takes too long is answered when its time is over", "[hot]
   const Ticket ticket = mesh.get(outsider);
   mesh.run(limits::request_deadline_default + 2 * step);
   CHECK(mesh.is_done(outsider, ticket));
+}
+
+TEST_CASE("who waits less long than others for the same read is told when its own time is over", "[hot]") {
+  Mesh mesh(20);
+  mesh.put(0, "one");
+  const std::size_t outsider = mesh.outsider();
+  mesh.run(limits::lease_life);
+  mesh.passes = [](const Message& message) { return !std::holds_alternative<Lease>(message.body); };
+  mesh.is_slow = [](const Message& message) { return std::holds_alternative<Fetch>(message.body); };
+  const Ticket patient = mesh.get(outsider);
+  const Ticket hurried = mesh.get(outsider, std::nullopt, 100ms);
+  mesh.run(100ms + 2 * step);
+  CHECK(mesh.is_done(outsider, hurried));
+  CHECK_FALSE(mesh.is_done(outsider, patient));
 }
 
 TEST_CASE("a read that was given up is not answered", "[hot]") {
@@ -361,9 +401,9 @@ TEST_CASE("whose notice that a key is hot was lost is told again while it goes o
   mesh.passes = [](const Message& message) { return !std::holds_alternative<LeaseNotice>(message.body); };
   mesh.read_much();
   mesh.passes = [](const Message&) { return true; };
-  const std::size_t leases = mesh.said<Lease>();
+  REQUIRE(mesh.said<Lease>(mesh.far_away()) == 0);
   mesh.read_much(limits::lease_life + 4s);
-  CHECK(mesh.said<Lease>() > leases);
+  CHECK(mesh.said<Lease>(mesh.far_away()) > 0);
 }
 
 TEST_CASE("where there is one replica what it holds is shown", "[hot]") {
@@ -374,6 +414,81 @@ TEST_CASE("where there is one replica what it holds is shown", "[hot]") {
   mesh.put(0, "two");
   mesh.run(20 * step);
   CHECK(mesh.value(outsider) == "two");
+}
+
+TEST_CASE("who writes a key while it is read, and reads again, is shown what it wrote", "[hot]") {
+  Mesh mesh;
+  mesh.put(0, "none");
+  mesh.read_much();
+  mesh.put(0, "one");  // which ends what is held
+  const std::size_t replica = mesh.replica();
+  mesh.is_slow = [](const Message& message) { return std::holds_alternative<FetchReply>(message.body); };
+  const Ticket before = mesh.get(replica);
+  mesh.run(2 * step);
+  mesh.put(replica, "two");
+  const Ticket after = mesh.get(replica);
+  mesh.let_go();
+  CHECK(mesh.is_done(replica, before));
+  CHECK(mesh.text(mesh.answer(replica, after)) == "two");
+}
+
+TEST_CASE("where too few replicas answer in time what there is is shown, and said to be too little", "[hot]") {
+  Mesh mesh;
+  mesh.put(0, "none");
+  mesh.read_much();
+  mesh.put(0, "one");  // which ends what is held
+  const std::size_t replica = mesh.replica();
+  mesh.passes = [](const Message& message) { return !std::holds_alternative<FetchReply>(message.body); };
+  const Ticket ticket = mesh.get(replica);
+  mesh.run(limits::request_deadline_default + 2 * step);
+  CHECK(mesh.answer(replica, ticket).degraded);
+  CHECK(mesh.text(mesh.answer(replica, ticket)) == "one");
+}
+
+TEST_CASE("a client in a hurry is answered by the replicas where its lender is silent", "[hot]") {
+  Mesh mesh(20);
+  mesh.put(0, "one");
+  const std::size_t outsider = mesh.outsider();
+  mesh.run(limits::lease_life);
+  mesh.passes = [](const Message& message) { return !std::holds_alternative<Lease>(message.body); };
+  const Ticket ticket = mesh.get(outsider, std::nullopt, 400ms);
+  mesh.run(400ms + 2 * step);
+  CHECK(mesh.text(mesh.answer(outsider, ticket)) == "one");
+}
+
+TEST_CASE("what a lender showed is not taken for what replicas showed", "[hot]") {
+  Mesh mesh(20);
+  mesh.put(0, "one");
+  const std::size_t outsider = mesh.outsider();
+  const Ticket read = mesh.get(outsider, 3);
+  mesh.run(20 * step);
+  REQUIRE(mesh.text(mesh.answer(outsider, read)) == "one");
+  mesh.put(outsider == 3 ? 4 : 3, "two");
+  const ReadAnswer lent = mesh.read(outsider);
+  REQUIRE(lent.age);
+  REQUIRE(mesh.text(lent) == "two");
+  mesh.forget();
+  const Ticket ticket = mesh.get(outsider, 3);
+  mesh.run(20 * step);
+  CHECK(mesh.text(mesh.answer(outsider, ticket)) == "one");  // which it read of them: that would be repaired
+}
+
+TEST_CASE("a lease counts from when its lender read, not from when it was given", "[hot]") {
+  Mesh mesh(20);
+  mesh.put(0, "none");
+  const std::size_t outsider = mesh.outsider();
+  mesh.put(outsider == 3 ? 4 : 3, "one");  // which ends what is held
+  for (std::size_t i = 0; i < mesh.size(); ++i) {
+    if (i != outsider) mesh.get(i);
+  }
+  mesh.run(2s);
+  const ReadAnswer first = mesh.read(outsider);
+  REQUIRE(first.age);
+  REQUIRE(*first.age > 1s);
+  mesh.run(1s);
+  const ReadAnswer second = mesh.read(outsider);
+  REQUIRE(second.age);
+  CHECK(*second.age >= *first.age + 1s);
 }
 
 }  // namespace kith::dht

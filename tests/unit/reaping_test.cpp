@@ -158,6 +158,23 @@ TEST_CASE("what was agreed upon without somebody who is back by now is not carri
   CHECK(round.mesh.rows_at(round.replica, name) == round.rows);
 }
 
+TEST_CASE("what was agreed upon is not carried out when the promise is over", "[reaping]") {
+  Mesh mesh;
+  mesh.put(0, name, EntryKind::tombstone);
+  const std::size_t replica = mesh.replicas_of(name).back();
+  mesh.run_until_asked(replica, ReapStep::commit, 3 * grace);
+  const auto withheld = mesh.withhold(ReapStep::commit);
+  for (std::size_t i = 0; i < size; ++i) {
+    if (i != replica) mesh.crash(i);
+  }
+  mesh.run(2min + 1s);
+  const std::size_t rows = mesh.rows_at(replica, name);
+  REQUIRE(rows > 0);
+  for (const auto& deliver : withheld) deliver();
+  mesh.run(100ms);
+  CHECK(mesh.rows_at(replica, name) == rows);
+}
+
 TEST_CASE("a round that began without somebody who is back by now agrees on nothing", "[reaping]") {
   OneAway round;
   round.mesh.run_until_asked(round.replica, ReapStep::ask, 3 * grace);
