@@ -73,7 +73,7 @@ inline constexpr std::array body_codes{
     BodyCode{Method::lease, Side::asks},          BodyCode{Method::lease, Side::answers},
     BodyCode{Method::lease_notice, Side::asks},   BodyCode{Method::unsupported, Side::answers},
 };
-static_assert(body_codes.size() == std::variant_size_v<Body>);
+static_assert(body_codes.size() == std::variant_size_v<AnyBody>);
 
 inline constexpr std::size_t header_bytes = 10;
 

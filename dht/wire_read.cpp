@@ -248,7 +248,7 @@ template <std::size_t... Indices>
 constexpr std::array<BodyReader, sizeof...(Indices)> readers(std::index_sequence<Indices...>) {
   return {&read_alternative<Indices>...};
 }
-constexpr auto body_readers = readers(std::make_index_sequence<std::variant_size_v<Body>>{});
+constexpr auto body_readers = readers(std::make_index_sequence<std::variant_size_v<AnyBody>>{});
 
 struct Header {
   wire::Kind kind;

@@ -397,12 +397,23 @@ struct LeaseNotice {
 // The answer to a method this version does not know.
 struct Unsupported {};
 
-using Body =
+using AnyBody =
     std::variant<Ping, PingReply, Probe, ProbeReply, Gossip, Join, Members, MembersReply, Find, FindReply, Fetch,
                  FetchReply, Store, StoreReply, Scan, ScanReply, Compare, CompareReply, Items, ItemsReply, Reap,
                  ReapReply, Reaped, ReapedReply, PolicyQuery, PolicyReply, Prepare, PrepareReply, Accept, AcceptReply,
                  Registers, RegistersReply, ConfigurationQuery, ConfigurationReply, Watch, WatchReply, Changed,
                  ChangedReply, Lease, LeaseReply, LeaseNotice, Unsupported>;
+
+// Copied, moved and destroyed in message.cpp: a file that does so itself compiles that for each of the alternatives.
+struct Body : AnyBody {
+  using AnyBody::AnyBody;
+  Body();
+  Body(const Body& other);
+  Body(Body&& other) noexcept;
+  Body& operator=(const Body& other);
+  Body& operator=(Body&& other) noexcept;
+  ~Body();
+};
 
 struct Message {
   std::uint64_t request_id = 0;  // chosen by the asker, repeated in the answer; zero for one-way messages

@@ -354,7 +354,7 @@ Body arbitrary_body() {
   using U = std::uint64_t;
   const auto form = *rc::gen::element(FetchForm::records, FetchForm::digest);
   const auto purpose = *rc::gen::element(StorePurpose::write, StorePurpose::repair);
-  const auto number = *rc::gen::inRange<std::size_t>(0, std::variant_size_v<Body>);
+  const auto number = *rc::gen::inRange<std::size_t>(0, std::variant_size_v<AnyBody>);
   switch (number) {
     case 0:
       return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), any<bool>(), any<U>(), any<U>()};
