@@ -83,7 +83,8 @@ void Service::get(dht::Now now, const Call& call, dht::HostOutputs& out) {
   auto read = read_get(call.params);
   if (!read) return responder_.fail(call.from, read.error());
   client_states_[call.from.client].requests += 1;
-  expect(control_.host().get(now, read->request, out), {.from = call.from, .shown = read->shown, .is_read = true});
+  expect(control_.host().get(now, read->request, out),
+         {.from = call.from, .shown = read->shown, .expected_bytes = room_for(read->shown)});
 }
 
 void Service::scan(dht::Now now, const Call& call, dht::HostOutputs& out) {
@@ -107,7 +108,13 @@ void Service::expect(dht::Ticket ticket, const Asked& asked) {
   asked_.emplace(ticket, asked);
   Client& client = client_states_[asked.from.client];
   client.tickets += 1;
-  client.expected_bytes += asked.is_read ? room_for(asked.shown) : 0;
+  client.expected_bytes += asked.expected_bytes;
+}
+
+void Service::ended(const Asked& asked) {
+  Client& client = client_states_[asked.from.client];
+  client.tickets -= 1;
+  client.expected_bytes -= asked.expected_bytes;
 }
 
 void Service::status(dht::Now now, const Call& call, dht::HostOutputs&) {
@@ -308,6 +315,8 @@ void Service::settle(dht::Now now, dht::HostOutputs& out) {
     completions_.swap(out.completions);
     for (const dht::Completion& completion : completions_) completed(now, completion, out);
     completions_.clear();
+    // Once for all that has come: what is asked for next is asked for together.
+    for (const std::uint64_t batch : std::exchange(to_advance_, {})) advance(now, batch, out);
   }
 }
 
@@ -320,17 +329,10 @@ void Service::completed(dht::Now now, const dht::Completion& completion, dht::Ho
   if (!found) return;  // its client went away
   const Asked& asked = found.mapped();
   watching_.erase(completion.ticket);
-  Client& client = client_states_[asked.from.client];
-  client.tickets -= 1;
-  client.expected_bytes -= asked.is_read ? room_for(asked.shown) : 0;
-  if (asked.batch == 0) {
-    client.requests -= 1;
-    return answer(asked, completion);
-  }
-  const auto batch = batches_.find(asked.batch);
-  batch->second.in_flight -= 1;
-  answer_item(asked, batch->second, completion);
-  advance(now, asked.batch, out);
+  ended(asked);
+  if (asked.batch != 0) return completed_item(asked, completion);
+  client_states_[asked.from.client].requests -= 1;
+  answer(asked, completion);
 }
 
 void Service::answer(const Asked& asked, const dht::Completion& completion) {

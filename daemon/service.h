@@ -9,12 +9,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "daemon/census.h"
 #include "daemon/leave_work.h"
+#include "daemon/read_room.h"
 #include "daemon/repair_work.h"
 #include "daemon/responder.h"
 #include "daemon/restore_work.h"
@@ -117,7 +119,7 @@ class Service {
     std::uint64_t batch = 0;  // 0: none
     std::uint32_t index = 0;  // within the batch
     Shown shown = Shown::newest;
-    bool is_read = false;
+    std::size_t expected_bytes = 0;  // of what is read
   };
   struct Batch {
     Waiting from;
@@ -125,14 +127,18 @@ class Service {
     std::vector<dht::GetRequest> reads = {};
     std::vector<dht::PutRequest> writes = {};
     Shown shown = Shown::newest;
+    std::vector<std::size_t> again = {};  // to be read again: the client had no room for it
     std::size_t next = 0;
     std::size_t in_flight = 0;
+    std::size_t expected_bytes = 0;  // that its reads in flight may answer
     std::size_t found = 0;
     std::size_t failed = 0;
 
     bool is_read() const { return writes.empty(); }
     std::size_t size() const { return reads.size() + writes.size(); }
-    bool is_done() const { return next == size() && in_flight == 0; }
+    bool has_more() const { return next < size() || !again.empty(); }
+    bool is_done() const { return !has_more() && in_flight == 0; }
+    std::size_t take_index();
   };
   struct Client {
     std::size_t requests = 0;        // in flight; a batch is one
@@ -180,8 +186,12 @@ class Service {
   void write(dht::Now now, const Call& call, dht::Result<dht::PutRequest> request, dht::HostOutputs& out);
   void begin(dht::Now now, Batch batch, dht::HostOutputs& out);
   void advance(dht::Now now, std::uint64_t number, dht::HostOutputs& out);
-  void ask_next(dht::Now now, std::uint64_t number, Batch& batch, dht::HostOutputs& out);
+  void read_on(dht::Now now, std::uint64_t number, Batch& batch, dht::HostOutputs& out);
+  void write_on(dht::Now now, std::uint64_t number, Batch& batch, dht::HostOutputs& out);
+  void write_next(dht::Now now, std::uint64_t number, Batch& batch, dht::HostOutputs& out);
+  void completed_item(const Asked& asked, const dht::Completion& completion);
   void expect(dht::Ticket ticket, const Asked& asked);
+  void ended(const Asked& asked);
   void completed(dht::Now now, const dht::Completion& completion, dht::HostOutputs& out);
   void answer(const Asked& asked, const dht::Completion& completion);
   void answer_item(const Asked& asked, Batch& batch, const dht::Completion& completion);
@@ -199,8 +209,10 @@ class Service {
   Clients& clients_;
   Responder responder_;
   Census census_;
+  ReadRoom read_room_;  // of a key of a batch
   std::unordered_map<dht::Ticket, Asked> asked_;
   std::unordered_map<std::uint64_t, Batch> batches_;
+  std::set<std::uint64_t> to_advance_;  // of batches_: something of them has been answered
   std::unordered_map<dht::Ticket, Watching> watching_;
   std::unordered_map<ClientId, Client> client_states_;
   std::uint64_t last_batch_ = 0;

@@ -11,8 +11,9 @@ namespace {
 // In the order of dht::Change::Kind.
 constexpr std::array<std::string_view, 3> kind_words{"value", "absent", "current"};
 
-// What may come before the client is known to have taken any.
+// What may come before the client is known to have taken any; of a connection with many watches one for each.
 constexpr std::size_t credit_first = 4;
+constexpr std::size_t watches_with_credit = 16;
 
 std::size_t bytes_in(const dht::ReadAnswer& answer) {
   std::size_t bytes = 0;
@@ -26,9 +27,11 @@ void Service::watch(dht::Now now, const Call& call, dht::HostOutputs& out) {
   auto watch = read_watch(call.params);
   if (!watch) return responder_.fail(call.from, watch.error());
   client_states_[call.from.client].requests += 1;
-  watch->request.credit = credit_first;
+  const auto open =
+      std::ranges::count_if(watching_, [&](const auto& each) { return each.second.from.client == call.from.client; });
+  watch->request.credit = static_cast<std::size_t>(open) < watches_with_credit ? credit_first : 1;
   const dht::Ticket ticket = control_.host().watch(now, std::move(watch->request), out);
-  expect(ticket, {.from = call.from, .shown = watch->shown, .is_read = true});
+  expect(ticket, {.from = call.from, .shown = watch->shown});
   watching_.emplace(ticket, Watching{.from = call.from, .shown = watch->shown});
 }
 
@@ -44,10 +47,8 @@ void Service::unwatch(dht::Now, const Call& call, dht::HostOutputs&) {
   }
   control_.host().cancel(found->first);
   const Asked asked = asked_.at(found->first);
-  Client& client = client_states_[call.from.client];
-  client.requests -= 1;
-  client.tickets -= 1;
-  client.expected_bytes -= room_for(asked.shown);
+  client_states_[call.from.client].requests -= 1;
+  ended(asked);
   asked_.erase(found->first);
   responder_.respond(found->second.from,
                      [&](RpcWriter& writer) { writer.map(1).text("changes").number(found->second.told); });

@@ -305,6 +305,14 @@ Ticket Host::get(Now now, const GetRequest& request, HostOutputs& out) {
   return ticket;
 }
 
+std::vector<BegunRead> Host::read_all(Now now, std::span<const GetRequest> requests, std::size_t room,
+                                      HostOutputs& out) {
+  Turn turn(*state_, now, out);
+  auto begun = state_->node.read_all(now, requests, room, turn.node_outputs());
+  turn.finish();
+  return begun;
+}
+
 Ticket Host::scan(Now now, const ScanRequest& request, HostOutputs& out) {
   Turn turn(*state_, now, out);
   const auto ticket = state_->node.scan(now, request, turn.node_outputs());

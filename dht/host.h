@@ -52,6 +52,7 @@ class Host {
   Ticket put(Now now, PutRequest request, HostOutputs& out);
   Ticket restore(Now now, const RestoreRequest& request, HostOutputs& out);
   Ticket get(Now now, const GetRequest& request, HostOutputs& out);
+  std::vector<BegunRead> read_all(Now now, std::span<const GetRequest> requests, std::size_t room, HostOutputs& out);
   Ticket scan(Now now, const ScanRequest& request, HostOutputs& out);
   Ticket set_policy(Now now, const PolicyRequest& request, HostOutputs& out);
   Ticket watch(Now now, WatchRequest request, HostOutputs& out);

@@ -55,6 +55,7 @@ Node::State::State(NodeOptions node_options, const Signatures& node_signatures, 
       author(signatures, author_state_of(store)),
       replica(signatures, store, options.data_key),
       requests(rng.fork()),
+      bundles(rng.fork()),
       policies(signatures),
       coordinator({options.n, options.r, options.w, options.value_bytes_max}, options.data_key,
                   {author, replica, policies}, rng.fork()),
@@ -243,6 +244,7 @@ void Node::State::finish(Now now, Outputs& out, std::size_t first_send) {
   take_hot_reads(turn_now);
   tend_watches(turn_now);
   carry_digests(turn_now, first_send);
+  bundles.pack(now.instant, self(), first_send, out);
   for (std::size_t i = first_send; i < out.sends.size(); ++i) {
     if (out.sends[i].to != self()) liveness.piggyback(out.sends[i].to, out.sends[i].message);
   }

@@ -115,6 +115,9 @@ class Node {
   Ticket put(Now now, PutRequest request, Outputs& out);
   Ticket restore(Now now, const RestoreRequest& request, Outputs& out);
   Ticket get(Now now, const GetRequest& request, Outputs& out);
+  // Reads all of these at once, in their order. Fewer begin where what this node holds of the first of them fills
+  // `room` bytes, or where too many operations are under way.
+  std::vector<BegunRead> read_all(Now now, std::span<const GetRequest> requests, std::size_t room, Outputs& out);
   Ticket scan(Now now, const ScanRequest& request, Outputs& out);
   // Tells of it by Outputs::changes until it is cancelled; the ticket completes only by an error (dht/watch/watches.h).
   Ticket watch(Now now, WatchRequest request, Outputs& out);

@@ -20,8 +20,9 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
   if (answer_as_voter(now.instant, from, message, out)) return;
   if (const auto* fetch = std::get_if<Fetch>(&message.body)) {
     Turn turn_now = turn(now, out);
-    hot_reads.on_fetch(turn_now, from, *fetch);
-    return reply(from, id, fetch_here(from, *fetch), out);
+    const Replica::Answer answer = fetch_here(from, *fetch);
+    hot_reads.on_fetch(turn_now, from, *fetch, std::get<FetchReply>(answer.body));
+    return reply(from, id, answer, out);
   }
   if (const auto* lease = std::get_if<Lease>(&message.body)) {
     Turn turn_now = turn(now, out);
@@ -89,9 +90,8 @@ Replica::Answer Node::State::fetch_here(const NodeId& from, const Fetch& request
   Replica::Answer answer = replica.fetch(request, *this);
   auto& answers = std::get<FetchReply>(answer.body).answers;
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    if (answers[i].status != FetchStatus::damaged && may_lack(request, i)) {
-      answers[i].status = FetchStatus::catching_up;
-    }
+    if (answers[i].status == FetchStatus::damaged || is_left_out(request.form, answers[i])) continue;
+    if (may_lack(request, i)) answers[i].status = FetchStatus::catching_up;
   }
   return answer;
 }
@@ -186,38 +186,43 @@ FindReply Node::State::closest_contacts(const Find& find) const {
 void Node::State::take_reply(Now now, const NodeId& from, const Message& message, Outputs& out) {
   if (std::holds_alternative<PingReply>(message.body) || std::holds_alternative<ProbeReply>(message.body)) return;
   if (std::holds_alternative<MembersReply>(message.body)) return take_members(now, from, message, out);
+  if (const auto bundle = bundles.take(from, message.request_id)) return take_bundle(now, *bundle, message.body, out);
   const auto answered = requests.answer(now.instant, from, message.request_id);
   if (!answered) {
     replies_unasked += 1;
     return;
   }
   if (answered->round_trip && from != self()) liveness.measured(from, *answered->round_trip);
+  take_answer(now, from, answered->owner, message.body, out);
+}
+
+void Node::State::take_answer(Now now, const NodeId& from, const RequestOwner& owner, const Body& body, Outputs& out) {
   Turn turn_now = turn(now, out);
-  switch (answered->owner.kind) {
+  switch (owner.kind) {
     case RequestOwner::Kind::repair:
-      return repair.on_reply(turn_now, from, message.body, answered->owner);
+      return repair.on_reply(turn_now, from, body, owner);
     case RequestOwner::Kind::reaping:
-      return reaping.on_reply(turn_now, from, message.body, answered->owner);
+      return reaping.on_reply(turn_now, from, body, owner);
     case RequestOwner::Kind::reaped:
-      return take_reaped(turn_now, from, message.body);
+      return take_reaped(turn_now, from, body);
     case RequestOwner::Kind::policies:
-      return policies.on_reply(turn_now, author, message.body);
+      return policies.on_reply(turn_now, author, body);
     case RequestOwner::Kind::configurations:
-      return configurations.on_reply(turn_now, from, message.body);
+      return configurations.on_reply(turn_now, from, body);
     case RequestOwner::Kind::registers:
-      registers.on_reply(turn_now, answered->owner, message.body);
+      registers.on_reply(turn_now, owner, body);
       return reconfiguration.take_carried(turn_now);
     case RequestOwner::Kind::configuring:
     case RequestOwner::Kind::carrying_over:
-      return reconfiguration.on_reply(turn_now, answered->owner, message.body);
+      return reconfiguration.on_reply(turn_now, owner, body);
     case RequestOwner::Kind::watching:
-      return watches.on_reply(turn_now, from, answered->owner, message.body);
+      return watches.on_reply(turn_now, from, owner, body);
     case RequestOwner::Kind::telling:
-      return publisher.on_reply(turn_now, answered->owner, message.body);
+      return publisher.on_reply(turn_now, owner, body);
     case RequestOwner::Kind::lease:
-      return hot_reads.on_reply(turn_now, answered->owner, message.body);
+      return hot_reads.on_reply(turn_now, owner, body);
     default:
-      return coordinator.on_reply(turn_now, from, answered->owner, message.body);
+      return coordinator.on_reply(turn_now, from, owner, body);
   }
 }
 

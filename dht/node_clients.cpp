@@ -36,16 +36,7 @@ Ticket Node::restore(Now now, const RestoreRequest& request, Outputs& out) {
 }
 
 Ticket Node::get(Now now, const GetRequest& request, Outputs& out) {
-  return state_->begin(now, out, [&](Turn& turn) {
-    const auto key = state_->strong_key(request.key);
-    if (!key) {
-      const auto hot = state_->hot_reads.get(turn, request);
-      return hot ? *hot : state_->coordinator.get(turn, request);
-    }
-    GetRequest strong = request;
-    strong.key = *key;
-    return state_->registers.get(turn, strong);
-  });
+  return state_->begin(now, out, [&](Turn& turn) { return state_->get(turn, request); });
 }
 
 Ticket Node::scan(Now now, const ScanRequest& request, Outputs& out) {

@@ -16,6 +16,7 @@
 #include "dht/overlay/table.h"
 #include "dht/repair/reaping.h"
 #include "dht/repair/returning.h"
+#include "dht/replication/bundles.h"
 #include "dht/replication/coordinator.h"
 #include "dht/replication/placement.h"
 #include "dht/watch/publisher.h"
@@ -122,6 +123,10 @@ struct Node::State final : Neighbours {
   void take_silence_of_voter(Turn& turn_now, const RequestOwner& owner, Proposal::Failure why);
   void go_without(Turn& turn_now, const NodeId& node);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
+  void take_answer(Now now, const NodeId& from, const RequestOwner& owner, const Body& body, Outputs& out);
+  void take_bundle(Now now, const Bundle& bundle, const Body& body, Outputs& out);
+  Ticket get(Turn& turn_now, const GetRequest& request);
+  std::size_t bytes_begun(Ticket ticket, const Outputs& out) const;
   bool is_unasked_page(const NodeId& from, const Message& message) const;
   void take_members(Now now, const NodeId& from, const Message& message, Outputs& out);
   FindReply closest_contacts(const Find& find) const;
@@ -144,6 +149,7 @@ struct Node::State final : Neighbours {
   Author author;
   Replica replica;
   RequestTable requests;
+  Bundles bundles;
   Policies policies;
   Coordinator coordinator;
   ReapWitness reap_witness;

@@ -7,6 +7,7 @@
 
 #include "dht/model/key.h"
 #include "dht/model/limits.h"
+#include "dht/replication/bundles.h"
 
 namespace kith::dht {
 
@@ -296,10 +297,12 @@ void HotReads::on_lease(Turn& turn, const NodeId& from, std::uint64_t request_id
 }
 
 // Whoever reads a hot key is told that it is lent, and when it is written that what it read is over.
-void HotReads::on_fetch(Turn& turn, const NodeId& from, const Fetch& fetch) {
+void HotReads::on_fetch(Turn& turn, const NodeId& from, const Fetch& fetch, const FetchReply& reply) {
   const bool is_read = fetch.form == FetchForm::records || fetch.form == FetchForm::digest;
   if (!is_read || from == turn.neighbours.self()) return;
-  for (const KeyHash& hash : fetch.keys) {
+  for (std::size_t i = 0; i < fetch.keys.size(); ++i) {
+    if (is_left_out(fetch.form, reply.answers[i])) continue;  // it will be asked for again
+    const KeyHash& hash = fetch.keys[i];
     demand_.note(turn.now.instant, hash, {.reads = 1, .load = 1});
     if (!demand_.is_hot(turn.now.instant, hash)) continue;
     const Rows& rows = turn.store.read(hash).rows;

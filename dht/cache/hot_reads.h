@@ -52,8 +52,8 @@ class HotReads {
   void on_reply(Turn& turn, const RequestOwner& owner, const Body& body);
   void on_silence(Turn& turn, const RequestOwner& owner);
   void on_notice(Turn& turn, const NodeId& from, const LeaseNotice& notice);
-  // `from` read these here.
-  void on_fetch(Turn& turn, const NodeId& from, const Fetch& fetch);
+  // `from` is told this of what it reads here.
+  void on_fetch(Turn& turn, const NodeId& from, const Fetch& fetch, const FetchReply& reply);
   // They were written here.
   void on_changed(Turn& turn, const std::vector<KeyHash>& keys);
   bool is_in_use() const { return !held_.empty() || !leases_.is_empty(); }

@@ -120,6 +120,8 @@ inline constexpr std::size_t dial_addresses_max = 4096;
 // Requests.
 inline constexpr std::size_t requests_in_flight_max = 65536;  // above it no new operation begins
 inline constexpr std::size_t tickets_max = 16384;
+inline constexpr std::size_t bundle_keys_max = 32;  // fetched by one message, which so fits a datagram
+inline constexpr std::size_t bundles_max = 4096;    // that left last: their answers are taken apart
 inline constexpr Duration request_deadline_default = 2s;
 inline constexpr Duration request_deadline_max = 60s;
 

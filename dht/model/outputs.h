@@ -88,6 +88,12 @@ struct PolicyAnswer {
   Policy policy;
 };
 
+// One of many that began together.
+struct BegunRead {
+  Ticket ticket = 0;
+  std::size_t bytes = 0;  // that this node holds of the key, and has read
+};
+
 struct Completion {
   Ticket ticket = 0;
   std::variant<Receipt, ReadAnswer, ScanAnswer, PolicyAnswer, ChunksAnswer, Error> outcome;

@@ -335,6 +335,14 @@ void Coordinator::remember(Turn& turn, const Read& read) {
   recent_.remember(read.key_hash(), read.merged());
 }
 
+std::size_t Coordinator::bytes_read(Ticket ticket) const {
+  const auto found = reads_.find(ticket);
+  if (found == reads_.end()) return 0;
+  std::size_t bytes = 0;
+  for (const Row& row : found->second.merged()) bytes += row.record.bytes().size();
+  return bytes;
+}
+
 void Coordinator::emit(Turn& turn, Completion completion) {
   if (cancelled_.erase(completion.ticket) > 0) return;
   turn.out.completions.push_back(std::move(completion));

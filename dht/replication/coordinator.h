@@ -47,6 +47,9 @@ class Coordinator {
   Ticket find_chunks(Turn& turn, const ChunksRequest& request);
   void cancel(Ticket ticket);
 
+  // Of the records that an open read has merged so far.
+  std::size_t bytes_read(Ticket ticket) const;
+
   // A write of this node is under way, answered or not.
   bool is_writing() const { return !writes_.empty(); }
 

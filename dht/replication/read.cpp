@@ -13,6 +13,15 @@ namespace {
 constexpr Duration hedge_floor = std::chrono::milliseconds(20);
 constexpr Duration hedge_unmeasured = std::chrono::milliseconds(100);
 
+// What is asked at the same time is answered one after the other: asking others for all of it would only add to that.
+constexpr std::size_t sends_unnoticed = 32;
+constexpr Duration hedge_per_send = std::chrono::microseconds(40);
+constexpr Duration hedge_beside_max = std::chrono::milliseconds(100);
+
+// Replicas that are as far as the nearest, within so much, take turns: the key's own order of them decides, and
+// the reader. Else the nearest by a hair would be asked about every key, and the others about none.
+constexpr Duration equally_far = std::chrono::milliseconds(2);
+
 // How long a read waits for every replica, beyond R, while the members are changing.
 constexpr Duration patience = std::chrono::milliseconds(250);
 
@@ -20,6 +29,11 @@ constexpr Duration patience = std::chrono::milliseconds(250);
 Duration hedge_delay(Duration round_trip) {
   if (round_trip == Duration::zero()) return hedge_unmeasured;
   return std::max(hedge_floor, 2 * round_trip);
+}
+
+Duration hedge_beside(std::size_t sends) {
+  const std::size_t noticed = sends > sends_unnoticed ? sends - sends_unnoticed : 0;
+  return std::min(hedge_beside_max, hedge_per_send * static_cast<Duration::rep>(noticed));
 }
 
 ReadValue read_value(const LiveEntry& live) {
@@ -103,10 +117,7 @@ void Read::choose_targets(Turn& turn, const ReplicaSet& set) {
   for (const NodeId& node : set.replicas) {
     if (turn.neighbours.is_usable(node)) targets_.push_back({.node = node});
   }
-  const auto rank = [&](const Target& target) {
-    return target.node == self ? Duration(-1) : turn.neighbours.round_trip(target.node);
-  };
-  std::stable_sort(targets_.begin(), targets_.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  sort_by_distance(turn);
   const std::size_t away = set.replicas.size() - targets_.size();
   for (const NodeId& node : set.next) {
     if (turn.neighbours.is_usable(node)) wider_.push_back(node);
@@ -134,11 +145,27 @@ void Read::choose_targets(Turn& turn, const ReplicaSet& set) {
   }
 }
 
+void Read::sort_by_distance(const Turn& turn) {
+  const NodeId& self = turn.neighbours.self();
+  auto nearest = Duration::max();
+  for (const Target& target : targets_) {
+    if (target.node != self) nearest = std::min(nearest, turn.neighbours.round_trip(target.node));
+  }
+  const auto rank = [&](const Target& target) {
+    if (target.node == self) return Duration::rep{-1};
+    return (turn.neighbours.round_trip(target.node) - nearest) / equally_far;
+  };
+  // Each reader begins at another one: else all would ask the same of a key that many read.
+  if (!targets_.empty()) std::ranges::rotate(targets_, targets_.begin() + self.bytes[0] % std::ssize(targets_));
+  std::stable_sort(targets_.begin(), targets_.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+}
+
 void Read::ask_next(Turn& turn) {
   const auto next =
       std::find_if(targets_.begin(), targets_.end(), [](const auto& t) { return t.state == State::idle; });
   if (next == targets_.end()) return;
-  hedge_at_ = turn.now.instant + hedge_delay(turn.neighbours.round_trip(next->node));
+  hedge_at_ =
+      turn.now.instant + hedge_delay(turn.neighbours.round_trip(next->node)) + hedge_beside(turn.out.sends.size());
   if (next->node == turn.neighbours.self()) {
     read_own_rows(turn, *next);
     return;

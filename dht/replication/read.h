@@ -79,6 +79,7 @@ class Read {
   };
 
   void choose_targets(Turn& turn, const ReplicaSet& set);
+  void sort_by_distance(const Turn& turn);
   void read_own_rows(Turn& turn, Target& target);
   void ask_next(Turn& turn);
   void ask(Turn& turn, std::size_t slot, FetchForm form);

@@ -45,14 +45,27 @@ Replica::Answer Replica::fetch(const Fetch& request, Neighbours& neighbours) {
   Release release = Release::at_once;
   std::size_t bytes = 0;
   for (const KeyHash& key : request.keys) {
+    if (bytes >= limits::items_bytes_max) {
+      reply.answers.push_back({.status = FetchStatus::found, .records = {}});  // perhaps: it will be asked for again
+      continue;
+    }
     const KeyRows& held = store_.read(key);
     if (!held.is_committed) release = Release::after_commit;
     if (held.is_damaged) counters_.records_damaged += 1;
-    const std::size_t room = request.form == FetchForm::records ? limits::record_bytes_max - bytes : 0;
-    reply.answers.push_back(fetch_one(room, held));
+    reply.answers.push_back(request.form == FetchForm::records ? fetch_records(bytes, held) : fetch_one(0, held));
     for (const crypto::Bytes& record : reply.answers.back().records) bytes += record.size();
   }
   return {.body = std::move(reply), .release = release};
+}
+
+// All of the key or nothing, where something of others is there already: who is told of records and given none asks
+// again, and then the key is the first.
+FetchAnswer Replica::fetch_records(std::size_t bytes_before, const KeyRows& held) const {
+  if (bytes_before == 0) return fetch_one(limits::record_bytes_max, held);
+  FetchAnswer answer = fetch_one(limits::items_bytes_max - bytes_before, held);
+  const auto whole = static_cast<std::size_t>(std::ranges::count_if(held.rows, &Row::is_replica));
+  if (answer.records.size() < whole) answer.records.clear();
+  return answer;
 }
 
 FetchAnswer Replica::fetch_one(std::size_t room, const KeyRows& held) const {

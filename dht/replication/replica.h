@@ -48,6 +48,7 @@ class Replica {
 
  private:
   void add_registers(ScanPage& page, WallMs wall_ms, const Scan& request);
+  FetchAnswer fetch_records(std::size_t bytes_before, const KeyRows& held) const;
   // With as many records as `room` bytes hold.
   FetchAnswer fetch_one(std::size_t room, const KeyRows& held) const;
   Answer fetch_ages(std::span<const KeyHash> keys);

@@ -66,6 +66,17 @@ std::optional<RequestTable::Answered> RequestTable::answer(Instant now, const No
   return answered;
 }
 
+void RequestTable::ask_again(Now now, std::uint64_t request_id, Instant left, Outputs& out) {
+  const auto found = waiting_.find(request_id);
+  if (found == waiting_.end()) return;
+  Waiting& waiting = found->second;
+  const bool was_repeated = waiting.again - waiting.timeout > left;
+  if (was_repeated) return;
+  waiting.again = now.instant + waiting.timeout;
+  waiting.sends += 1;
+  out.sends.push_back({.to = waiting.terms.to, .message = waiting.message});
+}
+
 std::vector<RequestOwner> RequestTable::abandon(const NodeId& node) {
   std::vector<RequestOwner> owners;
   std::erase_if(waiting_, [&](const auto& entry) {

@@ -73,6 +73,10 @@ class RequestTable {
   // Empty for an answer nobody waits for, or from somebody who was not asked.
   std::optional<Answered> answer(Instant now, const NodeId& from, std::uint64_t request_id);
 
+  // An answer to what left at `left` had no room for it: the same is asked once more, at once. Nothing is done where
+  // nobody waits for it, or where it was repeated since.
+  void ask_again(Now now, std::uint64_t request_id, Instant left, Outputs& out);
+
   // Everything asked of `node` falls silent now.
   std::vector<RequestOwner> abandon(const NodeId& node);
 

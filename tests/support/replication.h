@@ -33,7 +33,10 @@ class FakeNeighbours : public dht::Neighbours {
   }
   std::uint64_t view_version() const override { return view; }
   bool is_usable(const dht::NodeId& id) const override { return !away.contains(id); }
-  dht::Duration round_trip(const dht::NodeId&) const override { return 1ms; }
+  dht::Duration round_trip(const dht::NodeId& id) const override {
+    const auto measured = round_trips.find(id);
+    return measured == round_trips.end() ? 1ms : measured->second;
+  }
   bool was_heard(const dht::NodeId& id) const override { return !unheard.contains(id); }
   bool is_settled(dht::Instant) const override { return settled; }
   std::vector<dht::NodeId> usable_members() const override {
@@ -58,6 +61,7 @@ class FakeNeighbours : public dht::Neighbours {
   bool keeps_spares() const override { return absences_long; }
 
   dht::NodeId self_id = node(1);
+  std::map<dht::NodeId, dht::Duration> round_trips;  // where they are not 1 ms
   dht::ReplicaSet set{{node(1), node(2), node(3)}, {node(4), node(5)}};
   std::map<dht::Partition, dht::ReplicaSet> sets;  // of partitions that have another than `set`
   std::unordered_set<dht::NodeId> away;

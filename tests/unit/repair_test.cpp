@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include <deque>
 #include <map>
-#include <memory>
 
 #include <rapidcheck.h>
 #include <catch2/catch.hpp>
 
-#include "dht/model/memory_store.h"
-#include "dht/node.h"
 #include "dht/repair/cover.h"
-#include "tests/sim/signatures.h"
+#include "tests/support/repair_mesh.h"
 #include "tests/support/replication.h"
 
 namespace kith::dht {
@@ -17,149 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr WallMs epoch_ms = 1'700'000'000'000;
-
-// Nodes that hear each other after a millisecond, and their disks.
-class Mesh {
- public:
-  explicit Mesh(std::size_t size, std::size_t bytes_per_second = limits::repair_bytes_per_second) {
-    for (std::size_t i = 0; i < size; ++i) {
-      devices_.push_back(std::make_unique<Device>(i));
-      devices_[i]->options.repair_bytes_per_second = bytes_per_second;
-    }
-  }
-
-  // A record of nobody's here, as a replica's row.
-  Record record(const std::string& key, std::string_view value, const VersionVector& context = {},
-                std::uint64_t author = 99) {
-    const sim::SimSignatures signatures(author, sim::Checking::on);
-    const Seq seq = seq_at(epoch_ms) + ++last_;
-    const Entry entry{.seq = seq, .bytes = crypto::as_bytes(value)};
-    return Record::sign({.key = key,
-                         .actor = {signatures.signing_key(), 1},
-                         .seq = seq,
-                         .context = &context,
-                         .entries = std::span(&entry, 1)},
-                        signatures);
-  }
-  void keep(std::size_t device, const Record& record) {
-    Rows rows = disk(device).read(record.key_hash()).rows;
-    merge_record(rows, record);
-    disk(device).replace(record.key_hash(), std::move(rows));
-    disk(device).commit();
-  }
-
-  void start() {
-    for (auto& device : devices_) boot(*device);
-    for (std::size_t i = 1; i < devices_.size(); ++i) {
-      const std::array seed{devices_[0]->node->id()};
-      Outputs out;
-      devices_[i]->node->join(now(), seed, out);
-      take(*devices_[i], out);
-    }
-  }
-
-  void run(Duration duration) {
-    for (const Instant end = now_ + duration; now_ < end; now_ += 1ms) {
-      for (std::size_t waiting = queue_.size(); waiting > 0; --waiting) deliver();
-      for (auto& device : devices_) wake(*device);
-    }
-  }
-
-  // What the device answers another one that fetches the key.
-  FetchAnswer ask(std::size_t device, const std::string& name) {
-    Outputs out;
-    const Message question{.request_id = 1, .body = Fetch{.form = FetchForm::digest, .keys = {hash_key(name)}}};
-    node(device).receive(now(), devices_[device == 0 ? 1 : 0]->node->id(), question, out);
-    return std::get<FetchReply>(out.sends.back().message.body).answers.at(0);
-  }
-
-  std::vector<FetchAnswer> ask_each(std::size_t device, const std::vector<KeyHash>& keys) {
-    Outputs out;
-    Fetch question{.form = FetchForm::ranges, .keys = {}};
-    for (const KeyHash& key : keys) question.ranges.push_back({beginning_of(key), beginning_of(key)});
-    node(device).receive(now(), devices_[0]->node->id(), {.request_id = 1, .body = question}, out);
-    return std::get<FetchReply>(out.sends.back().message.body).answers;
-  }
-
-  std::size_t size() const { return devices_.size(); }
-  MemoryStore& disk(std::size_t device) { return devices_[device]->disk; }
-  Node& node(std::size_t device) { return *devices_[device]->node; }
-  Now now() const { return {now_, epoch_ms + 1000 + static_cast<WallMs>(now_.time_since_epoch().count() / 1000)}; }
-  std::size_t messages_of_repair() const { return messages_of_repair_; }
-  std::size_t items_asked_for() const { return items_asked_for_; }
-  std::size_t stores() const { return stores_; }
-  NodeId id(std::size_t device) const { return node_id_of(devices_[device]->signatures.signing_key()); }
-
-  bool are_equal() {
-    for (const auto& device : devices_) {
-      for (const KeyHash& key : device->disk.keys_after(std::nullopt)) {
-        for (const auto& other : devices_) {
-          if (other->disk.read(key).rows != device->disk.read(key).rows) return false;
-        }
-      }
-    }
-    return true;
-  }
-
- private:
-  struct Device {
-    explicit Device(std::size_t i) : index(i), signatures(i + 1, sim::Checking::on) {}
-    std::size_t index;
-    sim::SimSignatures signatures;
-    NodeOptions options;
-    MemoryStore disk;
-    std::unique_ptr<Node> node;
-  };
-  struct Letter {
-    NodeId from;
-    NodeId to;
-    Message message;
-  };
-
-  void boot(Device& device) {
-    crypto::Hash256 seed{static_cast<std::uint8_t>(device.index)};
-    device.node = std::make_unique<Node>(device.options, device.signatures, device.disk, seed);
-    Outputs out;
-    device.node->start(now(), {}, out);
-    take(device, out);
-  }
-  void wake(Device& device) {
-    const auto due = device.node->next_deadline();
-    if (!due || *due > now_) return;
-    Outputs out;
-    device.node->on_deadline(now(), out);
-    take(device, out);
-  }
-  void take(Device& device, Outputs& out) {
-    device.disk.commit();
-    for (Send& send : out.sends) {
-      const auto& body = send.message.body;
-      messages_of_repair_ += std::holds_alternative<Compare>(body) || std::holds_alternative<Items>(body) ? 1 : 0;
-      stores_ += std::holds_alternative<Store>(body) ? 1 : 0;
-      items_asked_for_ += std::holds_alternative<Items>(body) ? 1 : 0;
-      queue_.push_back({device.node->id(), send.to, std::move(send.message)});
-    }
-  }
-  void deliver() {
-    const Letter letter = std::move(queue_.front());
-    queue_.pop_front();
-    for (auto& device : devices_) {
-      if (device->node->id() != letter.to) continue;
-      Outputs out;
-      device->node->receive(now(), letter.from, letter.message, out);
-      take(*device, out);
-    }
-  }
-
-  Instant now_{1s};
-  Seq last_ = 0;
-  std::vector<std::unique_ptr<Device>> devices_;
-  std::deque<Letter> queue_;
-  std::size_t messages_of_repair_ = 0;
-  std::size_t items_asked_for_ = 0;
-  std::size_t stores_ = 0;
-};
+using Mesh = test::RepairMesh;
 
 View view_of(std::uint8_t members) {
   View view;
@@ -308,7 +162,7 @@ TEST_CASE("a node that does not know who is away says nothing of what it holds",
   Repair repair(disk, DataKey{}, {.replicas = 3, .bytes_per_second = 1000}, crypto::Rng(crypto::Hash256{}));
   repair.start(Instant(1s));
   test::Bench bench;
-  Turn turn{{Instant(1s), epoch_ms}, bench.out, bench.requests, neighbours, repair.store()};
+  Turn turn{{Instant(1s), test::repair_epoch_ms}, bench.out, bench.requests, neighbours, repair.store()};
   for (int i = 0; i < 600; ++i, turn.now.instant += 10ms) repair.on_deadline(turn);
   crypto::PublicKey other{};
   other.fill(1);
@@ -427,14 +281,19 @@ TEST_CASE("a node that joins says that it is catching up until it has what the o
     mesh.keep(0, record);
     mesh.keep(1, record);
   }
+  const Record large = mesh.record("default/large", std::string(limits::items_bytes_max, 'v'));
+  for (std::size_t i = 0; i < 3; ++i) mesh.keep(i, large);
   for (std::size_t i = 0; i < 2; ++i) mesh.disk(i).reserve({.run = i + 1, .reserved = 0});  // not their first start
   mesh.start();
   mesh.run(2s);
-  CHECK(mesh.disk(2).totals().records < 100);
+  CHECK(mesh.disk(2).totals().records < 101);
+  // Beside what left it no room: it is asked for again.
+  const Fetch both{FetchForm::records, {hash_key("default/large"), hash_key(key(99))}, {}};
+  CHECK(mesh.ask(2, both).at(1).status == FetchStatus::found);
   CHECK(mesh.ask(2, key(99)).status == FetchStatus::catching_up);
   CHECK(mesh.ask(0, key(99)).status == FetchStatus::found);
   mesh.run(12s);
-  CHECK(mesh.disk(2).totals().records == 100);
+  CHECK(mesh.disk(2).totals().records == 101);
   CHECK(mesh.ask(2, key(99)).status == FetchStatus::found);
 }
 

@@ -83,6 +83,35 @@ TEST_CASE("one digest tells of all rows in a range that is asked for, and of not
   CHECK(digest_of_range(1, 2).status == FetchStatus::absent);
 }
 
+TEST_CASE("of many keys each comes whole or not at all, and what found no room is told as found", "[replica]") {
+  Bench bench;
+  std::vector<KeyHash> keys;
+  const auto hold_pair = [&](const std::string& name, std::size_t bytes) {
+    Rows rows;
+    for (std::uint8_t i = 0; i < 2; ++i) {
+      Bench author(static_cast<std::uint8_t>(8 + i));
+      merge_record(rows, author.write_own(name, std::string(bytes, 'x')));
+    }
+    keys.push_back(hash_key(name));
+    bench.store.replace(keys.back(), rows);
+  };
+  hold_pair("default/large", limits::items_bytes_max);  // the first comes however large it is
+  hold_pair("default/small", 100);
+  bench.store.commit();
+  Replica replica(bench.signatures, bench.store, bench.data_key);
+  const auto ask = [&] {
+    return std::get<FetchReply>(replica.fetch({FetchForm::records, keys, {}}, bench.neighbours).body).answers;
+  };
+  CHECK(ask().at(0).records.size() == 2);
+  CHECK(ask().at(1).status == FetchStatus::found);
+  CHECK(ask().at(1).records.empty());
+  std::ranges::reverse(keys);
+  CHECK(ask().at(0).records.size() == 2);
+  CHECK(ask().at(1).records.empty());
+  hold_pair("default/other", 100);
+  CHECK(ask().at(2).records.size() == 2);
+}
+
 TEST_CASE("who is no replica of a key does not confirm that it holds it", "[replica]") {
   Bench bench;
   Bench author(9);

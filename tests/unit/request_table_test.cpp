@@ -44,6 +44,33 @@ TEST_CASE("an answer from somebody who was not asked is nobody's", "[requests]")
   CHECK(requests.answer(start.instant, node(2), id));
 }
 
+TEST_CASE("what is asked again leaves at once, and its round trip is not measured", "[requests]") {
+  RequestTable requests = table();
+  Outputs out;
+  const std::uint64_t id = requests.ask(start, terms, {.to = node(2), .message = {.body = Fetch{}}}, out);
+  requests.ask_again(at(5ms), id, start.instant, out);
+  REQUIRE(out.sends.size() == 2);
+  CHECK(out.sends[1].message.request_id == id);
+  const auto answered = requests.answer(start.instant + 10ms, node(2), id);
+  REQUIRE(answered);
+  CHECK_FALSE(answered->round_trip);
+}
+
+TEST_CASE("what was repeated, or answered, since it left is not asked again", "[requests]") {
+  RequestTable requests = table();
+  Outputs out;
+  const std::uint64_t id = requests.ask(start, terms, {.to = node(2), .message = {.body = Fetch{}}}, out);
+  requests.on_deadline(at(200ms), out);
+  REQUIRE(out.sends.size() == 2);
+  requests.ask_again(at(210ms), id, start.instant, out);
+  CHECK(out.sends.size() == 2);
+  requests.ask_again(at(220ms), id, start.instant + 200ms, out);
+  CHECK(out.sends.size() == 3);
+  requests.answer(start.instant + 230ms, node(2), id);
+  requests.ask_again(at(240ms), id, start.instant + 220ms, out);
+  CHECK(out.sends.size() == 3);
+}
+
 TEST_CASE("the own commit is waited for without a deadline", "[requests]") {
   RequestTable requests = table();
   const std::uint64_t id = requests.expect(node(1), {RequestOwner::Kind::write, 7, 0});
