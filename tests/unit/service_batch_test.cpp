@@ -4,6 +4,17 @@
 
 using namespace kith::test;
 
+namespace {
+
+void put_small_and_large(ServiceDesk& desk) {
+  desk.ask(1, "put", item("small", "x"));
+  desk.ask(2, "put", item("large", std::string(65536, 'x')));
+  desk.turn();
+  desk.receive();
+}
+
+}  // namespace
+
 TEST_CASE("the keys of an mput are answered one by one and counted at the end", "[service]") {
   ServiceDesk desk;
   desk.ask(9, "mput", [](RpcWriter& w) {
@@ -68,10 +79,7 @@ TEST_CASE("a batch waits while its client does not read, and goes on when it doe
 
 TEST_CASE("what a client has no room for is read again when it has taken the rest, and answered once", "[service]") {
   ServiceDesk desk;
-  desk.ask(1, "put", item("small", "x"));
-  desk.ask(2, "put", item("large", std::string(65536, 'x')));
-  desk.turn();
-  desk.receive();
+  put_small_and_large(desk);
   desk.ask(3, "put", item("small", "y"));  // not durable yet: who reads it waits for that
   desk.ask(4, "mget", [](RpcWriter& w) { w.map(1).text("keys").array(1).text("small"); });
   for (std::uint32_t i = 5; i < 5 + 130; ++i) desk.ask(i, "get", key("large"));
@@ -89,10 +97,7 @@ TEST_CASE("what a client has no room for is read again when it has taken the res
 
 TEST_CASE("small answers do not have large ones expected to be small", "[service]") {
   ServiceDesk desk;
-  desk.ask(1, "put", item("small", "x"));
-  desk.ask(2, "put", item("large", std::string(65536, 'x')));
-  desk.turn();
-  desk.receive();
+  put_small_and_large(desk);
   for (const std::string wanted : {"small", "large"}) {
     desk.ask(3, "mget", [&](RpcWriter& w) {
       w.map(1).text("keys").array(1000);
