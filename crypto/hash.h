@@ -19,7 +19,7 @@ using Hash512 = ByteArray<64>;
 class Blake2b {
  public:
   explicit Blake2b(std::size_t digest_bytes, ByteSpan key = {});
-  Blake2b(const Blake2b&) = default;
+  Blake2b(const Blake2b& other);
   Blake2b& operator=(const Blake2b&) = default;
   ~Blake2b();
 
@@ -31,6 +31,7 @@ class Blake2b {
  private:
   crypto_generichash_blake2b_state state_;
   std::size_t digest_bytes_;
+  bool is_finished_ = false;
 };
 
 // The hash of the parts joined without any separator. Where a part's length can vary and another follows, the

@@ -43,6 +43,7 @@ Counted count_partition(RecordStore& store, Partition partition, const RecordHas
 void DigestTrie::change(const KeyHash& key, std::span<const Row> before, std::span<const Row> after) {
   const Partition partition = partition_of(key);
   if (!is_kept(partition)) return;
+  __builtin_prefetch(&tally(partition));  // comes from memory while the records are hashed
   const RecordHasher::Change change = hasher_.change(before, after);
   if (change.lost == change.gained) return;
   Tally present = tally(partition);

@@ -2,6 +2,7 @@
 #include "dht/repair/tally.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace kith::dht {
 namespace {
@@ -59,17 +60,17 @@ Tally& Tally::operator-=(const Tally& other) {
 }
 
 RecordHasher::RecordHasher(const DataKey& data_key)
-    : key_(crypto::keyed_hash_128(data_key, {crypto::as_bytes("kith digest v1")})), begun_(record_digest_bytes) {
-  begun_.update(key_);
-}
+    : key_(crypto::keyed_hash_128(data_key, {crypto::as_bytes("kith digest v1")})), begun_(record_digest_bytes) {}
 
 Tally RecordHasher::of(const Record& record) const {
-  std::array<std::uint8_t, 16> version;
-  crypto::store_be64(version.data(), record.tag());
-  crypto::store_be64(version.data() + 8, record.seq());
+  std::array<std::uint8_t, 128> block;
+  std::memcpy(block.data(), key_.data(), 16);
+  std::memcpy(block.data() + 16, record.key_hash().bytes.data(), 32);
+  crypto::store_be64(block.data() + 48, record.tag());
+  crypto::store_be64(block.data() + 56, record.seq());
+  std::memcpy(block.data() + 64, record.signature().data(), 64);
   crypto::ByteArray<record_digest_bytes> digest;
-  crypto::Blake2b hash = begun_;
-  hash.update(record.key_hash().bytes).update(version).update(record.signature()).finish(digest);
+  crypto::Blake2b(begun_).update(block).finish(digest);
   Tally tally{.count = 1, .sum = {}};
   for (std::size_t i = 0; i < tally.sum.size(); ++i) tally.sum[i] = crypto::load_le64(digest.data() + 8 * i);
   return tally;

@@ -55,7 +55,7 @@ class RecordHasher {
 
  private:
   crypto::Hash128 key_;
-  crypto::Blake2b begun_;  // of a record, with the key in it
+  crypto::Blake2b begun_;  // of a record: nothing is in it yet
 };
 
 }  // namespace kith::dht
