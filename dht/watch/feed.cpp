@@ -14,6 +14,8 @@ namespace {
 // A third of the lease: two renewals may be lost.
 constexpr Duration renew_after = std::chrono::seconds(10);
 constexpr Duration ask_deadline = std::chrono::seconds(3);
+// Longer than the lease and the way to the holder.
+constexpr Duration kept_after = std::chrono::seconds(60);
 
 constexpr Duration read_again_after = std::chrono::milliseconds(50);
 constexpr int doublings_max = 8;
@@ -32,10 +34,10 @@ Duration pause_after(int tries) { return read_again_after * (1 << tries); }
 
 void Feed::tend(Turn& turn, const std::vector<NodeId>& holders) {
   is_neglected_ = false;
-  std::erase_if(subscriptions_,
-                [&](const auto& each) { return std::ranges::find(holders, each.first) == holders.end(); });
+  for (auto& [node, subscription] : subscriptions_) subscription.is_holder = subscription.is_here = false;
   for (const NodeId& node : holders) {
     Subscription& subscription = subscriptions_[node];
+    subscription.is_holder = true;
     subscription.is_here = turn.neighbours.is_usable(node);
     if (subscription.is_waiting || subscription.renew > turn.now.instant) continue;
     if (subscription.is_here) {
@@ -44,11 +46,14 @@ void Feed::tend(Turn& turn, const std::vector<NodeId>& holders) {
       subscription.renew = turn.now.instant + ask_deadline;
     }
   }
+  std::erase_if(subscriptions_,
+                [&](const auto& each) { return !each.second.is_holder && each.second.kept_until <= turn.now.instant; });
 }
 
 void Feed::ask(Turn& turn, const NodeId& node, Subscription& subscription) {
   subscription.is_waiting = true;
   subscription.renew = turn.now.instant + renew_after;
+  subscription.kept_until = turn.now.instant + kept_after;
   const RequestTerms terms{.to = node,
                            .owner = {RequestOwner::Kind::watching, number_, 0},
                            .round_trip = turn.neighbours.round_trip(node),
@@ -60,7 +65,7 @@ void Feed::ask(Turn& turn, const NodeId& node, Subscription& subscription) {
 std::optional<Instant> Feed::next_tend() const {
   std::optional<Instant> next = is_neglected_ ? std::optional(Instant{}) : std::nullopt;
   for (const auto& [node, subscription] : subscriptions_) {
-    if (!subscription.is_waiting) next = earlier(next, subscription.renew);
+    if (subscription.is_holder && !subscription.is_waiting) next = earlier(next, subscription.renew);
   }
   return next;
 }
@@ -94,15 +99,16 @@ void Feed::on_silence(Instant now, const NodeId& node) {
 
 // ---- what changed
 
-void Feed::on_changed(const NodeId& node, const Changed& changed) {
+bool Feed::on_changed(const NodeId& node, const Changed& changed) {
   const auto found = subscriptions_.find(node);
-  if (found == subscriptions_.end()) return;
+  if (found == subscriptions_.end()) return false;
   found->second.is_whole |= changed.is_whole;
   if (changed.is_anew) list_present([](auto&...) { return true; });
   for (const KeyChange& change : changed.keys) {
     const bool is_meant = target_.is_prefix ? change.key.starts_with(target_.name) : change.key == target_.name;
     if (is_meant && is_canonical(change.key)) hear(change);
   }
+  return true;
 }
 
 void Feed::hear(const KeyChange& change) {

@@ -54,7 +54,8 @@ class Feed {
 
   Feed(Ticket number, Target target) : number_(number), target_(std::move(target)) {}
 
-  // Asks those of `holders` that were not asked for a while, and forgets who is none any more.
+  // Asks those of `holders` that were not asked for a while. Who is none any more is forgotten when it has forgotten,
+  // too: should it be one again before, it says no second time what it has told.
   void tend(Turn& turn, const std::vector<NodeId>& holders);
   std::optional<Instant> next_tend() const;
 
@@ -62,7 +63,8 @@ class Feed {
   // Null: it does not know what was asked.
   void on_reply(Turn& turn, const NodeId& node, const WatchReply* reply);
   void on_silence(Instant now, const NodeId& node);
-  void on_changed(const NodeId& node, const Changed& changed);
+  // Returns false where the node was not asked for it, or long ago.
+  bool on_changed(const NodeId& node, const Changed& changed);
 
   // Nobody who is here has anything of the beginning still to tell, and all that was told is read.
   bool is_whole() const;
@@ -91,6 +93,8 @@ class Feed {
  private:
   struct Subscription {
     Instant renew{};
+    Instant kept_until{};  // it may have it until then
+    bool is_holder = false;
     bool is_here = false;
     bool is_waiting = false;
     std::uint64_t instance = 0;  // that the holder said last; 0: it has none

@@ -107,9 +107,7 @@ void Watches::on_policies() {
 
 ChangedReply Watches::on_changed(const NodeId& from, const Changed& changed) {
   const auto feed = feeds_.find(changed.subscription);
-  if (feed == feeds_.end()) return {};
-  feed->second.on_changed(from, changed);
-  return {.is_wanted = true};
+  return {.is_wanted = feed != feeds_.end() && feed->second.on_changed(from, changed)};
 }
 
 void Watches::on_reply(Turn& turn, const NodeId& from, const RequestOwner& owner, const Body& body) {

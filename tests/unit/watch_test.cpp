@@ -396,12 +396,47 @@ TEST_CASE("whoever is no holder of it is not heard about a watch that there is",
   REQUIRE(subscription != 0);
   const std::size_t reads = mesh.reads;
   const Changed changed{.subscription = subscription, .keys = {{"a/1", {}}}};
-  mesh.watches.on_changed(test::node(77), changed);
+  CHECK_FALSE(mesh.watches.on_changed(test::node(77), changed).is_wanted);
   mesh.settle();
   CHECK(mesh.reads == reads);
-  mesh.watches.on_changed(mesh.at(0).id(), changed);
+  CHECK(mesh.watches.on_changed(mesh.at(0).id(), changed).is_wanted);
   mesh.settle();
   CHECK(mesh.reads == reads + 1);
+}
+
+TEST_CASE("a holder that soon is one again need not tell a second time what was there", "[watch]") {
+  Watching mesh(2);
+  mesh.open("a/");
+  mesh.told();
+  std::vector<NodeId>& replicas = mesh.watcher.neighbours.set.replicas;
+  const NodeId gone = std::exchange(replicas.back(), replicas.front());
+  mesh.run(15s);
+  replicas.back() = gone;
+  mesh.run(11s);
+  mesh.open("a/");
+  CHECK(mesh.told() == Texts{"current"});
+  mesh.write("a/1", "one", {1});
+  CHECK(mesh.told() == Texts{"a/1=one", "a/1=one"});
+}
+
+TEST_CASE("a holder that is none any more is not asked again, and what it tells late is not wanted", "[watch]") {
+  Watching mesh(2);
+  std::uint64_t subscription = 0;
+  std::size_t asked = 0;
+  std::vector<NodeId>& replicas = mesh.watcher.neighbours.set.replicas;
+  const NodeId gone = replicas.back();
+  mesh.passes = [&](const NodeId& to, const Body& body) {
+    const auto* watch = std::get_if<Watch>(&body);
+    if (watch != nullptr && to == gone) subscription = watch->subscription, asked += 1;
+    return true;
+  };
+  mesh.open("a/");
+  REQUIRE(asked == 1);
+  replicas.pop_back();
+  mesh.run(70s);
+  CHECK(asked == 1);
+  CHECK(mesh.is_at_rest());
+  CHECK_FALSE(mesh.watches.on_changed(gone, {.subscription = subscription, .keys = {{"a/1", {}}}}).is_wanted);
 }
 
 TEST_CASE("of concurrent values the older one, read alone, is not told after the newer one", "[watch]") {
