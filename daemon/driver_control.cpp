@@ -269,6 +269,7 @@ ProcessFacts Driver::facts() const {
           .clients = server_->size(),
           .cache_hits = counters.cache_hits,
           .cache_misses = counters.cache_misses,
+          .misses_spared = counters.misses_spared,
           .rows_damaged = counters.rows_damaged,
           .reads_failed = counters.reads_failed,
           .datagrams_unsent = network_.datagrams_unsent()};

@@ -129,6 +129,7 @@ std::vector<Counter> counters_of(const StatusReport& report) {
           {"requests_retried", node.requests_retried},
           {"cache_hits", report.facts.cache_hits},
           {"cache_misses", report.facts.cache_misses},
+          {"misses_spared", report.facts.misses_spared},
           {"rows_damaged", report.facts.rows_damaged},
           {"reads_failed", report.facts.reads_failed}};
 }

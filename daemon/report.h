@@ -25,6 +25,7 @@ struct ProcessFacts {
   std::size_t clients = 0;
   std::uint64_t cache_hits = 0;
   std::uint64_t cache_misses = 0;
+  std::uint64_t misses_spared = 0;
   std::uint64_t rows_damaged = 0;
   std::uint64_t reads_failed = 0;
   std::uint64_t datagrams_unsent = 0;  // the system had no room for them

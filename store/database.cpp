@@ -21,6 +21,8 @@ using dht::Status;
 // One page of a listing looks at this many names, or reads rows of this size, some 10 ms of work.
 constexpr std::size_t scan_names_max = 1024;
 constexpr std::size_t scan_bytes_max = 4U << 20;
+// So many keys are learnt in a turn, in some 0.1 ms.
+constexpr std::size_t learnt_keys_max = 512;
 
 }  // namespace
 
@@ -42,6 +44,7 @@ Result<std::unique_ptr<Database>> Database::open(const DataFolder& folder, const
   database->report_ = file->report;
   database->author_ = file->meta.author;
   database->totals_ = {.records = file->meta.records, .bytes = file->meta.bytes, .outbox = file->meta.outbox};
+  database->known_keys_ = KnownKeys(file->meta.records);
   Result<std::unique_ptr<Writer>> writer =
       Writer::start(std::move(*file), std::move(*side_files), sealer,
                     {.log_bytes_max = options.log_bytes_max, .on_progress = options.on_progress});
@@ -58,6 +61,7 @@ Database::Database(const DataFolder& folder, const OpenOptions& options, const S
 Database::~Database() = default;
 
 std::uint64_t Database::submit() {
+  learn_keys();
   reader_->end_snapshot();
   if (!has_writes()) return submitted_;
   Batch batch{.number = this_turn()};
@@ -112,13 +116,14 @@ Status Database::begin_snapshot(SnapshotRequest request) {
 DatabaseCounters Database::counters() const {
   return {.cache_hits = cache_hits_,
           .cache_misses = cache_misses_,
+          .misses_spared = misses_spared_,
           .rows_damaged = reader_->counters().rows_damaged,
           .reads_failed = reader_->counters().reads_failed};
 }
 
 const KeyRows& Database::peek(const KeyHash& key) {
   if (const RowCache::Entry* held = cache_.peek(key)) return held->content;
-  peeked_ = reader_->rows(key);
+  peeked_ = stored_rows(key);
   return peeked_;
 }
 
@@ -129,6 +134,7 @@ void Database::replace(const KeyHash& key, Rows rows) {
   if (content.rows == rows && !content.is_damaged && !content.is_unread) return;
   count(content.rows, ~std::uint64_t{0});  // minus one
   count(rows, 1);
+  known_keys_.add(key);
   if (held.batch != this_turn()) {
     cache_.pin(held, this_turn());
     changes_.push_back({.key = key,
@@ -296,10 +302,26 @@ RowCache::Entry& Database::entry(const KeyHash& key) {
     return *held;
   }
   ++cache_misses_;
-  KeyRows rows = reader_->rows(key);
+  KeyRows rows = stored_rows(key);
   if (!rows.is_unread) return cache_.insert(key, std::move(rows));
   unread_ = {.key = key, .content = std::move(rows)};
   return unread_;
+}
+
+KeyRows Database::stored_rows(const KeyHash& key) {
+  if (known_keys_.may_hold(key)) return reader_->rows(key);
+  ++misses_spared_;
+  return {};
+}
+
+// What waits for its commit is among them: the file may take it in behind the page that was read.
+void Database::learn_keys() {
+  const std::optional<KeyHash> next = known_keys_.next_page();
+  if (!next) return;
+  const std::uint64_t failed_before = reader_->counters().reads_failed;
+  const std::vector<KeyHash> page = keys_between(*next, dht::Prefix{}.last_key(), learnt_keys_max);
+  if (reader_->counters().reads_failed != failed_before) return known_keys_.give_up();
+  known_keys_.learn(page, page.size() < learnt_keys_max);
 }
 
 // The next stored keys and, among them, those that are not stored yet.

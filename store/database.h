@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "store/data_folder.h"
+#include "store/known_keys.h"
 #include "store/options.h"
 #include "store/reader.h"
 #include "store/row_cache.h"
@@ -28,6 +29,7 @@ namespace kith::store {
 struct DatabaseCounters {
   std::uint64_t cache_hits = 0;
   std::uint64_t cache_misses = 0;
+  std::uint64_t misses_spared = 0;  // of these: keys that are known to be absent, without a look at the file
   std::uint64_t rows_damaged = 0;
   std::uint64_t reads_failed = 0;
 };
@@ -135,6 +137,8 @@ class Database : public dht::RecordStore {
   Database(const DataFolder& folder, const OpenOptions& options, const Sealer& sealer);
 
   RowCache::Entry& entry(const dht::KeyHash& key);
+  dht::KeyRows stored_rows(const dht::KeyHash& key);
+  void learn_keys();
   std::vector<Reader::Named> names_after(const std::optional<dht::KeyHash>& after);
   void count(const dht::Rows& rows, std::uint64_t times);
   std::uint64_t this_turn() const { return submitted_ + 1; }
@@ -149,6 +153,7 @@ class Database : public dht::RecordStore {
   std::optional<dht::AuthorState> author_;
   dht::StoreTotals totals_;
   RowCache cache_;
+  KnownKeys known_keys_{0};
   dht::KeyRows peeked_;     // what peek() gave last
   RowCache::Entry unread_;  // the key that the disk did not give last: it is not cached, so that it is asked again
   Uncommitted<OutboxKey, Present> outbox_;
@@ -165,6 +170,7 @@ class Database : public dht::RecordStore {
   std::deque<Flight> flights_;
   std::uint64_t cache_hits_ = 0;
   std::uint64_t cache_misses_ = 0;
+  std::uint64_t misses_spared_ = 0;
 
   // The reader is closed before the writer, which must be the last to leave the file.
   std::unique_ptr<Writer> writer_;
