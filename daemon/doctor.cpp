@@ -143,7 +143,10 @@ dht::Result<Patient> find_patient(const std::string& home) {
   }
   const auto config = builder.finish();
   if (!config) return config.error();
-  const int port = config->network.port == 0 ? default_port : config->network.port;
+  const std::vector<std::string>& listen = config->network.listen;
+  const auto first = listen.empty() ? std::nullopt : dht::endpoint_from_text(listen.front());
+  const int configured = first ? first->port : config->network.port;
+  const int port = configured == 0 ? default_port : configured;
   return Patient{.folder = config->node.data.empty() ? paths->data_folder : config->node.data,
                  .address = {},
                  .port = static_cast<std::uint16_t>(port),

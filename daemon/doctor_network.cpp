@@ -97,7 +97,9 @@ Finding examine_port(const Patient& patient) {
     return {"port", Verdict::fail, "UDP " + patient.address + " is not bound", "start kithd again and see its log"};
   }
   const int code = connect_error(endpoints->front());
-  if (code == 0) return {"port", Verdict::ok, "UDP and TCP at " + patient.address};
+  if (code == 0)
+    return {"port", Verdict::ok,
+            "UDP and TCP are bound at " + patient.address + "; see `kith members` for who reaches it"};
   return {"port", Verdict::fail,
           "TCP " + patient.address + ": " + std::strerror(code),  // NOLINT(concurrency-mt-unsafe)
           "let the firewall pass UDP and TCP on port " + std::to_string(patient.port)};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/fresh_home.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -59,7 +60,10 @@ Result<store::NodeKey> node_key_for(const store::DataFolder& folder) {
 class Restoring {
  public:
   Restoring(store::SnapshotFile& file, store::Database& database, const dht::Signatures& signatures)
-      : file_(file), database_(database), signatures_(signatures) {}
+      : file_(file),
+        database_(database),
+        signatures_(signatures),
+        now_ms_(std::max(wall_ms(), file.facts().taken_ms)) {}
 
   Status run(const OnRestored& on_restored) {
     for (std::int64_t row = 0;;) {
@@ -116,7 +120,7 @@ class Restoring {
   store::SnapshotFile& file_;
   store::Database& database_;
   const dht::Signatures& signatures_;
-  dht::WallMs now_ms_ = wall_ms();
+  dht::WallMs now_ms_;  // a device without a clock of its own may be behind what it restores
   std::uint64_t taken_ = 0;
   std::uint64_t refused_ = 0;
 };

@@ -279,7 +279,7 @@ void Node::State::tell_of_damage(Outputs& out) {
 void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   using Kind = MemberChange::Kind;
   Turn turn_now = turn(now, out);
-  configurations.forget_tag(change.node);
+  if (change.kind != Kind::suspect && change.kind != Kind::dead) configurations.forget_tag(change.node);
   if (change.kind == Kind::forgotten) return store.forget_contact(change.node);
   if (change.kind == Kind::contact) {
     const std::uint64_t before = view_version();

@@ -193,9 +193,14 @@ std::vector<Voter>::iterator Reconfiguration::to_replace(Turn& turn, std::vector
   return away != members.end() ? away : std::ranges::find_if(members, is_elsewhere);
 }
 
+// Whoever starts takes all that it remembers for alive, until it has heard or missed them.
+bool Reconfiguration::may_be_here(const Neighbours& neighbours, const NodeId& node) {
+  return neighbours.is_usable(node) && (neighbours.was_heard(node) || !neighbours.is_finding_out());
+}
+
 void Reconfiguration::ask_for_tags(Turn& turn, const std::vector<NodeId>& placed) {
   for (const NodeId& node : placed) {
-    if (turn.neighbours.is_usable(node) && !configurations_.tag_of(node)) configurations_.ask(turn, node);
+    if (may_be_here(turn.neighbours, node) && !configurations_.tag_of(node)) configurations_.ask(turn, node);
   }
 }
 

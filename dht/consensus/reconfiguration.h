@@ -90,6 +90,7 @@ class Reconfiguration {
   bool may_try(const Turn& turn, Work& work) const;
   bool is_about_known(Shard shard) const { return works_[shard].about == *configurations_.of(shard); }
   void tell_of_lapse(Turn& turn, const Configuration& configuration, Work& work);
+  static bool may_be_here(const Neighbours& neighbours, const NodeId& node);
   void ask_for_tags(Turn& turn, const std::vector<NodeId>& placed);
 
   void propose(Turn& turn, Configuration next);

@@ -20,6 +20,7 @@ struct Counted {
   Tally tally;
   std::size_t keys = 0;
   bool has_ending = false;
+  bool is_whole = true;  // false: the disk failed at some of it
 };
 Counted count_partition(RecordStore& store, Partition partition, const RecordHasher& hasher) {
   Counted counted;
@@ -28,7 +29,9 @@ Counted count_partition(RecordStore& store, Partition partition, const RecordHas
   for (;;) {
     const std::vector<KeyHash> keys = store.keys_between(first, last, keys_per_page);
     for (const KeyHash& key : keys) {
-      const Rows& rows = store.peek(key).rows;
+      const KeyRows& held = store.peek(key);
+      const Rows& rows = held.rows;
+      counted.is_whole = counted.is_whole && !held.is_unread;
       counted.tally += hasher.of(rows);
       counted.has_ending = counted.has_ending || may_finish(rows);
     }
@@ -73,6 +76,7 @@ void DigestTrie::count_some(RecordStore& store, std::size_t keys_max) {
 
 std::size_t DigestTrie::count(RecordStore& store, Partition partition) {
   const Counted counted = count_partition(store, partition, hasher_);
+  if (!counted.is_whole && is_kept(partition)) return counted.keys;  // what was counted before is nearer to the truth
   if (is_kept(partition) && counted.tally != tally(partition)) corrections_ += 1;
   set(partition, counted.tally);
   if (counted.has_ending) endings_.set(partition);

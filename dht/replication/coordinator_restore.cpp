@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A record that is brought back from a snapshot goes where a write of today would go. It wins or loses by the merge
-// rule alone: what was deleted or replaced since stays so, since who did it had seen the record or a later one.
+// rule alone: what was deleted or replaced since stays so, since who did it had seen the record or a later one, for as
+// long as that is remembered.
 #include <algorithm>
 
 #include "dht/replication/coordinator.h"

@@ -14,8 +14,8 @@ namespace {
 // A third of the lease: two renewals may be lost.
 constexpr Duration renew_after = std::chrono::seconds(10);
 constexpr Duration ask_deadline = std::chrono::seconds(3);
-// Longer than the lease and the way to the holder.
-constexpr Duration kept_after = std::chrono::seconds(60);
+// That are no holders any more. Beyond, they are forgotten: members that came and went.
+constexpr std::size_t former_holders_max = 256;
 
 constexpr Duration read_again_after = std::chrono::milliseconds(50);
 constexpr int doublings_max = 8;
@@ -46,14 +46,14 @@ void Feed::tend(Turn& turn, const std::vector<NodeId>& holders) {
       subscription.renew = turn.now.instant + ask_deadline;
     }
   }
-  std::erase_if(subscriptions_,
-                [&](const auto& each) { return !each.second.is_holder && each.second.kept_until <= turn.now.instant; });
+  if (subscriptions_.size() > holders.size() + former_holders_max) {
+    std::erase_if(subscriptions_, [](const auto& each) { return !each.second.is_holder; });
+  }
 }
 
 void Feed::ask(Turn& turn, const NodeId& node, Subscription& subscription) {
   subscription.is_waiting = true;
   subscription.renew = turn.now.instant + renew_after;
-  subscription.kept_until = turn.now.instant + kept_after;
   const RequestTerms terms{.to = node,
                            .owner = {RequestOwner::Kind::watching, number_, 0},
                            .round_trip = turn.neighbours.round_trip(node),
@@ -82,7 +82,7 @@ void Feed::on_reply(Turn& turn, const NodeId& node, const WatchReply* reply) {
   if (found == subscriptions_.end()) return;
   found->second.is_waiting = false;
   if (reply == nullptr) return;
-  is_refused_ |= reply->instance == 0;
+  is_refused_ |= found->second.is_holder && reply->instance == 0;
   if (std::exchange(found->second.instance, reply->instance) == reply->instance) return;
   list_present([&](const KeyHash& hash, const Key& key) {
     const std::vector<NodeId>& replicas = turn.neighbours.replica_set(partition_of(hash)).replicas;
@@ -108,7 +108,7 @@ bool Feed::on_changed(const NodeId& node, const Changed& changed) {
     const bool is_meant = target_.is_prefix ? change.key.starts_with(target_.name) : change.key == target_.name;
     if (is_meant && is_canonical(change.key)) hear(change);
   }
-  return true;
+  return found->second.is_holder;
 }
 
 void Feed::hear(const KeyChange& change) {

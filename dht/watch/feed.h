@@ -54,8 +54,8 @@ class Feed {
 
   Feed(Ticket number, Target target) : number_(number), target_(std::move(target)) {}
 
-  // Asks those of `holders` that were not asked for a while. Who is none any more is forgotten when it has forgotten,
-  // too: should it be one again before, it says no second time what it has told.
+  // Asks those of `holders` that were not asked for a while. Who is none any more is kept in mind: should it be
+  // one again, it says no second time what it has told.
   void tend(Turn& turn, const std::vector<NodeId>& holders);
   std::optional<Instant> next_tend() const;
 
@@ -63,7 +63,7 @@ class Feed {
   // Null: it does not know what was asked.
   void on_reply(Turn& turn, const NodeId& node, const WatchReply* reply);
   void on_silence(Instant now, const NodeId& node);
-  // Returns false where the node was not asked for it, or long ago.
+  // Returns false where the node is no holder: it need not go on telling.
   bool on_changed(const NodeId& node, const Changed& changed);
 
   // Nobody who is here has anything of the beginning still to tell, and all that was told is read.
@@ -93,7 +93,6 @@ class Feed {
  private:
   struct Subscription {
     Instant renew{};
-    Instant kept_until{};  // it may have it until then
     bool is_holder = false;
     bool is_here = false;
     bool is_waiting = false;

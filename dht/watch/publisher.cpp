@@ -53,6 +53,7 @@ bool is_unread(RecordStore& store, const KeyHash& key) {
 WatchReply Publisher::on_watch(Turn& turn, const NodeId& from, const Watch& watch) {
   const Name name{from, watch.subscription};
   if (!watch.is_prefix && !is_canonical(watch.target)) return {};
+  forget_ended(turn.now.instant);
   if (const auto known = numbers_.find(name); known != numbers_.end()) {
     Subscription& subscription = subscriptions_.at(known->second);
     if (subscription.target != watch.target || subscription.is_prefix != watch.is_prefix) return {};
@@ -220,13 +221,18 @@ void Publisher::on_silence(Turn& turn, const RequestOwner& owner) {
   subscription.again = turn.now.instant + tell_again_after;
 }
 
-void Publisher::on_deadline(Turn& turn) {
+// Also when asked anew: who slept has told nothing meanwhile.
+void Publisher::forget_ended(Instant now) {
   std::erase_if(numbers_, [&](const auto& each) {
     const auto found = subscriptions_.find(each.second);
-    if (found->second.lease_end > turn.now.instant) return false;
+    if (found->second.lease_end > now) return false;
     subscriptions_.erase(found);
     return true;
   });
+}
+
+void Publisher::on_deadline(Turn& turn) {
+  forget_ended(turn.now.instant);
   for (auto& [number, subscription] : subscriptions_) {
     if (!subscription.again || *subscription.again > turn.now.instant) continue;
     subscription.again.reset();

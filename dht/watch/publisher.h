@@ -64,6 +64,7 @@ class Publisher {
     std::optional<Instant> again;
   };
 
+  void forget_ended(Instant now);
   static bool is_watched(const Subscription& subscription, std::string_view key);
   static KeyHash take_next(Subscription& subscription);
   void note(Subscription& subscription, const KeyHash& key) const;

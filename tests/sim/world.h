@@ -99,6 +99,7 @@ class World final : public Onlooker {
   void check_reaped(const LetGo& what);
   bool is_noted(std::size_t device, const dht::NodeId& node, const dht::KeyHash& key);
   void check_left();
+  double device_seconds(dht::Duration time) const;
   void check_bytes(const char* when, std::uint64_t bytes, dht::Duration time, double rate_max);
   void check_author_remembers(std::size_t author);
   void check_limits();

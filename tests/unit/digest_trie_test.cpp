@@ -172,6 +172,32 @@ TEST_CASE("a row that the disk lost leaves the tally when it is counted again, o
   CHECK(node.trie.corrections() == 1);
 }
 
+TEST_CASE("what the disk fails to give counts as it did before", "[repair]") {
+  class FailingDisk final : public MemoryStore {
+   public:
+    const KeyRows& peek(const KeyHash& key) override { return fails ? unread_ : MemoryStore::peek(key); }
+    bool fails = false;
+
+   private:
+    KeyRows unread_{.rows = {}, .is_unread = true};
+  };
+  FailingDisk disk;
+  const Record record = numbered(1);
+  disk.replace(record.key_hash(), rows_of(record));
+  disk.commit();
+  DigestTrie trie{data_key};
+  const auto count = [&] {
+    for (const std::uint64_t rounds = trie.rounds(); trie.rounds() == rounds;) trie.count_some(disk, 8);
+    return trie.tally(partition_of(record.key_hash())).count;
+  };
+  REQUIRE(count() == 1);
+  disk.fails = true;
+  CHECK(count() == 1);
+  disk.fails = false;
+  CHECK(count() == 1);
+  CHECK(trie.corrections() == 0);
+}
+
 TEST_CASE("a partition that comes to hold something is named once", "[repair]") {
   Node node;
   node.count();

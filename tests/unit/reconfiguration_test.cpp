@@ -297,6 +297,27 @@ TEST_CASE("a first voter that is silent holds up nobody for long", "[consensus]"
   CHECK(voters.receipt(1, ticket).revision == 1);
 }
 
+TEST_CASE("whoever starts asks only those that it has heard whether they remember", "[consensus]") {
+  Voters voters;
+  Device& device = voters.at(0);
+  std::size_t asked = 0;
+  voters.passes = [&](const Device& from, const Device&, const Body& body) {
+    const bool is_query = std::holds_alternative<ConfigurationQuery>(body);
+    asked += is_query && &from == &device ? 1 : 0;
+    return !is_query || &from == &device;  // nobody tells it unasked
+  };
+  device.neighbours.finding_out = true;
+  device.neighbours.unheard = {voters.at(1).id(), voters.at(2).id()};
+  voters.run(10s);
+  CHECK(asked == 0);
+  device.neighbours.unheard.erase(voters.at(1).id());
+  voters.run(10s);
+  CHECK(asked == 1);
+  device.neighbours.finding_out = false;
+  voters.run(10s);
+  CHECK(asked == 2);
+}
+
 TEST_CASE("who lost its memory says so until it is replaced", "[consensus]") {
   Voters voters;
   voters.put(0, "a");

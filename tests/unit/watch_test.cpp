@@ -8,6 +8,7 @@
 
 namespace kith::dht {
 
+using test::Holder;
 using test::Watching;
 using namespace std::chrono_literals;
 using Texts = std::vector<std::string>;
@@ -419,7 +420,20 @@ TEST_CASE("a holder that soon is one again need not tell a second time what was 
   CHECK(mesh.told() == Texts{"a/1=one", "a/1=one"});
 }
 
-TEST_CASE("a holder that is none any more is not asked again, and what it tells late is not wanted", "[watch]") {
+TEST_CASE("a holder that slept longer than its lease, and is asked again, tells what was there", "[watch]") {
+  Watching mesh(1);
+  Holder& holder = mesh.at(0);
+  const Watch watch{.subscription = 7, .target = "a/1"};
+  Turn asleep = holder.turn();
+  const WatchReply before = holder.publisher.on_watch(asleep, test::node(8), watch);
+  holder.now.instant += 40s;
+  Turn awake = holder.turn();
+  const WatchReply after = holder.publisher.on_watch(awake, test::node(8), watch);
+  CHECK(after.instance != 0);
+  CHECK(after.instance != before.instance);
+}
+
+TEST_CASE("a holder that is none any more is not asked again, and what it tells is heard and not wanted", "[watch]") {
   Watching mesh(2);
   std::uint64_t subscription = 0;
   std::size_t asked = 0;
@@ -436,7 +450,10 @@ TEST_CASE("a holder that is none any more is not asked again, and what it tells 
   mesh.run(70s);
   CHECK(asked == 1);
   CHECK(mesh.is_at_rest());
+  const std::size_t reads = mesh.reads;
   CHECK_FALSE(mesh.watches.on_changed(gone, {.subscription = subscription, .keys = {{"a/1", {}}}}).is_wanted);
+  mesh.settle();
+  CHECK(mesh.reads == reads + 1);
 }
 
 TEST_CASE("of concurrent values the older one, read alone, is not told after the newer one", "[watch]") {
