@@ -227,15 +227,17 @@ std::vector<Figure> ChurningMesh::run() {
   }
   stage_.run(churn_.period);
   const dht::Duration equal = stage_.run_until([&] { return stage_.are_replicas_equal(); }, 1h);
-  return {{churn_.name + ": departures, of which for ever", static_cast<double>(departures_ - departures_before), ""},
-          {churn_.name + ": of these for ever", static_cast<double>(gone_.size()), ""},
-          {churn_.name + ": the oracle moves", oracle / 1e6, "MB"},
-          {churn_.name + ": repair moves, all bytes, times that", repaired / oracle, "", 1.4},
-          {churn_.name + ": of these bytes, the records alone", static_cast<double>(carried.records) / oracle, ""},
-          {churn_.name + ": … comparing", static_cast<double>(carried.descents) / oracle, ""},
-          {churn_.name + ": … asking who has what", static_cast<double>(carried.digests) / oracle, ""},
-          {churn_.name + ": records lost", static_cast<double>(lost), "", 0.0},
-          {churn_.name + ": when all are back, their replicas are equal after", seconds(equal + churn_.period), "s"}};
+  return {
+      {churn_.name + ": departures, of which for ever", static_cast<double>(departures_ - departures_before), ""},
+      {churn_.name + ": of these for ever", static_cast<double>(gone_.size()), ""},
+      {churn_.name + ": the oracle moves", oracle / 1e6, "MB"},
+      {churn_.name + ": repair moves, all bytes, times that", repaired / oracle, "", 1.4},
+      {churn_.name + ": of these bytes, the records alone", static_cast<double>(carried.records) / oracle, ""},
+      {churn_.name + ": … comparing", static_cast<double>(carried.descents) / oracle, ""},
+      {churn_.name + ": … asking who has what", static_cast<double>(carried.digests) / oracle, ""},
+      {churn_.name + ": beside repair: who votes, told and changed", static_cast<double>(carried.voters) / oracle, ""},
+      {churn_.name + ": records lost", static_cast<double>(lost), "", 0.0},
+      {churn_.name + ": when all are back, their replicas are equal after", seconds(equal + churn_.period), "s"}};
 }
 
 constexpr dht::Duration hour = 1h;

@@ -59,6 +59,13 @@ bool is_of_membership(const dht::Body& body) {
          std::holds_alternative<dht::Members>(body) || std::holds_alternative<dht::MembersReply>(body);
 }
 
+bool is_of_voters(const dht::Body& body) {
+  return std::holds_alternative<dht::Prepare>(body) || std::holds_alternative<dht::PrepareReply>(body) ||
+         std::holds_alternative<dht::Accept>(body) || std::holds_alternative<dht::AcceptReply>(body) ||
+         std::holds_alternative<dht::Registers>(body) || std::holds_alternative<dht::RegistersReply>(body) ||
+         std::holds_alternative<dht::ConfigurationQuery>(body) || std::holds_alternative<dht::ConfigurationReply>(body);
+}
+
 dht::Record strangers_record(std::size_t number, const crypto::Bytes& value) {
   static const sim::SimSignatures stranger(1'000'000, sim::Checking::on);
   const dht::Seq seq = dht::seq_at(1'600'000'000'000);
@@ -128,6 +135,10 @@ void Stage::on_message(std::size_t from, const dht::Message& message) {
   const std::size_t bytes = bytes_on_the_road(message);
   if (is_of_membership(message.body)) {
     traffic_.membership += bytes;
+    return;
+  }
+  if (is_of_voters(message.body)) {
+    traffic_.voters += bytes;
     return;
   }
   const auto* store = std::get_if<dht::Store>(&message.body);

@@ -22,15 +22,16 @@ using sim::Queue;
 // Bytes as they would be on the road: datagrams or a stream's segments, with all headers.
 struct Carried {
   std::uint64_t membership = 0;  // pings with their digests, gossip, lists of members
+  std::uint64_t voters = 0;      // who votes in strong namespaces: told to all, and changed when members go and come
   std::uint64_t writes = 0;      // a coordinator's `store` to replicas and stand-ins, and the answers
   std::uint64_t repair = 0;      // all else that a mesh without readers says: comparing, handing off, delivering
   std::uint64_t records = 0;     // of `repair`: the records themselves, as often as they were sent
   std::uint64_t descents = 0;    // of `repair`, without records: comparing digests and lists
   std::uint64_t digests = 0;     // of `repair`: who is asked whether it has what is to be handed over or delivered
 
-  std::uint64_t all() const { return membership + writes + repair; }
+  std::uint64_t all() const { return membership + voters + writes + repair; }
   friend Carried operator-(const Carried& a, const Carried& b) {
-    return {a.membership - b.membership, a.writes - b.writes,     a.repair - b.repair,
+    return {a.membership - b.membership, a.voters - b.voters,     a.writes - b.writes,  a.repair - b.repair,
             a.records - b.records,       a.descents - b.descents, a.digests - b.digests};
   }
 };
