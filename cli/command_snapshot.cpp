@@ -85,7 +85,8 @@ Exit snapshot(const Common& common, const std::string& file) {
     return client.call(
         "snapshot", [&](RpcWriter& params) { params.map(1).text("file").name(path); }, shown_by(progress));
   }();
-  if (std::error_code ignored; !std::filesystem::exists(path, ignored)) {
+  std::error_code ignored;
+  if (std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found) {
     die(Exit::refused,
         "the daemon says that it wrote " + path +
             ", and it is not there: its service has a folder of its own in this place. Name one that both "

@@ -144,8 +144,8 @@ dht::Result<Patient> find_patient(const std::string& home) {
   const auto config = builder.finish();
   if (!config) return config.error();
   const std::vector<std::string>& listen = config->network.listen;
-  const auto first = listen.empty() ? std::nullopt : dht::endpoint_from_text(listen.front());
-  const int configured = first ? first->port : config->network.port;
+  const std::string first = listen.empty() ? "" : listen.front().substr(listen.front().rfind(':') + 1);
+  const int configured = first.empty() ? config->network.port : std::atoi(first.c_str());
   const int port = configured == 0 ? default_port : configured;
   return Patient{.folder = config->node.data.empty() ? paths->data_folder : config->node.data,
                  .address = {},

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <ctime>
 #include <utility>
 
 #include "daemon/log.h"
@@ -33,18 +32,11 @@ Driver& driver_of(Handle* handle) {
   return *static_cast<Driver*>(handle->data);
 }
 
-// Asleep or not: who slept for an hour is an hour older, and so is what it remembers.
-dht::Duration since_boot() {
-  timespec time{};
-  ::clock_gettime(CLOCK_BOOTTIME, &time);
-  return std::chrono::duration_cast<dht::Duration>(std::chrono::seconds(time.tv_sec) +
-                                                   std::chrono::nanoseconds(time.tv_nsec));
-}
-
 dht::Now read_clocks() {
   const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
   const std::int64_t wall_ms = std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count();
-  return {dht::Instant(since_boot()), static_cast<dht::WallMs>(std::max<std::int64_t>(wall_ms, 0))};
+  return {dht::Instant(dht::Duration(uv_hrtime() / 1000)),
+          static_cast<dht::WallMs>(std::max<std::int64_t>(wall_ms, 0))};
 }
 
 bool has_outputs(const dht::HostOutputs& out) {

@@ -134,7 +134,7 @@ void Database::replace(const KeyHash& key, Rows rows) {
   if (content.rows == rows && !content.is_damaged && !content.is_unread) return;
   count(content.rows, ~std::uint64_t{0});  // minus one
   count(rows, 1);
-  known_keys_.add(key);
+  known_keys_.add(key, totals_.records);
   if (held.batch != this_turn()) {
     cache_.pin(held, this_turn());
     changes_.push_back({.key = key,
@@ -203,7 +203,8 @@ std::vector<KeyHash> Database::keys_after(const std::optional<KeyHash>& after) {
 
 std::vector<KeyHash> Database::keys_between(const KeyHash& first, const KeyHash& last, std::size_t count_max) {
   const std::vector<KeyHash> stored = reader_->keys_between(first, last, count_max);
-  const std::vector<KeyHash> pinned = cache_.pinned_keys(first, last);
+  const bool has_more = !stored.empty() && stored.size() == count_max;
+  const std::vector<KeyHash> pinned = cache_.pinned_keys(first, has_more ? stored.back() : last);
   std::vector<KeyHash> keys;
   std::ranges::set_union(stored, pinned, std::back_inserter(keys));
   keys.resize(std::min(keys.size(), count_max));
@@ -321,7 +322,7 @@ void Database::learn_keys() {
   const std::uint64_t failed_before = reader_->counters().reads_failed;
   const std::vector<KeyHash> page = keys_between(*next, dht::Prefix{}.last_key(), learnt_keys_max);
   if (reader_->counters().reads_failed != failed_before) return known_keys_.give_up();
-  known_keys_.learn(page, page.size() < learnt_keys_max);
+  known_keys_.learn(page);
 }
 
 // The next stored keys and, among them, those that are not stored yet.

@@ -75,6 +75,7 @@ class Database : public dht::RecordStore {
 
   DatabaseCounters counters() const;
   std::size_t cached_bytes() const { return cache_.bytes(); }
+  const KnownKeys& known_keys() const { return known_keys_; }
 
   const dht::KeyRows& read(const dht::KeyHash& key) override { return entry(key).content; }
   const dht::KeyRows& peek(const dht::KeyHash& key) override;

@@ -22,8 +22,7 @@ class KeyFilter {
   // More keys were added than it is made for. It never says wrongly that one is absent, but ever more rarely that it
   // is.
   bool is_overfull() const { return keys_ > keys_max_; }
-  // That were added, but for the few that seemed to be there already.
-  std::size_t keys() const { return keys_; }
+  std::size_t bytes() const { return blocks_.size() * sizeof(Block); }
 
  private:
   static constexpr std::size_t words = 8;
@@ -32,7 +31,7 @@ class KeyFilter {
   std::size_t block_of(const dht::KeyHash& key) const;
 
   std::size_t keys_max_;
-  std::size_t keys_ = 0;
+  std::size_t keys_ = 0;  // that were added, but for the few that seemed to be there already
   std::vector<Block> blocks_;
 };
 

@@ -12,16 +12,16 @@ constexpr std::size_t growth = 2;
 
 }  // namespace
 
-void KnownKeys::add(const dht::KeyHash& key) {
+void KnownKeys::add(const dht::KeyHash& key, std::size_t keys) {
   if (learning_) learning_->add(key);
   if (!whole_) return;
   whole_->add(key);
-  if (whole_->is_overfull() && !learning_) learn_anew(whole_->keys());
+  if (whole_->is_overfull() && !learning_ && !has_given_up_) learn_anew(keys);
 }
 
-void KnownKeys::learn(const std::vector<dht::KeyHash>& page, bool is_last) {
+void KnownKeys::learn(const std::vector<dht::KeyHash>& page) {
   for (const dht::KeyHash& key : page) learning_->add(key);
-  if (is_last) {
+  if (page.empty() || page.back() == next_) {
     whole_ = std::exchange(learning_, std::nullopt);
   } else {
     next_ = page.back();
@@ -29,8 +29,8 @@ void KnownKeys::learn(const std::vector<dht::KeyHash>& page, bool is_last) {
 }
 
 void KnownKeys::give_up() {
-  whole_.reset();
   learning_.reset();
+  has_given_up_ = true;
 }
 
 void KnownKeys::learn_anew(std::size_t keys) {

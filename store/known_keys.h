@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Which keys the file may hold. They are learnt from its index, a page at a time, while the program runs; until that is
-// done any key may be there. When many more are there than at that time, they are learnt anew for twice as many.
+// done any key may be there. When many more were written than were there at that time, they are learnt anew, for twice
+// as many as are there then.
 //
 // What must never happen is that a key that is stored is taken for absent. So whoever learns goes through what is
 // stored and what waits for its commit, and tells of each key that is written while it does.
@@ -19,13 +20,17 @@ class KnownKeys {
   explicit KnownKeys(std::size_t keys) { learn_anew(keys); }
 
   bool may_hold(const dht::KeyHash& key) const { return !whole_ || whole_->may_hold(key); }
-  void add(const dht::KeyHash& key);
+  // It is written; there are about so many keys now.
+  void add(const dht::KeyHash& key, std::size_t keys);
+
+  std::size_t bytes() const { return (whole_ ? whole_->bytes() : 0) + (learning_ ? learning_->bytes() : 0); }
 
   // Where the next page begins; absent while there is nothing to learn.
   std::optional<dht::KeyHash> next_page() const { return learning_ ? std::optional(next_) : std::nullopt; }
-  // Keys from next_page() on, this included, in order: two at least, or all that there are.
-  void learn(const std::vector<dht::KeyHash>& page, bool is_last);
-  // The index cannot be read: from now on any key may be there.
+  // Keys from next_page() on, this included, in order: two at least, where there are so many. Where nothing follows
+  // next_page() all are learnt.
+  void learn(const std::vector<dht::KeyHash>& page);
+  // The index cannot be read: what is known stays so, and nothing is learnt any more.
   void give_up();
 
  private:
@@ -34,6 +39,7 @@ class KnownKeys {
   std::optional<KeyFilter> whole_;
   std::optional<KeyFilter> learning_;
   dht::KeyHash next_{};
+  bool has_given_up_ = false;
 };
 
 }  // namespace kith::store

@@ -14,8 +14,10 @@ namespace {
 // A third of the lease: two renewals may be lost.
 constexpr Duration renew_after = std::chrono::seconds(10);
 constexpr Duration ask_deadline = std::chrono::seconds(3);
-// That are no holders any more. Beyond, they are forgotten: members that came and went.
+// That are no holders any more. Beyond, they are forgotten: members that came and went. None is as long as its lease
+// may last.
 constexpr std::size_t former_holders_max = 256;
+constexpr Duration forgotten_after = std::chrono::seconds(60);
 
 constexpr Duration read_again_after = std::chrono::milliseconds(50);
 constexpr int doublings_max = 8;
@@ -47,7 +49,9 @@ void Feed::tend(Turn& turn, const std::vector<NodeId>& holders) {
     }
   }
   if (subscriptions_.size() > holders.size() + former_holders_max) {
-    std::erase_if(subscriptions_, [](const auto& each) { return !each.second.is_holder; });
+    std::erase_if(subscriptions_, [&](const auto& each) {
+      return !each.second.is_holder && each.second.renew + forgotten_after <= turn.now.instant;
+    });
   }
 }
 
@@ -108,7 +112,9 @@ bool Feed::on_changed(const NodeId& node, const Changed& changed) {
     const bool is_meant = target_.is_prefix ? change.key.starts_with(target_.name) : change.key == target_.name;
     if (is_meant && is_canonical(change.key)) hear(change);
   }
-  return found->second.is_holder;
+  if (found->second.is_holder) return true;
+  found->second.renew = {};  // it forgets the subscription: should it be a holder again, it is asked at once
+  return false;
 }
 
 void Feed::hear(const KeyChange& change) {
