@@ -319,9 +319,10 @@ KeyRows Database::stored_rows(const KeyHash& key) {
 void Database::learn_keys() {
   const std::optional<KeyHash> next = known_keys_.next_page();
   if (!next) return;
-  const std::uint64_t failed_before = reader_->counters().reads_failed;
+  const auto faults = [&] { return reader_->counters().reads_failed + reader_->counters().rows_damaged; };
+  const std::uint64_t faults_before = faults();
   const std::vector<KeyHash> page = keys_between(*next, dht::Prefix{}.last_key(), learnt_keys_max);
-  if (reader_->counters().reads_failed != failed_before) return known_keys_.give_up();
+  if (faults() != faults_before) return known_keys_.give_up();
   known_keys_.learn(page);
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "store/key_filter.h"
 
-#include <algorithm>
-
 #include "crypto/bytes.h"
 
 namespace kith::store {

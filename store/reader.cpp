@@ -105,7 +105,11 @@ std::vector<dht::KeyHash> Reader::keys_of(Statement& statement) {
   std::vector<dht::KeyHash> result;
   while (next(statement)) {
     dht::KeyHash key;
-    if (copy_exactly(statement.blob(0), key.bytes)) result.push_back(key);
+    if (copy_exactly(statement.blob(0), key.bytes)) {
+      result.push_back(key);
+    } else {
+      ++counters_.rows_damaged;
+    }
   }
   return result;
 }

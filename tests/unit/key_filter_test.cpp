@@ -4,6 +4,7 @@
 
 #include "store/key_filter.h"
 #include "store/known_keys.h"
+#include "store/sqlite.h"
 #include "tests/support/failing_disk.h"
 #include "tests/support/stored.h"
 
@@ -137,6 +138,21 @@ TEST_CASE("a page that was cut short does not end what is learnt", "[store]") {
   CHECK_FALSE(known.next_page());
   CHECK(known.may_hold(numbered_key(3)));
   CHECK_FALSE(known.may_hold(numbered_key(4)));
+}
+
+TEST_CASE("where the index has what is no key, any key may be there", "[store]") {
+  StoredNode node(without_cache());
+  put(node, 0, 2000);
+  REQUIRE(node->flush());
+  node.close();
+  auto connection = store::Connection::open({.path = node.file("kith.db")});
+  REQUIRE(connection);
+  REQUIRE(connection->execute("insert into records values (x'80', 1, 0, 2, x'', x'')"));
+  connection->abandon();
+  node.open();
+  learn_all(node, 2000);
+  CHECK(found(node, 0, 2100) == 2000);
+  CHECK(node->counters().misses_spared == 0);
 }
 
 TEST_CASE("where the disk fails while the keys are learnt, any key may be there", "[store]") {
