@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// BLAKE2b (RFC 7693) in the widths kith uses, and SipHash-2-4 for tables whose keys strangers choose.
+// BLAKE2b (RFC 7693) in the widths kith uses, and SipHash-2-4 (Aumasson, Bernstein 2012) for tables whose keys strangers
+// choose and for digests of many small things.
 #pragma once
 
 #include <initializer_list>
@@ -19,7 +20,7 @@ using Hash512 = ByteArray<64>;
 class Blake2b {
  public:
   explicit Blake2b(std::size_t digest_bytes, ByteSpan key = {});
-  Blake2b(const Blake2b& other);
+  Blake2b(const Blake2b&) = default;
   Blake2b& operator=(const Blake2b&) = default;
   ~Blake2b();
 
@@ -31,7 +32,6 @@ class Blake2b {
  private:
   crypto_generichash_blake2b_state state_;
   std::size_t digest_bytes_;
-  bool is_finished_ = false;
 };
 
 // The hash of the parts joined without any separator. Where a part's length can vary and another follows, the
@@ -43,7 +43,9 @@ Hash512 blake2b_512(std::initializer_list<ByteSpan> parts);
 Hash128 keyed_hash_128(ByteSpan key, std::initializer_list<ByteSpan> parts);
 Hash256 keyed_hash_256(ByteSpan key, std::initializer_list<ByteSpan> parts);
 
-// SipHash-2-4. Not a commitment: only for hash tables, with a key that is random for each process.
+// SipHash-2-4: pseudorandom to all who do not know the key, and no commitment of those who do.
 std::uint64_t siphash(std::span<const std::uint8_t, 16> key, ByteSpan data);
+// Its variant of 128 bits.
+Hash128 siphash_128(std::span<const std::uint8_t, 16> key, ByteSpan data);
 
 }  // namespace kith::crypto

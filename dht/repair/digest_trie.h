@@ -3,10 +3,10 @@
 //
 //   depth 0 … 3   are sums over partitions. Two nodes compare only the partitions that both hold, so these differ from
 //                 pair to pair and are added up when asked (trie_reader.h)
-//   depth 4       the partitions: kept here, brought up to date with every write, 40 bytes each
+//   depth 4       the partitions: kept here, brought up to date with every write, 24 bytes each
 //   depth 5 …     a partition holds a 65,536th of the data, some dozens of records: read from the store when asked
 //
-// A million records so cost 2.6 MB and one addition a write. The tallies are counted from the store at the start, a few
+// A million records so cost 1.6 MB and one addition a write. The tallies are counted from the store at the start, a few
 // keys a turn, and then counted again and again, slowly: a row that the disk lost shows as a difference.
 #pragma once
 

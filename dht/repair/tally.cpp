@@ -7,7 +7,7 @@
 namespace kith::dht {
 namespace {
 
-using Words = std::array<std::uint64_t, 4>;
+using Words = std::array<std::uint64_t, 2>;
 
 void add(Words& sum, const Words& other) {
   std::uint64_t carry = 0;
@@ -30,9 +30,7 @@ void subtract(Words& sum, const Words& other) {
   }
 }
 
-constexpr std::size_t record_digest_bytes = 32;
-
-using TallyBytes = std::array<std::uint8_t, 36>;
+using TallyBytes = std::array<std::uint8_t, 20>;
 
 TallyBytes bytes_of(const Tally& tally) {
   TallyBytes bytes{};
@@ -60,17 +58,15 @@ Tally& Tally::operator-=(const Tally& other) {
 }
 
 RecordHasher::RecordHasher(const DataKey& data_key)
-    : key_(crypto::keyed_hash_128(data_key, {crypto::as_bytes("kith digest v1")})), begun_(record_digest_bytes) {}
+    : key_(crypto::keyed_hash_128(data_key, {crypto::as_bytes("kith digest v1")})) {}
 
 Tally RecordHasher::of(const Record& record) const {
-  std::array<std::uint8_t, 128> block;
-  std::memcpy(block.data(), key_.data(), 16);
-  std::memcpy(block.data() + 16, record.key_hash().bytes.data(), 32);
-  crypto::store_be64(block.data() + 48, record.tag());
-  crypto::store_be64(block.data() + 56, record.seq());
-  std::memcpy(block.data() + 64, record.signature().data(), 64);
-  crypto::ByteArray<record_digest_bytes> digest;
-  crypto::Blake2b(begun_).update(block).finish(digest);
+  std::array<std::uint8_t, 112> version;
+  std::memcpy(version.data(), record.key_hash().bytes.data(), 32);
+  crypto::store_be64(version.data() + 32, record.tag());
+  crypto::store_be64(version.data() + 40, record.seq());
+  std::memcpy(version.data() + 48, record.signature().data(), 64);
+  const crypto::Hash128 digest = crypto::siphash_128(key_, version);
   Tally tally{.count = 1, .sum = {}};
   for (std::size_t i = 0; i < tally.sum.size(); ++i) tally.sum[i] = crypto::load_le64(digest.data() + 8 * i);
   return tally;

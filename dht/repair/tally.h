@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a node of the digest trie says of the records below it: how many, and the sum of their hashes mod 2^256.
+// What a node of the digest trie says of the records below it: how many, and the sum of their hashes mod 2^128.
 //
 // The hash is keyed with the mesh's data key: nobody outside the mesh can make records whose hashes cancel. And they
 // are added, not XORed: XOR is linear, so that a few hundred records of any kind hold a set that cancels, found by
@@ -18,7 +18,7 @@ namespace kith::dht {
 
 struct Tally {
   std::uint32_t count = 0;
-  std::array<std::uint64_t, 4> sum{};  // least significant word first
+  std::array<std::uint64_t, 2> sum{};  // least significant word first
 
   Tally& operator+=(const Tally& other);
   Tally& operator-=(const Tally& other);
@@ -30,7 +30,7 @@ class RecordHasher {
  public:
   explicit RecordHasher(const DataKey& data_key);
 
-  // Of one record: BLAKE2b-256(key 16 ‖ key hash 32 ‖ tag 8 ‖ seq 8 ‖ signature 64), exactly one block of BLAKE2b.
+  // Of one record: SipHash-2-4-128(key hash 32 ‖ tag 8 ‖ seq 8 ‖ signature 64).
   Tally of(const Record& record) const;
 
   // Of a key's replica rows. An author's own row counts where it is a replica's row too.
@@ -55,7 +55,6 @@ class RecordHasher {
 
  private:
   crypto::Hash128 key_;
-  crypto::Blake2b begun_;  // of a record: nothing is in it yet
 };
 
 }  // namespace kith::dht

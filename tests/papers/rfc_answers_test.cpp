@@ -20,6 +20,11 @@ TEST_CASE("SipHash-2-4 gives the answer of its paper's appendix A", "[papers]") 
   CHECK(siphash(counting<16>(), counting<15>()) == 0xa129ca6149be45e5);
 }
 
+TEST_CASE("SipHash-2-4 of 128 bits gives the first answers of its reference implementation", "[papers]") {
+  CHECK(to_hex(siphash_128(counting<16>(), {})) == "a3817f04ba25a8e66df67214c7550293");
+  CHECK(to_hex(siphash_128(counting<16>(), counting<1>())) == "da87c1d86b99af44347659119b22fc45");
+}
+
 TEST_CASE("X25519 gives RFC 7748 section 5.2", "[papers]") {
   const auto agrees = [](std::string_view scalar, std::string_view point, std::string_view result) {
     return to_hex(shared_secret(Secret<32>(unhex(scalar)), unhex_array<32>(point)).value().span()) == result;
