@@ -17,7 +17,7 @@ void Node::State::reply(const NodeId& to, std::uint64_t request_id, Replica::Ans
 
 void Node::State::answer_request(Now now, const NodeId& from, const Message& message, Outputs& out) {
   const std::uint64_t id = message.request_id;
-  if (answer_as_voter(now.instant, from, message, out)) return;
+  if (answer_as_voter(now, from, message, out)) return;
   if (const auto* fetch = std::get_if<Fetch>(&message.body)) {
     Turn turn_now = turn(now, out);
     const Replica::Answer answer = fetch_here(from, *fetch);
@@ -63,19 +63,21 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
 }
 
 // What a voter says it must never forget.
-bool Node::State::answer_as_voter(Instant now, const NodeId& from, const Message& message, Outputs& out) {
+bool Node::State::answer_as_voter(Now now, const NodeId& from, const Message& message, Outputs& out) {
   const auto say = [&](Body body, Release release = Release::after_commit) {
     reply(from, message.request_id, {.body = std::move(body), .release = release}, out);
     return true;
   };
   if (const auto* prepare = std::get_if<Prepare>(&message.body)) {
-    Acceptor::Promise promise = acceptor.prepare(now, store, *prepare);
+    Acceptor::Promise promise = acceptor.prepare(now.instant, store, *prepare);
     return say(std::move(promise.reply), promise.release);
   }
   if (const auto* accept = std::get_if<Accept>(&message.body)) return say(acceptor.accept(store, *accept));
   if (const auto* list = std::get_if<Registers>(&message.body)) return say(acceptor.list(store, *list));
-  if (const auto* query = std::get_if<ConfigurationQuery>(&message.body))
-    return say(configurations.answer(from, *query));
+  if (const auto* query = std::get_if<ConfigurationQuery>(&message.body)) {
+    Turn turn_now = turn(now, out);
+    return say(configurations.answer(turn_now, from, *query));
+  }
   return false;
 }
 

@@ -108,7 +108,7 @@ struct Node::State final : Neighbours {
   void ask_missing_seeds(Now now, Outputs& out);
   void reply(const NodeId& to, std::uint64_t request_id, Replica::Answer answer, Outputs& out) const;
   void answer_request(Now now, const NodeId& from, const Message& message, Outputs& out);
-  bool answer_as_voter(Instant now, const NodeId& from, const Message& message, Outputs& out);
+  bool answer_as_voter(Now now, const NodeId& from, const Message& message, Outputs& out);
   void answer_join(Now now, const NodeId& from, std::uint64_t request_id, Outputs& out) const;
   MembersReply page_of_members(Now now, const Members& asked) const;
   void learn_absences(Now now, const MembersReply& page);

@@ -49,17 +49,4 @@ bool read_register_versions(crypto::ByteSpan bytes, std::vector<RegisterVersion>
   return true;
 }
 
-crypto::Bytes epochs_to_bytes(const std::vector<std::uint64_t>& epochs) {
-  crypto::Bytes out;
-  for (const std::uint64_t epoch : epochs) append(out, epoch, 8);
-  return out;
-}
-
-bool read_epochs(crypto::ByteSpan bytes, std::vector<std::uint64_t>& out) {
-  if (bytes.size() != 8 * shard_count) return false;
-  Input in(bytes);
-  for (std::size_t shard = 0; shard < shard_count; ++shard) out.push_back(in.number(8));
-  return true;
-}
-
 }  // namespace kith::dht::wire

@@ -18,8 +18,4 @@ bool read_ballot(crypto::ByteSpan bytes, Ballot& out);
 crypto::Bytes register_versions_to_bytes(const std::vector<RegisterVersion>& versions);
 bool read_register_versions(crypto::ByteSpan bytes, std::vector<RegisterVersion>& out);
 
-// u64 for each shard
-crypto::Bytes epochs_to_bytes(const std::vector<std::uint64_t>& epochs);
-bool read_epochs(crypto::ByteSpan bytes, std::vector<std::uint64_t>& out);
-
 }  // namespace kith::dht::wire

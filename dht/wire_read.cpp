@@ -192,8 +192,7 @@ bool read_body(const Fields& in, RegistersReply& out) {
 }
 
 bool read_body(const Fields& in, ConfigurationQuery& out) {
-  crypto::Bytes epochs;
-  return in.take("e", epochs) && wire::read_epochs(epochs, out.epochs) && in.take("t", out.voter);
+  return in.take_list("e", out.epochs, shard_count) && out.epochs.size() == shard_count && in.take("t", out.voter);
 }
 
 bool read_body(const Fields& in, ConfigurationReply& out) {

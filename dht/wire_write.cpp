@@ -238,9 +238,7 @@ void write_body(const RegistersReply& reply, Map& map) {
   write_answer(reply.answer, map);
   map.field("l", wire::register_versions_to_bytes(reply.registers)).field("n", reply.next);
 }
-void write_body(const ConfigurationQuery& query, Map& map) {
-  map.field("e", wire::epochs_to_bytes(query.epochs)).field("t", query.voter);
-}
+void write_body(const ConfigurationQuery& query, Map& map) { map.field("e", query.epochs).field("t", query.voter); }
 void write_body(const ConfigurationReply& reply, Map& map) {
   map.field("l", reply.configurations).field("t", reply.voter);
 }

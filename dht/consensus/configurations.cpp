@@ -16,6 +16,14 @@ namespace {
 constexpr Duration ask_again_after = std::chrono::seconds(2);
 constexpr std::size_t asked_max = 256;
 
+// Of a digest.
+constexpr std::uint64_t progress_mask = 0xffff;
+
+// By serial numbers (RFC 1982). Never true of both of two digests.
+bool is_behind(std::uint64_t digest, std::uint64_t other) {
+  return ((digest - other) & progress_mask) > progress_mask / 2 + 1;
+}
+
 constexpr std::size_t ballot_bytes = 16;
 
 void append(crypto::Bytes& bytes, const Ballot& ballot) {
@@ -142,13 +150,17 @@ void Configurations::keep(RecordStore& store, Shard shard) { store.keep_shard(sh
 
 void Configurations::renew_digest() {
   crypto::Bytes statement;
+  std::uint64_t epochs = 0;
   for (const std::optional<Known>& known : known_) {
     if (!known) continue;
+    epochs += known->configuration.epoch;
     const crypto::Bytes bytes = dht::encode(known->configuration);
     statement.insert(statement.end(), bytes.begin(), bytes.end());
   }
   are_told_ = statement.empty();
-  digest_ = statement.empty() ? 0 : crypto::load_be64(crypto::blake2b_256({statement}).data());
+  digest_ = statement.empty() ? 0
+                              : (crypto::load_be64(crypto::blake2b_256({statement}).data()) & ~progress_mask) |
+                                    (epochs & progress_mask);
 }
 
 // size of the configuration u16 · configuration · promised 16 · accepted 16 · what was accepted
@@ -195,7 +207,9 @@ void Configurations::note_tag(const NodeId& node, std::uint64_t tag) {
 
 void Configurations::on_digest(Turn& turn, const NodeId& from, std::uint64_t digest) {
   if (digest == digest_ && !is_leaver(turn.neighbours, from)) are_told_ = true;
-  if (digest != digest_ && digest != 0) ask(turn, from);  // who knows none asks for ours
+  if (digest == digest_ || digest == 0) return;
+  // Who knows less asks; should it know something later all the same, it is asked in turn.
+  if (digest_ == 0 || !is_behind(digest, digest_)) ask(turn, from);
 }
 
 void Configurations::ask(Turn& turn, const NodeId& node) {
@@ -213,17 +227,21 @@ void Configurations::ask(Turn& turn, const NodeId& node) {
                     {.to = node, .message = {.body = std::move(query)}, .release = Release::after_commit}, turn.out);
 }
 
-ConfigurationReply Configurations::answer(const NodeId& from, const ConfigurationQuery& query) {
+ConfigurationReply Configurations::answer(Turn& turn, const NodeId& from, const ConfigurationQuery& query) {
   note_tag(from, query.voter);
   ConfigurationReply reply{.configurations = {}, .voter = self_.tag};
   if (query.epochs.size() != shard_count) return reply;
+  bool knows_less = false;
   for (std::size_t shard = 0; shard < shard_count; ++shard) {
-    if (!known_[shard] || known_[shard]->configuration.epoch < query.epochs[shard]) continue;
+    const std::uint64_t epoch = known_[shard] ? known_[shard]->configuration.epoch : 0;
+    knows_less = knows_less || epoch < query.epochs[shard];
+    if (!known_[shard] || epoch < query.epochs[shard]) continue;
     const Configuration& known = known_[shard]->configuration;
     // Of the same epoch there may be another: forced on the other side of a partition, or where none was known.
     const bool may_differ = lineage_of(known) != 0 || known.epoch == 1;
-    if (known.epoch > query.epochs[shard] || may_differ) reply.configurations.push_back(dht::encode(known));
+    if (epoch > query.epochs[shard] || may_differ) reply.configurations.push_back(dht::encode(known));
   }
+  if (knows_less) ask(turn, from);
   return reply;
 }
 

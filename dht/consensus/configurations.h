@@ -38,7 +38,8 @@ class Configurations {
   // Null where none is known.
   const Configuration* of(Shard shard) const;
   const Voter& self() const { return self_; }
-  std::uint64_t digest() const { return digest_; }  // 0: none is known
+  // 0: none is known. The last 16 bits are how far they have come: the sum of all epochs.
+  std::uint64_t digest() const { return digest_; }
 
   // A member that stays knows all of them: this node may go, though it alone had decided the last. False after a
   // restart, until one has said so.
@@ -65,7 +66,7 @@ class Configurations {
   void on_digest(Turn& turn, const NodeId& from, std::uint64_t digest);
   // Not again within two seconds.
   void ask(Turn& turn, const NodeId& node);
-  ConfigurationReply answer(const NodeId& from, const ConfigurationQuery& query);
+  ConfigurationReply answer(Turn& turn, const NodeId& from, const ConfigurationQuery& query);
   void on_reply(Turn& turn, const NodeId& from, const Body& body);
 
  private:

@@ -198,8 +198,10 @@ class Voters {
       return device.acceptor->prepare(device.now.instant, device.store, *prepare).reply;
     if (const auto* accept = std::get_if<Accept>(&body)) return device.acceptor->accept(device.store, *accept);
     if (const auto* list = std::get_if<Registers>(&body)) return device.acceptor->list(device.store, *list);
-    if (const auto* query = std::get_if<ConfigurationQuery>(&body))
-      return device.configurations->answer(from.id(), *query);
+    if (const auto* query = std::get_if<ConfigurationQuery>(&body)) {
+      Turn turn = device.turn();
+      return device.configurations->answer(turn, from.id(), *query);
+    }
     return std::nullopt;
   }
 

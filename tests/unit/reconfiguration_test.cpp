@@ -14,6 +14,15 @@ using test::Voters;
 using namespace std::chrono_literals;
 using Device = Voters::Device;
 
+namespace {
+
+void learn_epoch(Device& device, Configuration configuration, std::uint64_t epoch) {
+  configuration.epoch = epoch;
+  REQUIRE(device.configurations->learn(device.store, configuration));
+}
+
+}  // namespace
+
 TEST_CASE("who founds a mesh is the first voter of every shard", "[consensus]") {
   MemoryStore store;
   crypto::Rng rng(crypto::ByteArray<32>{1});
@@ -410,6 +419,40 @@ TEST_CASE("a joint configuration needs both majorities", "[consensus]") {
   CHECK_FALSE(is_quorum({1, 3}));
   CHECK_FALSE(is_quorum({1, 4}));
   CHECK(is_quorum({1, 3, 4}));
+}
+
+TEST_CASE("of two members the one that knows less asks", "[consensus]") {
+  Voters voters;
+  std::multiset<const Device*> asked;
+  voters.passes = [&](const Device& from, const Device&, const Body& body) {
+    if (std::holds_alternative<ConfigurationQuery>(body)) asked.insert(&from);
+    return true;
+  };
+  voters.run(3s);  // all know each other's tags
+  asked.clear();
+  learn_epoch(voters.at(0), voters.configuration(0), 2);
+  voters.run(3s);
+  CHECK(asked.count(&voters.at(0)) == 0);
+  CHECK(asked.count(&voters.at(1)) > 0);
+  CHECK(voters.configuration(1).epoch == 2);
+}
+
+TEST_CASE("who answers one that knows something later asks in turn, whatever their digests say", "[consensus]") {
+  Voters voters(2, 2);
+  const std::vector<Voter> elsewhere{{.node = test::node(9), .tag = 1}};
+  const auto next_shard = [](int steps) { return static_cast<Shard>((Voters::shard() + steps) % shard_count); };
+  const Configuration one{.shard = next_shard(1), .epoch = 9, .members = elsewhere, .old = {}};
+  const Configuration another{.shard = next_shard(2), .epoch = 2, .members = elsewhere, .old = {}};
+  learn_epoch(voters.at(0), one, one.epoch);
+  voters.run(3s);  // both know it, and each other's tags
+  REQUIRE(voters.at(0).configurations->digest() == voters.at(1).configurations->digest());
+  constexpr std::uint64_t as_far_as_can_be = 9 + 2 + 0x8000;  // half of the circle from what the other adds up to
+  learn_epoch(voters.at(0), one, GENERATE_COPY(std::uint64_t{12}, as_far_as_can_be, forced_epoch(one, 5)));
+  learn_epoch(voters.at(1), another, another.epoch);
+  voters.run(3s);
+  CHECK(voters.at(0).configurations->digest() == voters.at(1).configurations->digest());
+  CHECK(voters.at(1).configurations->of(one.shard)->epoch == voters.at(0).configurations->of(one.shard)->epoch);
+  CHECK(voters.at(0).configurations->of(another.shard) != nullptr);
 }
 
 TEST_CASE("configurations are told when a member that stays has all of them", "[consensus]") {
