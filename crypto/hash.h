@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// BLAKE2b (RFC 7693) in the widths kith uses, and SipHash-2-4 (Aumasson, Bernstein 2012) for tables whose keys strangers
-// choose and for digests of many small things.
+// BLAKE2b (RFC 7693) in the widths kith uses, and SipHash-2-4 (Aumasson, Bernstein 2012) for tables whose keys
+// strangers choose and for digests of many small things.
 #pragma once
 
 #include <initializer_list>
