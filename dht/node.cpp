@@ -100,11 +100,14 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   s.reap_witness.start(now.instant, s.store);
   s.reaping.start(now.instant);
   const std::vector<NodeId> remembered = s.remember_members(now);
-  s.is_store_new = is_author_new || s.liveness.member_count() == 0;
+  const bool is_store_new = is_author_new || s.liveness.member_count() == 0;
   s.finish(now, out, first_send);  // they are members before anybody counts as one that is new
   const std::size_t next_send = out.sends.size();
   s.take_up_absences(now, remembered);
-  if (s.is_store_new && !remembered.empty()) s.repair.catch_up().begin_with_all(now.instant);
+  // Who founds a mesh has all there is, and knows who votes. Everybody else with a new store has to be given it first,
+  // also one whose disk was lost, and who is called by those that remember it.
+  if (is_store_new && (!remembered.empty() || s.configurations.digest() == 0))
+    s.repair.catch_up().begin_with_all(now.instant);
   s.joining.start(now, remembered, s.table.self().bytes, out);
   if (!remembered.empty()) s.finding_out_since = now.instant;
   if (s.options.is_leaving) s.leaving.begin(now.instant);
@@ -143,9 +146,6 @@ void Node::State::renew_contact(Now now, Contact contact) {
 
 void Node::join(Now now, std::span<const NodeId> seeds, Outputs& out) {
   const std::size_t first_send = out.sends.size();
-  // Who founds a mesh has all there is; whoever joins one with a new store has to be given it first.
-  if (state_->is_store_new && state_->liveness.member_count() == 0)
-    state_->repair.catch_up().begin_with_all(now.instant);
   state_->joining.start(now, seeds, state_->table.self().bytes, out);
   state_->missing_seeds.add(now.instant, seeds);
   state_->finish(now, out, first_send);
@@ -191,7 +191,7 @@ void Node::on_deadline(Now now, Outputs& out) {
   s.find_out(now.instant);
   s.remove_departed(now.instant);
   Turn turn = s.turn(now, out);
-  s.absences.on_deadline(now, s.store);
+  if (const auto due = s.absences.next_deadline(); due && *due <= now.instant) s.note_absences(now);
   for (const auto& silent : s.requests.on_deadline(now, out)) s.take_silence(turn, silent);
   s.returning.on_deadline(turn);
   s.coordinator.on_deadline(turn);
@@ -327,7 +327,7 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
 void Node::State::bury(Now now, const Member& member) {
   note_leaver(member);
   const NodeId& node = member.contact.id;
-  if (member.contact.has_left) return forget(node);
+  if (member.contact.has_left) return forget(now.instant, node);
   if (member.contact.weight > 0) departures.on_dead(now.instant, node);
   if (member.contact.weight == 0) table.remove(node);
   const auto away = std::chrono::duration_cast<std::chrono::milliseconds>(departures.away(now.instant, node));
@@ -384,7 +384,7 @@ void Node::State::refresh_contact(Instant now, const NodeId& node) {
   const bool is_placed = member->contact.weight > 0;
   if (!is_placed && table.view().contains(node)) repair.catch_up().on_departure(now, table.view());
   store.remember_contact(node, member->contact.bytes);
-  if (member->contact.has_left) return forget(node);
+  if (member->contact.has_left) return forget(now, node);
   table.add(member->contact);
   if (is_placed) repair.catch_up().on_member(member->contact);
 }

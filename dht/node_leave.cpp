@@ -65,7 +65,7 @@ void Node::State::go_on_leaving(Now now, Outputs& out) {
   const LeaveProgress progress = leave_progress();
   if (progress.records > 0) coordinator.on_work(now.instant);
   const bool is_done = progress.is_counted && progress.outbox == 0 && progress.records == 0 && repair.holds_nothing() &&
-                       policies.are_told() && configurations.are_told();
+                       policies.are_told() && configurations.are_told() && !coordinator.is_readdressing();
   // Where there are no strong namespaces, a shard without a majority keeps nobody here.
   const bool is_voter = policies.has_strong() ? reconfiguration.is_voter() : reconfiguration.is_voter_for_now(*this);
   leaving.note_rest(now.instant, is_done && !is_voter);
@@ -93,17 +93,26 @@ std::uint64_t Node::State::outbox_of_holders() const {
   return keys;
 }
 
-// It has left for good. What it was to be given is for the replicas of today: nobody else may have it.
-void Node::State::forget(const NodeId& node) {
+// It has left for good.
+void Node::State::forget(Instant now, const NodeId& node) {
   table.remove(node);
   departures.forget(node);
   absences.forget(node, store);
   returning.forget(node, store);
-  for (const KeyHash& key : store.outbox_for(node, limits::outbox_entries_max)) {
-    for (const NodeId& holder : replica_set(partition_of(key)).replicas) {
-      if (holder != self()) store.outbox_add(key, holder);
-    }
-    store.outbox_remove(key, node);
+  coordinator.give_up_on(now, node);
+}
+
+// Who was away for longer than the grace is compared with in full, should it ever come back.
+void Node::State::note_absences(Now now) {
+  absences.on_deadline(now, store);
+  const auto is_lost = [&](const NodeId& node) {
+    const auto since = absences.since(node);
+    return since && *since + reap_witness.grace_ms() <= now.wall_ms;
+  };
+  for (const Member* member : liveness.members()) {
+    const NodeId& node = member->contact.id;
+    if (table.view().contains(node) || is_usable(node)) continue;
+    if (member->contact.has_left || is_lost(node)) coordinator.give_up_on(now.instant, node);
   }
 }
 

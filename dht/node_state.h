@@ -102,7 +102,8 @@ struct Node::State final : Neighbours {
   void go_on_leaving(Now now, Outputs& out);
   void note_leaver(const Member& member);
   std::vector<NodeId> remember_members(Now now);
-  void forget(const NodeId& node);
+  void forget(Instant now, const NodeId& node);
+  void note_absences(Now now);
   std::uint64_t outbox_of_holders() const;
   void refresh_contact(Instant now, const NodeId& node);
   void ask_missing_seeds(Now now, Outputs& out);
@@ -165,7 +166,6 @@ struct Node::State final : Neighbours {
   HotReads hot_reads;
   std::uint64_t watched_view = 0;      // of the members, when watches were tended last
   std::uint64_t watched_policies = 0;  // and their digest then
-  bool is_store_new = false;           // at the start
   std::optional<Instant> settled_since;
   std::optional<Instant> finding_out_since;
   std::uint64_t replies_unasked = 0;

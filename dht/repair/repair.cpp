@@ -176,6 +176,8 @@ Body Repair::answer(const Turn& turn, const NodeId& from, const Items& question)
 // ---- descents
 
 bool Repair::stands(const Turn& turn, const NodeId& peer, const Pair& pair) const {
+  const auto is_with_it = [&](const auto& led) { return led.second.peer == peer; };
+  if (std::ranges::any_of(led_, is_with_it)) return false;
   if (!pair.differs_since || pair.rests_until > turn.now.instant) return false;
   if (!turn.neighbours.is_usable(peer) || turn.neighbours.is_held_back_from(peer)) return false;
   const bool is_as_explained = pair.explained == Roots{pair.root, pair.theirs};
@@ -192,7 +194,6 @@ void Repair::begin_descents(Turn& turn) {
     if (led_.size() >= (catch_up_.is_new() ? 1 : limits::repairs_at_once_max)) return;
     if (!stands(turn, peer, pair)) continue;
     if (root(turn.neighbours, peer) == pair.theirs) continue;  // it differed before members came or went
-    pair.rests_until = Instant::max();                         // until it has ended
     led_[++last_number_] = {.peer = peer, .descent = {}, .began = turn.now.instant, .roots = {pair.root, pair.theirs}};
     counters_.descents += 1;
     go_on(turn, last_number_);

@@ -82,6 +82,8 @@ class Coordinator {
   void forget_reads(const std::set<std::uint64_t>& keys);
   void forget_all_reads();
   void on_joined(Instant now) { outbox_.on_joined(now); }
+  void give_up_on(Instant now, const NodeId& node) { outbox_.give_up_on(now, node); }
+  bool is_readdressing() const { return outbox_.is_readdressing(); }
 
   std::size_t tickets_open() const { return writes_.size() + reads_.size() + listings_.size() + searches_.size(); }
   std::uint64_t read_repairs() const { return read_repairs_; }

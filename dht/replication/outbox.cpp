@@ -60,7 +60,15 @@ void append_records(const Rows& rows, std::vector<crypto::Bytes>& records) {
 
 void Outbox::start(Instant now) { next_round_ = now + round_interval; }
 
-void Outbox::on_member_back(Turn& turn, const NodeId& node) { begin(turn, node, Scope::own); }
+void Outbox::on_member_back(Turn& turn, const NodeId& node) {
+  given_up_.erase(node);
+  begin(turn, node, Scope::own);
+}
+
+void Outbox::give_up_on(Instant now, const NodeId& node) {
+  given_up_.insert(node);
+  if (!next_readdressing_) next_readdressing_ = now;
+}
 
 void Outbox::on_joined(Instant now) {
   untold_after_.reset();
@@ -70,6 +78,7 @@ void Outbox::on_joined(Instant now) {
 
 void Outbox::on_deadline(Turn& turn) {
   const Instant now = turn.now.instant;
+  if (next_readdressing_ && *next_readdressing_ <= now) go_on_readdressing(turn);
   const bool is_round = next_round_ && *next_round_ <= now;
   const bool goes_on = next_untold_ && *next_untold_ <= now;
   if (!is_round && !goes_on) return;
@@ -104,6 +113,29 @@ void Outbox::address_untold(Turn& turn) {
   if (!page.keys.empty()) untold_after_ = page.keys.back();
   if (is_last && !page.is_unread) untold_after_.reset();
   if (!is_last) next_untold_ = turn.now.instant + untold_interval;
+}
+
+// Nobody but this node may have what it notes. Who has it says so when it is asked in the rounds.
+void Outbox::go_on_readdressing(Turn& turn) {
+  next_readdressing_.reset();
+  if (given_up_.empty()) return;
+  next_readdressing_ = turn.now.instant + untold_interval;
+  if (turn.neighbours.is_finding_out()) return;
+  std::size_t room = untold_keys;
+  for (auto node = given_up_.begin(); node != given_up_.end() && room > 0;) {
+    const OutboxPage page = turn.store.outbox_after(*node, std::nullopt, room);
+    for (const KeyHash& key : page.keys) readdress(turn, key, *node);
+    const bool is_done = page.keys.size() < room && !page.is_unread;
+    room -= page.keys.size();
+    node = is_done ? given_up_.erase(node) : std::next(node);
+  }
+}
+
+void Outbox::readdress(Turn& turn, const KeyHash& key, const NodeId& gone) {
+  for (const NodeId& holder : turn.neighbours.replica_set(partition_of(key)).replicas) {
+    if (holder != turn.neighbours.self() && holder != gone) turn.store.outbox_add(key, holder);
+  }
+  turn.store.outbox_remove(key, gone);
 }
 
 void Outbox::begin(Turn& turn, const NodeId& node, Scope scope) {

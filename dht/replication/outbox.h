@@ -33,9 +33,15 @@ class Outbox {
   void on_digests(Turn& turn, const NodeId& node, const FetchReply& reply);
   void on_silence(const NodeId& node) { deliveries_.erase(node); }
 
+  // The node is not waited for any more: what waits for it is for the replicas of today, some keys at a time.
+  void give_up_on(Instant now, const NodeId& node);
+  bool is_readdressing() const { return !given_up_.empty(); }
+
   // From time to time: whoever is usable and has something waiting is served.
   void on_deadline(Turn& turn);
-  std::optional<Instant> next_deadline() const { return earlier(next_round_, next_untold_); }
+  std::optional<Instant> next_deadline() const {
+    return earlier(earlier(next_round_, next_untold_), next_readdressing_);
+  }
   void start(Instant now);
   // The members are known to the last: what was told to nobody, or was brought along, has its replicas now.
   void on_joined(Instant now);
@@ -59,6 +65,8 @@ class Outbox {
   };
 
   void address_untold(Turn& turn);
+  void go_on_readdressing(Turn& turn);
+  static void readdress(Turn& turn, const KeyHash& key, const NodeId& gone);
   static void note_delivered(Turn& turn, const KeyHash& key, const NodeId& node);
   void begin(Turn& turn, const NodeId& node, Scope scope);
   void deliver(Turn& turn, const NodeId& node);
@@ -73,6 +81,8 @@ class Outbox {
   std::set<NodeId> refusing_;            // something, in this round
   std::optional<KeyHash> untold_after_;  // up to which replicas were looked up
   std::optional<Instant> next_untold_;   // while some are left
+  std::set<NodeId> given_up_;
+  std::optional<Instant> next_readdressing_;
   std::optional<Instant> next_round_;
 };
 

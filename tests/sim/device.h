@@ -71,6 +71,7 @@ class Device {
 
   // Now, and again whenever it boots: as a daemon whose command line names them. Requires: is_up().
   void join(std::vector<dht::Seed> seeds);
+  void forget_seeds() { seeds_.clear(); }
 
   // Leaves for good, also across crashes, until stay(); refused where nobody would take over. Requires of both:
   // is_up().

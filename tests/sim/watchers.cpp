@@ -98,7 +98,11 @@ void Watchers::on_change(std::size_t device, const dht::Change& change) {
            .token = change.answer.version,
            .shown = shown_in(change.answer),
            .conflict = change.answer.conflict};
-  check_order(static_cast<std::size_t>(watcher - watchers_.data()), *watcher, change, now);
+  const auto number = static_cast<std::size_t>(watcher - watchers_.data());
+  check_order(number, *watcher, change, now);
+  // A write that came after its last read, as of a liar, whose copies were refused until it read the key itself.
+  const auto last = last_.find({number, change.answer.key});
+  if (last != last_.end() && !last->second.version.covers(now.version)) last_.erase(last);
   watcher->told[change.answer.key] = std::move(now);
   queue_.after(milliseconds(rng_.below(500)), [this, device, ticket = change.watch] {
     if (find(device, ticket) != nullptr) mesh_.at(device).grant(ticket, 1);

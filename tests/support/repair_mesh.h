@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "dht/consensus/configurations.h"
 #include "dht/model/memory_store.h"
 #include "dht/node.h"
 #include "tests/sim/signatures.h"
@@ -25,6 +26,10 @@ class RepairMesh {
       devices_.push_back(std::make_unique<Device>(i));
       devices_[i]->options.repair_bytes_per_second = bytes_per_second;
     }
+    // The first one founds the mesh: what it holds at the start is all there is.
+    if (size == 0) return;
+    found_mesh(disk(0), id(0), crypto::Rng(crypto::ByteArray<32>{1}), now().wall_ms);
+    disk(0).commit();
   }
 
   // A record of nobody's here, as a replica's row.
@@ -57,6 +62,13 @@ class RepairMesh {
     }
   }
 
+  // Its disk is gone, and nothing tells it where the others are.
+  void restart_without_disk(std::size_t device) {
+    devices_[device]->node.reset();
+    devices_[device]->disk = std::make_unique<MemoryStore>();
+    boot(*devices_[device]);
+  }
+
   void run(Duration duration) {
     for (const Instant end = now_ + duration; now_ < end; now_ += 1ms) {
       for (std::size_t waiting = queue_.size(); waiting > 0; --waiting) deliver();
@@ -81,7 +93,7 @@ class RepairMesh {
   }
 
   std::size_t size() const { return devices_.size(); }
-  MemoryStore& disk(std::size_t device) { return devices_[device]->disk; }
+  MemoryStore& disk(std::size_t device) { return *devices_[device]->disk; }
   Node& node(std::size_t device) { return *devices_[device]->node; }
   Now now() const {
     return {now_, repair_epoch_ms + 1000 + static_cast<WallMs>(now_.time_since_epoch().count() / 1000)};
@@ -93,9 +105,9 @@ class RepairMesh {
 
   bool are_equal() {
     for (const auto& device : devices_) {
-      for (const KeyHash& key : device->disk.keys_after(std::nullopt)) {
+      for (const KeyHash& key : device->disk->keys_after(std::nullopt)) {
         for (const auto& other : devices_) {
-          if (other->disk.read(key).rows != device->disk.read(key).rows) return false;
+          if (other->disk->read(key).rows != device->disk->read(key).rows) return false;
         }
       }
     }
@@ -108,7 +120,7 @@ class RepairMesh {
     std::size_t index;
     sim::SimSignatures signatures;
     NodeOptions options;
-    MemoryStore disk;
+    std::unique_ptr<MemoryStore> disk = std::make_unique<MemoryStore>();
     std::unique_ptr<Node> node;
   };
   struct Letter {
@@ -119,7 +131,7 @@ class RepairMesh {
 
   void boot(Device& device) {
     crypto::Hash256 seed{static_cast<std::uint8_t>(device.index)};
-    device.node = std::make_unique<Node>(device.options, device.signatures, device.disk, seed);
+    device.node = std::make_unique<Node>(device.options, device.signatures, *device.disk, seed);
     Outputs out;
     device.node->start(now(), {}, out);
     take(device, out);
@@ -132,7 +144,7 @@ class RepairMesh {
     take(device, out);
   }
   void take(Device& device, Outputs& out) {
-    device.disk.commit();
+    device.disk->commit();
     for (Send& send : out.sends) {
       const auto& body = send.message.body;
       messages_of_repair_ += std::holds_alternative<Compare>(body) || std::holds_alternative<Items>(body) ? 1 : 0;

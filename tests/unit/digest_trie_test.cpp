@@ -58,34 +58,41 @@ TEST_CASE("a sum and its parts cancel exactly", "[repair]") {
 // they would hide from a digest that is the XOR of hashes.
 TEST_CASE("records that cancel by XOR do not cancel", "[repair]") {
   const RecordHasher hasher(data_key);
+  using Bits = std::array<std::uint64_t, 3>;
   struct Combination {
-    std::array<std::uint64_t, 2> sum;
+    Bits sum;
     std::set<std::uint64_t> records;
   };
   std::map<std::size_t, Combination> by_leading_bit;
   std::optional<Combination> cancelling;
   for (std::uint64_t number = 0; number < 200 && !cancelling; ++number) {
-    Combination next{hasher.of(numbered(number)).sum, {number}};
-    next.sum[0] = (next.sum[0] & ~1ULL) | 1U;  // one bit that is always set: only an even number cancels
-    for (std::size_t bit = 0; bit < 128; ++bit) {
+    const auto [low, high] = hasher.of(numbered(number)).sum;
+    Combination next{{low, high, 1}, {number}};  // one bit that is always set: only an even number cancels
+    for (std::size_t bit = 0; bit < 129; ++bit) {
       if ((next.sum[bit / 64] >> (bit % 64) & 1U) == 0) continue;
       const auto known = by_leading_bit.find(bit);
       if (known == by_leading_bit.end()) {
         by_leading_bit.emplace(bit, next);
         break;
       }
-      for (std::size_t word = 0; word < 2; ++word) next.sum[word] ^= known->second.sum[word];
+      for (std::size_t word = 0; word < 3; ++word) next.sum[word] ^= known->second.sum[word];
       for (const std::uint64_t record : known->second.records) {
         if (!next.records.insert(record).second) next.records.erase(record);
       }
-      if (next.sum == std::array<std::uint64_t, 2>{}) cancelling = next;
+      if (next.sum == Bits{}) cancelling = next;
     }
   }
   REQUIRE(cancelling);
   REQUIRE(cancelling->records.size() % 2 == 0);
   std::array<Tally, 2> replicas;
+  std::array<std::uint64_t, 2> by_xor{};
   std::size_t place = 0;
-  for (const std::uint64_t record : cancelling->records) replicas[place++ % 2] += hasher.of(numbered(record));
+  for (const std::uint64_t record : cancelling->records) {
+    const Tally tally = hasher.of(numbered(record));
+    replicas[place++ % 2] += tally;
+    for (std::size_t word = 0; word < 2; ++word) by_xor[word] ^= tally.sum[word];
+  }
+  CHECK(by_xor == std::array<std::uint64_t, 2>{});
   CHECK(replicas[0].count == replicas[1].count);
   CHECK(replicas[0] != replicas[1]);
 }

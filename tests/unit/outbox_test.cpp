@@ -264,6 +264,51 @@ TEST_CASE("all that was told to nobody has its replicas found, some at a time, a
   CHECK(bench.store.outbox_for(node(1), count).size() == count);
 }
 
+TEST_CASE("what waits for somebody who is given up on goes to the replicas of today, some at a time", "[outbox]") {
+  Bench bench;
+  bench.neighbours.held_back = true;
+  constexpr std::size_t count = 1500;
+  for (std::size_t i = 0; i < 10; ++i) bench.store.outbox_add(hash_key("other/" + std::to_string(i)), node(8));
+  for (std::size_t i = 0; i < count; ++i) bench.store.outbox_add(hash_key("default/" + std::to_string(i)), node(9));
+  Outbox outbox{bench.data_key};
+  outbox.give_up_on(bench.now.instant, node(9));
+  outbox.give_up_on(bench.now.instant, node(8));
+  const auto pass = [&] {
+    bench.now.instant = *outbox.next_deadline();
+    Turn turn = bench.turn();
+    outbox.on_deadline(turn);
+  };
+  bench.neighbours.finding_out = true;
+  pass();
+  CHECK(bench.store.outbox_for(node(9), 2 * count).size() == count);  // nobody knows yet whose they are today
+  bench.neighbours.finding_out = false;
+  pass();
+  CHECK(bench.store.outbox_for(node(8), 1).empty());
+  const std::size_t left = bench.store.outbox_for(node(9), 2 * count).size();
+  CHECK(left > 0);
+  CHECK(left < count);
+  CHECK(outbox.is_readdressing());
+  pass();
+  CHECK(bench.store.outbox_for(node(9), 1).empty());
+  CHECK_FALSE(outbox.is_readdressing());
+  CHECK(bench.store.outbox_for(node(1), 1).empty());  // this node itself
+  CHECK(bench.store.outbox_for(node(2), 2 * count).size() == count + 10);
+  CHECK(bench.store.outbox_for(node(3), 2 * count).size() == count + 10);
+}
+
+TEST_CASE("who is back is given up on no more", "[outbox]") {
+  Bench bench;
+  bench.store.outbox_add(hash_key(key), node(9));
+  bench.neighbours.held_back = true;
+  Outbox outbox{bench.data_key};
+  outbox.give_up_on(bench.now.instant, node(9));
+  Turn turn = bench.turn();
+  outbox.on_member_back(turn, node(9));
+  outbox.on_deadline(turn);
+  CHECK(bench.store.outbox_for(node(9), 1).size() == 1);
+  CHECK_FALSE(outbox.is_readdressing());
+}
+
 TEST_CASE("a disk that fails for a moment does not make the look at what was told to nobody begin anew", "[outbox]") {
   Bench bench;
   const std::size_t count = 2500;

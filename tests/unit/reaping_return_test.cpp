@@ -163,4 +163,28 @@ TEST_CASE("who starts again while a device is lost asks that one, and nobody it 
   CHECK(std::ranges::equal(asked.front().name, mesh.id(1).bytes));
 }
 
+TEST_CASE("nothing waits for a device that was away for longer than the grace, and whose place is taken", "[reaping]") {
+  Mesh mesh{10s};
+  mesh.put(0, name, EntryKind::value);
+  const std::size_t absent = mesh.replicas_of(name).back();
+  mesh.crash(absent);
+  mesh.run(2s);
+  const std::size_t author = absent == 0 ? 1 : 0;
+  mesh.put(author, name, EntryKind::value);
+  const auto waits = [&](std::size_t i) { return !mesh.disk(i).outbox_for(mesh.id(absent), 1).empty(); };
+  REQUIRE(waits(author));
+  mesh.run(30s);
+  CHECK(waits(author));  // it may come back
+  mesh.run(grace + 30s);
+  for (std::size_t i = 0; i < size; ++i) {
+    if (i == absent) continue;
+    CHECK_FALSE(waits(i));
+    CHECK(mesh.disk(i).totals().outbox == 0);
+  }
+  CHECK(mesh.rows(name) >= 3 + mesh.rows_at(absent, name));
+  mesh.boot(absent);
+  mesh.run(60s);
+  CHECK(mesh.values_read(absent, name) == 1);
+}
+
 }  // namespace kith::dht

@@ -240,6 +240,44 @@ TEST_CASE("a descent that brought nothing is not repeated while neither side cha
   CHECK(mesh.messages_of_repair() > asked);
 }
 
+TEST_CASE("to be asked to compare at once begins no second descent with a peer", "[repair]") {
+  Mesh mesh(2, 20'000);
+  mesh.start();
+  mesh.run(1min);
+  // Neither is new any more. The records show when all is counted again.
+  for (std::size_t i = 0; i < 500; ++i) mesh.keep(0, mesh.record(key(i), std::string(1000, 'v')));
+  const auto descents = [&] {
+    return mesh.node(0).repair_progress().descents_open + mesh.node(1).repair_progress().descents_open;
+  };
+  for (int seconds = 0; descents() == 0 && seconds < 1500; ++seconds) mesh.run(1s);
+  REQUIRE(descents() == 1);
+  for (int i = 0; i < 5; ++i) {
+    mesh.node(0).repair_now(mesh.now());
+    mesh.node(1).repair_now(mesh.now());
+    mesh.run(500ms);
+    CHECK(descents() == 1);
+  }
+}
+
+TEST_CASE("who lost its disk and is called by the others does not count before it has caught up", "[repair]") {
+  Mesh mesh(3, 10'000);
+  for (std::size_t i = 0; i < 50; ++i) {
+    const Record record = mesh.record(key(i), std::string(1000, 'v'));
+    for (std::size_t device = 0; device < 3; ++device) mesh.keep(device, record);
+  }
+  mesh.start();
+  mesh.run(20s);
+  REQUIRE(mesh.ask(2, key(1)).status == FetchStatus::found);
+  mesh.restart_without_disk(2);
+  CHECK(mesh.ask(2, key(1)).status == FetchStatus::catching_up);  // nobody has called yet
+  mesh.run(3s);
+  REQUIRE(mesh.disk(2).totals().records < 50);
+  CHECK(mesh.ask(2, key(1)).status == FetchStatus::catching_up);
+  mesh.run(1min);
+  CHECK(mesh.disk(2).totals().records == 50);
+  CHECK(mesh.ask(2, key(1)).status == FetchStatus::found);
+}
+
 TEST_CASE("repair stays within its bytes a second", "[repair]") {
   constexpr std::size_t bytes_per_second = 20'000;
   Mesh mesh(2, bytes_per_second);
