@@ -100,18 +100,31 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   s.reap_witness.start(now.instant, s.store);
   s.reaping.start(now.instant);
   const std::vector<NodeId> remembered = s.remember_members(now);
-  const bool is_store_new = is_author_new || s.liveness.member_count() == 0;
+  // Who founds a mesh has all there is, and knows who votes. Everybody else with a new store has to be given it first,
+  // also one whose disk was lost, and who is called by those that remember it.
+  const bool is_stranger = s.liveness.member_count() == 0 && s.configurations.digest() == 0;
+  const bool has_to_be_given_all = is_author_new || is_stranger || !s.store.notes(NoteKind::filling).empty();
   s.finish(now, out, first_send);  // they are members before anybody counts as one that is new
   const std::size_t next_send = out.sends.size();
   s.take_up_absences(now, remembered);
-  // Who founds a mesh has all there is, and knows who votes. Everybody else with a new store has to be given it first,
-  // also one whose disk was lost, and who is called by those that remember it.
-  if (is_store_new && (!remembered.empty() || s.configurations.digest() == 0))
-    s.repair.catch_up().begin_with_all(now.instant);
+  if (has_to_be_given_all) s.begin_filling(now.instant);
   s.joining.start(now, remembered, s.table.self().bytes, out);
   if (!remembered.empty()) s.finding_out_since = now.instant;
   if (s.options.is_leaving) s.leaving.begin(now.instant);
   s.finish(now, out, next_send);
+}
+
+// A restart while it is under way goes on with it.
+void Node::State::begin_filling(Instant now) {
+  repair.catch_up().begin_with_all(now);
+  is_filling = true;
+  store.keep_note({.kind = NoteKind::filling});
+}
+
+void Node::State::note_filled() {
+  if (!is_filling || repair.catch_up().is_new()) return;
+  is_filling = false;
+  store.drop_note(NoteKind::filling, {});
 }
 
 // Those who have left are known as such for longer than most are away: else somebody who comes back and has not heard
@@ -202,6 +215,7 @@ void Node::on_deadline(Now now, Outputs& out) {
   s.take_hot_reads(turn);  // some were given an end in this turn
   s.hot_reads.on_deadline(turn);
   s.repair.on_deadline(turn);
+  s.note_filled();
   s.reaping.on_deadline(turn);
   if (const auto asked_about = s.reaping.take_forgotten(); !asked_about.empty()) s.forget_reads(asked_about);
   for (const NodeId& peer : s.repair.take_greetings()) s.liveness.greet(now, peer, out);

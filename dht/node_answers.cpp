@@ -89,8 +89,8 @@ Replica::Answer Node::State::fetch_here(const NodeId& from, const Fetch& request
     const std::size_t count = is_of_ranges ? request.ranges.size() : request.keys.size();
     return {.body = FetchReply{std::vector(count, FetchAnswer{.status = FetchStatus::catching_up, .records = {}})}};
   }
-  // Who asks knows this node from before its disk was lost.
-  const bool is_stranger_here = repair.catch_up().is_new() && liveness.member_count() == 0;
+  // Who asks knows this node from before its disk was lost, and there may be others who do.
+  const bool is_stranger_here = repair.catch_up().is_new() && liveness.find(from) == nullptr;
   Replica::Answer answer = replica.fetch(request, *this);
   auto& answers = std::get<FetchReply>(answer.body).answers;
   for (std::size_t i = 0; i < answers.size(); ++i) {

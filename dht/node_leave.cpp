@@ -109,6 +109,7 @@ void Node::State::note_absences(Now now) {
     const auto since = absences.since(node);
     return since && *since + reap_witness.grace_ms() <= now.wall_ms;
   };
+  if (store.totals().outbox == 0) return;
   for (const Member* member : liveness.members()) {
     const NodeId& node = member->contact.id;
     if (table.view().contains(node) || is_usable(node)) continue;

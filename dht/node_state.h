@@ -104,6 +104,8 @@ struct Node::State final : Neighbours {
   std::vector<NodeId> remember_members(Now now);
   void forget(Instant now, const NodeId& node);
   void note_absences(Now now);
+  void begin_filling(Instant now);
+  void note_filled();
   std::uint64_t outbox_of_holders() const;
   void refresh_contact(Instant now, const NodeId& node);
   void ask_missing_seeds(Now now, Outputs& out);
@@ -168,6 +170,7 @@ struct Node::State final : Neighbours {
   std::uint64_t watched_policies = 0;  // and their digest then
   std::optional<Instant> settled_since;
   std::optional<Instant> finding_out_since;
+  bool is_filling = false;  // noted on disk
   std::uint64_t replies_unasked = 0;
   Replica::Counters told;  // what events have told of
 };

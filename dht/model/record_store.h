@@ -87,6 +87,7 @@ enum class NoteKind : std::uint8_t {
   reaped = 4,     // a key, by its hash: up to which seq it was reaped, and when; wall clock, ms
   returning = 5,  // a member that is to be asked what it reaped: from when on (wall clock, ms), and up to which seq
   voter = 6,      // no name: this node's tag as a voter (configuration.h)
+  filling = 7,    // no name: there while this node has to be given what it is to hold (repair/catch_up.h)
 };
 struct Note {
   NoteKind kind = NoteKind::lived;

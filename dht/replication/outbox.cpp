@@ -120,13 +120,13 @@ void Outbox::go_on_readdressing(Turn& turn) {
   next_readdressing_.reset();
   if (given_up_.empty()) return;
   next_readdressing_ = turn.now.instant + untold_interval;
-  if (turn.neighbours.is_finding_out()) return;
+  if (turn.neighbours.is_finding_out() || turn.neighbours.usable_members().size() == 1) return;
   std::size_t room = untold_keys;
   for (auto node = given_up_.begin(); node != given_up_.end() && room > 0;) {
     const OutboxPage page = turn.store.outbox_after(*node, std::nullopt, room);
     for (const KeyHash& key : page.keys) readdress(turn, key, *node);
     const bool is_done = page.keys.size() < room && !page.is_unread;
-    room -= page.keys.size();
+    room -= std::max<std::size_t>(page.keys.size(), 1);
     node = is_done ? given_up_.erase(node) : std::next(node);
   }
 }

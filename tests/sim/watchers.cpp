@@ -102,7 +102,8 @@ void Watchers::on_change(std::size_t device, const dht::Change& change) {
   check_order(number, *watcher, change, now);
   // A write that came after its last read, as of a liar, whose copies were refused until it read the key itself.
   const auto last = last_.find({number, change.answer.key});
-  if (last != last_.end() && !last->second.version.covers(now.version)) last_.erase(last);
+  const bool is_later = last != last_.end() && last->second.version != now.version;
+  if (is_later && now.version.covers(last->second.version)) last_.erase(last);
   watcher->told[change.answer.key] = std::move(now);
   queue_.after(milliseconds(rng_.below(500)), [this, device, ticket = change.watch] {
     if (find(device, ticket) != nullptr) mesh_.at(device).grant(ticket, 1);

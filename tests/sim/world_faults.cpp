@@ -130,8 +130,8 @@ void World::wipe_one() {
   on_crash(victim);
   queue_.after(seconds(1), [this, victim] {
     Device& wiped = mesh_.at(victim);
-    // Every other one was invited: nothing tells it where the others are, and it is they who call it.
-    const bool was_invited = victim % 2 == 1;
+    // Half of them were invited: nothing tells them where the others are, and it is they who call.
+    const bool was_invited = late_rng_.chance(0.5);
     if (was_invited) wiped.forget_seeds();
     if (!wiped.is_up()) wiped.boot();
     if (was_invited) return;

@@ -62,6 +62,15 @@ class RepairMesh {
     }
   }
 
+  void restart(std::size_t device) {
+    devices_[device]->node.reset();
+    boot(*devices_[device]);
+  }
+  void restart_with(std::size_t device, MemoryStore::Tables tables) {
+    devices_[device]->node.reset();
+    disk(device).restore(std::move(tables));
+    boot(*devices_[device]);
+  }
   // Its disk is gone, and nothing tells it where the others are.
   void restart_without_disk(std::size_t device) {
     devices_[device]->node.reset();
@@ -78,8 +87,11 @@ class RepairMesh {
 
   // What the device answers another one that fetches this.
   std::vector<FetchAnswer> ask(std::size_t device, const Fetch& question) {
+    return ask(device, question, device == 0 ? 1 : 0);
+  }
+  std::vector<FetchAnswer> ask(std::size_t device, const Fetch& question, std::size_t asker) {
     Outputs out;
-    const NodeId& from = devices_[device == 0 ? 1 : 0]->node->id();
+    const NodeId& from = devices_[asker]->node->id();
     node(device).receive(now(), from, {.request_id = 1, .body = question}, out);
     return std::get<FetchReply>(out.sends.back().message.body).answers;
   }

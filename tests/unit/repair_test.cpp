@@ -273,9 +273,52 @@ TEST_CASE("who lost its disk and is called by the others does not count before i
   mesh.run(3s);
   REQUIRE(mesh.disk(2).totals().records < 50);
   CHECK(mesh.ask(2, key(1)).status == FetchStatus::catching_up);
+  mesh.restart(2);  // and its power fails meanwhile
+  mesh.run(100ms);
+  REQUIRE(mesh.disk(2).totals().records < 50);
+  CHECK(mesh.ask(2, key(1)).status == FetchStatus::catching_up);
   mesh.run(1min);
   CHECK(mesh.disk(2).totals().records == 50);
   CHECK(mesh.ask(2, key(1)).status == FetchStatus::found);
+}
+
+TEST_CASE("who lost its disk says to nobody that it lacks a key, before all know each other again", "[repair]") {
+  Mesh mesh(6, 20'000);
+  std::vector<KeyHash> keys;
+  for (std::size_t i = 0; i < 60; ++i) {
+    const Record record = mesh.record(key(i), std::string(1000, 'v'));
+    keys.push_back(record.key_hash());
+    for (std::size_t device = 0; device < mesh.size(); ++device) mesh.keep(device, record);
+  }
+  mesh.start();
+  mesh.run(1min);
+  std::erase_if(keys, [&](const KeyHash& key) {
+    const auto& replicas = mesh.node(0).replicas_of(partition_of(key));
+    return std::ranges::find(replicas, mesh.id(5)) == replicas.end();
+  });
+  REQUIRE(keys.size() > 10);
+  mesh.restart_without_disk(5);
+  for (int step = 0; step < 300; ++step) {
+    mesh.run(50ms);
+    for (std::size_t asker = 0; asker < 5; ++asker) {
+      const auto answers = mesh.ask(5, Fetch{FetchForm::digest, keys, {}}, asker);
+      REQUIRE(std::ranges::count(answers, FetchStatus::absent, &FetchAnswer::status) == 0);
+    }
+  }
+}
+
+TEST_CASE("a founder whose disk is of before anybody joined catches up", "[repair]") {
+  Mesh mesh(2, 10'000);
+  const auto founded = mesh.disk(0).backup();
+  for (std::size_t i = 0; i < 50; ++i) {
+    const Record record = mesh.record(key(i), std::string(1000, 'v'));
+    for (std::size_t device = 0; device < 2; ++device) mesh.keep(device, record);
+  }
+  mesh.start();
+  mesh.run(5s);
+  mesh.restart_with(0, founded);
+  mesh.run(3s);
+  CHECK(mesh.ask(0, key(1)).status == FetchStatus::catching_up);
 }
 
 TEST_CASE("repair stays within its bytes a second", "[repair]") {
