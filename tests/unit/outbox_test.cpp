@@ -296,6 +296,19 @@ TEST_CASE("what waits for somebody who is given up on goes to the replicas of to
   CHECK(bench.store.outbox_for(node(3), 2 * count).size() == count + 10);
 }
 
+TEST_CASE("while nobody is there, what waits for somebody who is given up on stays", "[outbox]") {
+  Bench bench;
+  bench.store.outbox_add(hash_key(key), node(9));
+  bench.neighbours.held_back = true;
+  bench.neighbours.set = {{node(1)}, {}};
+  Outbox outbox{bench.data_key};
+  outbox.give_up_on(bench.now.instant, node(9));
+  Turn turn = bench.turn();
+  outbox.on_deadline(turn);
+  CHECK(bench.store.outbox_for(node(9), 1).size() == 1);
+  CHECK(outbox.is_readdressing());
+}
+
 TEST_CASE("who is back is given up on no more", "[outbox]") {
   Bench bench;
   bench.store.outbox_add(hash_key(key), node(9));
