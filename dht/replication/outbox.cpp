@@ -131,8 +131,23 @@ void Outbox::go_on_readdressing(Turn& turn) {
   }
 }
 
+// What this node wrote when it was no replica of it counts as a replica's from now on. False while the disk does not
+// tell.
+bool Outbox::hold_as_replica(Turn& turn, const KeyHash& key) {
+  const KeyRows& held = turn.store.read(key);
+  if (held.is_unread || held.is_damaged) return false;
+  const Rows before = held.rows;
+  Rows rows = before;
+  for (const Row& row : before) {
+    if (row.is_own && !row.is_replica) merge_record(rows, row.record);
+  }
+  if (rows != before) turn.store.replace(key, std::move(rows));
+  return true;
+}
+
 void Outbox::readdress(Turn& turn, const KeyHash& key, const NodeId& gone) {
   for (const NodeId& holder : turn.neighbours.replica_set(partition_of(key)).replicas) {
+    if (holder == turn.neighbours.self() && !hold_as_replica(turn, key)) return;
     if (holder != turn.neighbours.self() && holder != gone) turn.store.outbox_add(key, holder);
   }
   turn.store.outbox_remove(key, gone);

@@ -66,6 +66,7 @@ class Outbox {
 
   void address_untold(Turn& turn);
   void go_on_readdressing(Turn& turn);
+  static bool hold_as_replica(Turn& turn, const KeyHash& key);
   static void readdress(Turn& turn, const KeyHash& key, const NodeId& gone);
   static void note_delivered(Turn& turn, const KeyHash& key, const NodeId& node);
   void begin(Turn& turn, const NodeId& node, Scope scope);

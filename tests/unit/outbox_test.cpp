@@ -309,6 +309,23 @@ TEST_CASE("while nobody is there, what waits for somebody who is given up on sta
   CHECK(outbox.is_readdressing());
 }
 
+TEST_CASE("what an author wrote for somebody who is given up on it holds as a replica where it is one today",
+          "[outbox]") {
+  Bench bench;
+  bench.write_own(key, "teal");
+  Rows rows = bench.store.read(hash_key(key)).rows;
+  rows.front().is_replica = false;  // it was none when it wrote
+  bench.store.replace(hash_key(key), rows);
+  bench.store.outbox_add(hash_key(key), node(9));
+  Outbox outbox{bench.data_key};
+  outbox.give_up_on(bench.now.instant, node(9));
+  Turn turn = bench.turn();
+  outbox.on_deadline(turn);
+  CHECK(bench.store.read(hash_key(key)).rows.front().is_replica);
+  CHECK(bench.store.read(hash_key(key)).rows.front().is_own);
+  CHECK(bench.store.outbox_for(node(9), 1).empty());
+}
+
 TEST_CASE("who is back is given up on no more", "[outbox]") {
   Bench bench;
   bench.store.outbox_add(hash_key(key), node(9));
