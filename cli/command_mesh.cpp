@@ -58,6 +58,11 @@ Exit status(const Common& common) {
   fmt::print("partitions  {} held: {} whole, {} under-replicated, {} in repair\n", grouped(number(partitions["held"])),
              grouped(number(partitions["whole"])), grouped(number(partitions["under_replicated"])),
              grouped(number(partitions["repairing"])));
+  const std::uint64_t wanted = number(answer["replication"]["n"]);
+  if (number(partitions["copies"]) < wanted) {
+    fmt::print("copies      {} of each value, of the {} wanted: there are no more devices that have a place\n",
+               number(partitions["copies"]), wanted);
+  }
   const RpcValue strong = answer["strong"];
   const std::uint64_t lacking = number(strong["without_majority"]) + number(strong["unknown"]);
   fmt::print("strong      {} of {} shards have a majority of their voters here\n", number(strong["with_majority"]),

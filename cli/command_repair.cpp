@@ -27,6 +27,7 @@ std::string peers_line(const RpcValue& state) {
   if (differing > 0) line += fmt::format(", {} differing", differing);
   if (peers > equal + differing) line += fmt::format(", {} not compared yet", peers - equal - differing);
   if (number(state["peers_away"]) > 0) line += fmt::format("; {} away", number(state["peers_away"]));
+  if (state["filling"].boolean().value_or(false)) line += "; being filled: not all that belongs here is here yet";
   if (!state["counted"].boolean().value_or(false)) line += "; counting what is here";
   return line;
 }

@@ -16,6 +16,7 @@ std::optional<PartitionCounts> Census::counts(dht::Node& node) {
   std::vector<Standing> standings;
   for (const dht::NodeId& replica : nodes_) standings.push_back(standing(node, replica));
   PartitionCounts counts;
+  counts.copies = node.replicas_of(0).size();
   const std::uint32_t each = partitions / end_;
   auto other = others_.begin();
   for (const std::uint8_t size : sizes_) {

@@ -13,12 +13,13 @@
 
 namespace kith::daemon {
 
-// Of the partitions that this node holds. Each is one of the three.
+// Of the partitions that this node holds. Each is one of three.
 struct PartitionCounts {
   std::uint32_t held = 0;
   std::uint32_t whole = 0;             // every replica can be used, and was found equal
   std::uint32_t under_replicated = 0;  // some replica cannot be used now
   std::uint32_t repairing = 0;         // some replica differs, or was not compared yet
+  std::size_t copies = 0;              // of each value: N, or fewer where not so many members have a place
 };
 
 class Census {

@@ -7,12 +7,13 @@ namespace kith::daemon {
 namespace {
 
 constexpr dht::Duration look_interval = std::chrono::milliseconds(100);
-constexpr std::size_t state_fields = 11;
+constexpr std::size_t state_fields = 12;
 
 void write_state_fields(RpcWriter& writer, const RepairWork::Surroundings& surroundings) {
   const dht::Repair::Progress progress = surroundings.node.repair_progress();
   const dht::Repair::Counters counters = surroundings.node.counters().repair;
   writer.text("equal").boolean(progress.is_equal());
+  writer.text("filling").boolean(progress.is_filling);
   writer.text("counted").boolean(progress.is_counted);
   writer.text("peers").number(progress.peers);
   writer.text("peers_equal").number(progress.peers_equal);

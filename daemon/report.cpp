@@ -218,7 +218,8 @@ void write_status(RpcWriter& writer, const StatusReport& report, dht::Instant no
   write_counts(writer, {{"held", report.partitions.held},
                         {"whole", report.partitions.whole},
                         {"under_replicated", report.partitions.under_replicated},
-                        {"repairing", report.partitions.repairing}});
+                        {"repairing", report.partitions.repairing},
+                        {"copies", report.partitions.copies}});
   writer.text("strong");
   write_counts(writer, {{"with_majority", shards.with_majority},
                         {"without_majority", shards.without_majority},

@@ -2,6 +2,7 @@
 #include "dht/node.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "dht/node_state.h"
 
@@ -307,6 +308,7 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   switch (change.kind) {
     case Kind::alive:
       departures.on_alive(now.instant, change.node);
+      if (std::exchange(was_cut_off, false)) repair.catch_up().begin_again(now.instant);
       if (const auto since = absences.on_alive(change.node, store)) meet_again(now, change.node, *since, {});
       returning.on_back(now.instant, change.node);
       coordinator.on_back(turn_now, change.node);
@@ -384,8 +386,10 @@ std::optional<Instant> Node::State::finding_out_end() const {
 
 void Node::State::remove_departed(Instant now) {
   while (const auto node = departures.take_due(now)) {
+    const std::size_t placed = table.view().size();
     repair.catch_up().on_departure(now, table.view());
     table.remove(*node);
+    note_departure(now, placed);
     departures.set_members(table.view().size());
     owners_changed(now);
   }
@@ -396,11 +400,15 @@ void Node::State::refresh_contact(Instant now, const NodeId& node) {
   if (member == nullptr) return;
   note_leaver(*member);
   const bool is_placed = member->contact.weight > 0;
-  if (!is_placed && table.view().contains(node)) repair.catch_up().on_departure(now, table.view());
+  const Contact* before = table.find(node);
+  const bool was_placed = table.view().contains(node);
+  const bool counts_for_less = was_placed && member->contact.weight < before->weight;
+  const bool has_moved = was_placed && (counts_for_less || member->contact.zone != before->zone);
+  if (has_moved) repair.catch_up().on_departure(now, table.view());
   store.remember_contact(node, member->contact.bytes);
   if (member->contact.has_left) return forget(now, node);
   table.add(member->contact);
-  if (is_placed) repair.catch_up().on_member(member->contact);
+  if (is_placed && !has_moved) repair.catch_up().on_member(member->contact);
 }
 
 std::vector<NodeId> Node::State::usable_members() const {

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Members that were away for long, this node among them, and what was reaped meanwhile (dht/repair/returning.h).
+// Members that were away for long, this node among them, what others were given in its place, and what was reaped
+// meanwhile (dht/repair/returning.h).
 #include <algorithm>
 
 #include "dht/node_state.h"
 
 namespace kith::dht {
+namespace {
+
+constexpr Duration departures_together = std::chrono::minutes(1);
+
+}  // namespace
 
 // Whoever is remembered was not heard since this node was last running, or since before that.
 void Node::State::take_up_absences(Now now, const std::vector<NodeId>& remembered) {
@@ -14,14 +20,30 @@ void Node::State::take_up_absences(Now now, const std::vector<NodeId>& remembere
     const auto since = absences.since(node);
     if (since) departures.learn_absence(now.instant, node, std::chrono::milliseconds(now.wall_ms - *since));
   }
-  meet_all(now, remembered, absences.last_lived().value_or(now.wall_ms), absences.granularity());
+  const WallMs lived_ms = absences.last_lived().value_or(now.wall_ms);
+  if (!remembered.empty() && lived_ms + departure_ms() <= now.wall_ms) repair.catch_up().begin_again(now.instant);
+  meet_all(now, remembered, lived_ms, absences.granularity());
   if (is_held_back()) begin_returning(now);  // also where an earlier run did not finish
+}
+
+WallMs Node::State::departure_ms() const {
+  return static_cast<WallMs>(std::chrono::duration_cast<std::chrono::milliseconds>(options.departure_after).count());
+}
+
+// Most that have a place departed within a minute: it may be this node that is cut off, and has departed for them.
+void Node::State::note_departure(Instant now, std::size_t placed_before) {
+  if (departed_at + departures_together <= now) placed_once = placed_before;
+  departed_at = now;
+  was_cut_off = was_cut_off || 2 * table.view().size() <= placed_once;
 }
 
 // A device that slept has missed as much as one that was off. Only the wall clock tells.
 void Node::State::notice_gap(Now now, Outputs& out) {
-  const auto since = absences.take_gap(now.wall_ms, reap_witness.grace_ms());
+  const auto since = absences.take_gap(now.wall_ms, departure_ms());
   if (!since) return;
+  if (liveness.member_count() > 0) repair.catch_up().begin_again(now.instant);
+  forget_all_reads();
+  if (now.wall_ms < *since + reap_witness.grace_ms()) return;
   std::vector<NodeId> nodes;
   for (const Member* member : liveness.members()) {
     if (!member->contact.has_left) nodes.push_back(member->contact.id);

@@ -105,6 +105,8 @@ struct Node::State final : Neighbours {
   void forget(Instant now, const NodeId& node);
   void note_absences(Now now);
   void begin_filling(Instant now);
+  WallMs departure_ms() const;
+  void note_departure(Instant now, std::size_t placed_before);
   void note_filled();
   std::uint64_t outbox_of_holders() const;
   void refresh_contact(Instant now, const NodeId& node);
@@ -171,6 +173,9 @@ struct Node::State final : Neighbours {
   std::optional<Instant> settled_since;
   std::optional<Instant> finding_out_since;
   bool is_filling = false;  // noted on disk
+  bool was_cut_off = false;
+  Instant departed_at{};  // the last that did
+  std::size_t placed_once = 0;  // before the first that departed together with it
   std::uint64_t replies_unasked = 0;
   Replica::Counters told;  // what events have told of
 };

@@ -145,6 +145,12 @@ struct StoreAnswer {
   ErrorCode reason = ErrorCode::internal;  // when refused
   VersionVector seen;                      // joined contexts of what the replica holds; feeds later blind writes
 };
+// Room may be found, and a clock that is behind catches up; a record that breaks a rule breaks it for ever.
+inline bool may_be_taken_later(const StoreAnswer& answer) {
+  const bool may_pass = answer.reason == ErrorCode::quota || answer.reason == ErrorCode::storage ||
+                        answer.reason == ErrorCode::clock_skew;
+  return answer.status == StoreStatus::refused && may_pass;
+}
 struct StoreReply {
   std::vector<StoreAnswer> answers;  // in the order of the records
 };

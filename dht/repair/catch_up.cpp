@@ -21,7 +21,7 @@ void CatchUp::on_departure(Instant now, const View& view) {
 }
 
 void CatchUp::on_member(const Contact& contact) {
-  if (former_) former_->view.add(contact);
+  if (former_ && !former_->view.contains(contact.id)) former_->view.add(contact);
 }
 
 void CatchUp::on_compared(const NodeId& peer, Instant began) {
@@ -61,6 +61,7 @@ void CatchUp::settle(Instant now, const Neighbours& neighbours, const std::vecto
   if (std::max(latest(), *company_since_) + time_to_be_found > now) return;
   if (!was_compared_with_all(neighbours, peers, latest())) return;
   all_since_.reset();
+  is_new_ = false;
   former_.reset();
   company_since_.reset();
   compared_.clear();

@@ -3,8 +3,8 @@
 // that do (replication design, "Join"; Raft calls such a member a learner). It takes writes there at once, and says of
 // what it holds that it is not all.
 //
-// Two things make a node behind: its store is new, or a member left and its place fell to this node. A partition is
-// caught up as soon as each other replica that can be reached was compared with, from the first digest to the last
+// Three things make a node behind: its store is new; others may have taken its place, since it was away or cut off for
+// as long as they wait; or a member left, or counts for less, and its place fell to this node. A partition is caught up as soon as each other replica that can be reached was compared with, from the first digest to the last
 // record, since then. With nobody to compare with, what is here is all there is.
 #pragma once
 
@@ -25,10 +25,15 @@ class CatchUp {
   explicit CatchUp(std::size_t n) : n_(n) {}
 
   // The store holds nothing, or not what it should: everything is to be compared.
-  void begin_with_all(Instant now) { all_since_ = now; }
-  // The member leaves the placement; `view` still has it.
+  void begin_with_all(Instant now) {
+    all_since_ = now;
+    is_new_ = true;
+  }
+  // Its replicas may have been others for a while: what these were given is to be compared.
+  void begin_again(Instant now) { all_since_ = now; }
+  // The member leaves the placement, or moves in it; `view` still has it.
   void on_departure(Instant now, const View& view);
-  // It came, or came back.
+  // It came, or came back. One that has moved stands where it stood.
   void on_member(const Contact& contact);
 
   // Everything that both hold was the same at one time after `began`.
@@ -39,7 +44,7 @@ class CatchUp {
 
   // There may be partitions that are not caught up.
   bool is_behind() const { return all_since_ || former_; }
-  bool is_new() const { return all_since_.has_value(); }
+  bool is_new() const { return is_new_; }
   bool wants(const NodeId& peer) const { return is_behind() && !was_compared_since(peer, latest()); }
 
   // Nothing is left to be waited for: every usable one of `peers`, who share something with this node, was compared
@@ -61,6 +66,7 @@ class CatchUp {
 
   std::size_t n_;
   std::optional<Instant> all_since_;
+  bool is_new_ = false;
   std::unique_ptr<Former> former_;
   std::optional<Instant> company_since_;  // while behind; others were found
   std::map<NodeId, Instant> compared_;    // while behind; as of when

@@ -249,6 +249,8 @@ void Repair::on_reply(Turn& turn, const NodeId& from, const Body& reply, const R
   } else if (const auto* stored = std::get_if<StoreReply>(&reply)) {
     led.records +=
         static_cast<std::uint64_t>(std::ranges::count(stored->answers, StoreStatus::stored, &StoreAnswer::status));
+    const bool is_here = from == turn.neighbours.self();
+    led.has_left_out = led.has_left_out || (is_here && std::ranges::any_of(stored->answers, may_be_taken_later));
   } else {
     return break_off(turn.now.instant, owner.ticket);
   }
@@ -293,7 +295,7 @@ void Repair::finish(Instant now, std::uint64_t number) {
   const Led& led = found->second;
   pair.rest = led.records > 0 ? rest_least : std::clamp(2 * pair.rest, rest_least, rest_most);
   pair.rests_until = with_jitter(now, pair.rest);
-  if (led.records == 0) {
+  if (led.records == 0 && !led.has_left_out) {
     pair.explained = led.roots;
     pair.explained_until = with_jitter(now, explained_holds);
   }
@@ -301,7 +303,7 @@ void Repair::finish(Instant now, std::uint64_t number) {
   pair.rounds = 0;
   counters_.records_repaired += led.records;
   counters_.partitions_differing += led.descent.partitions_differing();
-  catch_up_.on_compared(led.peer, led.began);
+  if (!led.has_left_out) catch_up_.on_compared(led.peer, led.began);
   led_.erase(found);
 }
 
@@ -378,7 +380,8 @@ bool Repair::holds_nothing() const {
 }
 
 Repair::Progress Repair::progress(const Neighbours& neighbours) const {
-  Progress progress{.is_counted = trie_.is_counted() && cover_.is_current(neighbours),
+  Progress progress{.is_filling = catch_up_.is_new(),
+                    .is_counted = trie_.is_counted() && cover_.is_current(neighbours),
                     .descents_open = led_.size(),
                     .corrections = trie_.corrections()};
   for (const NodeId& peer : partners(neighbours)) {

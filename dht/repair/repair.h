@@ -44,6 +44,7 @@ class Repair {
     Duration period = std::chrono::seconds(2);  // of the pings that carry digests; idle steps and greetings follow it
   };
   struct Progress {
+    bool is_filling = false;  // it is new here, and not all that it should hold was found to be here
     bool is_counted = false;  // what is held here has been counted since the start, and who else holds it
     std::size_t peers = 0;    // that share something with this node, and can be used
     std::size_t peers_equal = 0;
@@ -53,7 +54,7 @@ class Repair {
     std::uint64_t records_elsewhere = 0;  // of partitions that belong to others: kept until they are handed over
     std::uint64_t corrections = 0;        // DigestTrie::corrections()
 
-    bool is_equal() const { return is_counted && peers_equal == peers && descents_open == 0; }
+    bool is_equal() const { return is_counted && !is_filling && peers_equal == peers && descents_open == 0; }
   };
   // What the last comparisons with a peer said. A single difference is a write on its way.
   enum class Verdict : std::uint8_t { open, equal, differing };
@@ -144,6 +145,7 @@ class Repair {
     Descent descent;
     bool is_waiting = false;  // for an answer
     std::uint64_t records = 0;
+    bool has_left_out = false;  // of what the peer gave, some had no room here, or is of a later time than it is here
     Instant began{};
     Roots roots{};
   };

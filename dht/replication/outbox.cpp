@@ -24,12 +24,6 @@ constexpr Duration delivery_deadline = std::chrono::seconds(10);
 
 bool is_refused(const StoreAnswer& answer) { return answer.status == StoreStatus::refused; }
 
-// Room may be found, and a clock that is behind catches up; a record that breaks a rule breaks it for ever.
-bool may_be_taken_later(const StoreAnswer& answer) {
-  return is_refused(answer) && (answer.reason == ErrorCode::quota || answer.reason == ErrorCode::storage ||
-                                answer.reason == ErrorCode::clock_skew);
-}
-
 std::size_t bytes_of(const std::vector<crypto::Bytes>& records) {
   std::size_t bytes = 0;
   for (const crypto::Bytes& record : records) bytes += record.size();
