@@ -295,7 +295,10 @@ void Node::State::apply(Now now, const MemberChange& change, Outputs& out) {
   using Kind = MemberChange::Kind;
   Turn turn_now = turn(now, out);
   if (change.kind != Kind::suspect && change.kind != Kind::dead) configurations.forget_tag(change.node);
-  if (change.kind == Kind::forgotten) return store.forget_contact(change.node);
+  if (change.kind == Kind::forgotten) {
+    loads.forget(change.node);
+    return store.forget_contact(change.node);
+  }
   if (change.kind == Kind::contact) {
     const std::uint64_t before = view_version();
     refresh_contact(now.instant, change.node);

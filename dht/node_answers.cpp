@@ -20,12 +20,18 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
   if (answer_as_voter(now, from, message, out)) return;
   if (const auto* fetch = std::get_if<Fetch>(&message.body)) {
     Turn turn_now = turn(now, out);
-    const Replica::Answer answer = fetch_here(from, *fetch);
-    hot_reads.on_fetch(turn_now, from, *fetch, std::get<FetchReply>(answer.body));
+    Replica::Answer answer = fetch_here(from, *fetch);
+    auto& fetched = std::get<FetchReply>(answer.body);
+    if (is_for_read(fetch->form)) {
+      loads.served(now.instant, fetch->keys.size());
+      fetched.load = load(now.instant, self());
+    }
+    hot_reads.on_fetch(turn_now, from, *fetch, fetched);
     return reply(from, id, answer, out);
   }
   if (const auto* lease = std::get_if<Lease>(&message.body)) {
     Turn turn_now = turn(now, out);
+    loads.served(now.instant, 1);
     return hot_reads.on_lease(turn_now, from, id, *lease);
   }
   if (const auto* notice = std::get_if<LeaseNotice>(&message.body)) {
@@ -190,6 +196,7 @@ FindReply Node::State::closest_contacts(const Find& find) const {
 void Node::State::take_reply(Now now, const NodeId& from, const Message& message, Outputs& out) {
   if (std::holds_alternative<PingReply>(message.body) || std::holds_alternative<ProbeReply>(message.body)) return;
   if (std::holds_alternative<MembersReply>(message.body)) return take_members(now, from, message, out);
+  note_load(now.instant, from, message.body);
   if (const auto bundle = bundles.take(from, message.request_id)) return take_bundle(now, *bundle, message.body, out);
   const auto answered = requests.answer(now.instant, from, message.request_id);
   if (!answered) {
@@ -198,6 +205,13 @@ void Node::State::take_reply(Now now, const NodeId& from, const Message& message
   }
   if (answered->round_trip && from != self()) liveness.measured(from, *answered->round_trip);
   take_answer(now, from, answered->owner, message.body, out);
+}
+
+void Node::State::note_load(Instant now, const NodeId& from, const Body& reply) {
+  const auto* fetched = std::get_if<FetchReply>(&reply);
+  const auto* lent = std::get_if<LeaseReply>(&reply);
+  const std::uint32_t said = fetched != nullptr ? fetched->load : lent != nullptr ? lent->load : 0;
+  if (said > 0 && liveness.find(from) != nullptr) loads.said(now, from, said);
 }
 
 void Node::State::take_answer(Now now, const NodeId& from, const RequestOwner& owner, const Body& body, Outputs& out) {

@@ -18,6 +18,7 @@
 #include "dht/repair/returning.h"
 #include "dht/replication/bundles.h"
 #include "dht/replication/coordinator.h"
+#include "dht/replication/loads.h"
 #include "dht/replication/placement.h"
 #include "dht/watch/publisher.h"
 #include "dht/watch/watches.h"
@@ -39,6 +40,9 @@ struct Node::State final : Neighbours {
   Duration round_trip(const NodeId& node) const override {
     const Member* member = liveness.find(node);
     return member == nullptr ? Duration::zero() : member->rtt;
+  }
+  std::uint32_t load(Instant now, const NodeId& node) override {
+    return node == self() ? loads.own(now, options.weight) : loads.of(now, node);
   }
   bool was_heard(const NodeId& node) const override {
     const Member* member = liveness.find(node);
@@ -128,6 +132,7 @@ struct Node::State final : Neighbours {
   void take_silence_of_voter(Turn& turn_now, const RequestOwner& owner, Proposal::Failure why);
   void go_without(Turn& turn_now, const NodeId& node);
   void take_reply(Now now, const NodeId& from, const Message& message, Outputs& out);
+  void note_load(Instant now, const NodeId& from, const Body& reply);
   void take_answer(Now now, const NodeId& from, const RequestOwner& owner, const Body& body, Outputs& out);
   void take_bundle(Now now, const Bundle& bundle, const Body& body, Outputs& out);
   Ticket get(Turn& turn_now, const GetRequest& request);
@@ -154,6 +159,7 @@ struct Node::State final : Neighbours {
   Author author;
   Replica replica;
   RequestTable requests;
+  Loads loads;
   Bundles bundles;
   Policies policies;
   Coordinator coordinator;

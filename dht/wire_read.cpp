@@ -23,13 +23,13 @@ using wire::Fields;
 
 bool read_body(const Fields& in, Ping& out) {
   return in.take("i", out.incarnation) && in.take("h", out.heartbeat) && in.take("v", out.view_digest) &&
-         in.take("s", out.store_digest) && in.take("l", out.load) && in.take_flag("w", out.asks_time) &&
+         in.take("s", out.store_digest) && in.take_flag("w", out.asks_time) &&
          in.take_if_there("n", out.policy_digest) && in.take_if_there("c", out.configuration_digest);
 }
 
 bool read_body(const Fields& in, PingReply& out) {
   return in.take("i", out.incarnation) && in.take("h", out.heartbeat) && in.take("v", out.view_digest) &&
-         in.take("s", out.store_digest) && in.take("l", out.load) && in.take_if_there("w", out.wall_ms) &&
+         in.take("s", out.store_digest) && in.take_if_there("w", out.wall_ms) &&
          in.take_if_there("n", out.policy_digest) && in.take_if_there("c", out.configuration_digest);
 }
 
@@ -68,7 +68,7 @@ bool read_body(const Fields& in, Fetch& out) {
 bool read_body(const Fields& in, FetchReply& out) {
   std::optional<crypto::Bytes> digests;
   std::optional<crypto::Bytes> ages;
-  if (!in.take_if_there("d", digests) || !in.take_if_there("w", ages)) return false;
+  if (!in.take_if_there("d", digests) || !in.take_if_there("w", ages) || !in.take_if_there("l", out.load)) return false;
   const bool has_answers = digests ? wire::read_digests(*digests, limits::batch_items_max, out.answers)
                                    : in.take_list("a", out.answers, limits::batch_items_max);
   return has_answers && (!ages || wire::read_ages(*ages, out.answers));
@@ -228,7 +228,7 @@ bool read_body(const Fields& in, Lease& out) {
 
 bool read_body(const Fields& in, LeaseReply& out) {
   return in.take_list("l", out.records, limits::batch_items_max) && in.take("a", out.age_ms) &&
-         in.take("s", out.spread);
+         in.take("s", out.spread) && in.take_if_there("o", out.load);
 }
 
 bool read_body(const Fields& in, LeaseNotice& out) { return in.take("k", out.key) && in.take("s", out.spread); }

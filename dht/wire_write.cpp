@@ -120,7 +120,7 @@ void pack(Sink& sink, const StoreAnswer& answer) {
 
 void write_body(const Ping& ping, Map& map) {
   map.field("i", ping.incarnation).field("h", ping.heartbeat).field("v", ping.view_digest);
-  map.field("s", ping.store_digest).field("l", std::uint64_t{ping.load});
+  map.field("s", ping.store_digest);
   if (ping.asks_time) map.field("w", std::uint8_t{1});
   if (ping.policy_digest != 0) map.field("n", ping.policy_digest);
   if (ping.configuration_digest != 0) map.field("c", ping.configuration_digest);
@@ -128,7 +128,7 @@ void write_body(const Ping& ping, Map& map) {
 
 void write_body(const PingReply& reply, Map& map) {
   map.field("i", reply.incarnation).field("h", reply.heartbeat).field("v", reply.view_digest);
-  map.field("s", reply.store_digest).field("l", std::uint64_t{reply.load}).field("w", reply.wall_ms);
+  map.field("s", reply.store_digest).field("w", reply.wall_ms);
   if (reply.policy_digest != 0) map.field("n", reply.policy_digest);
   if (reply.configuration_digest != 0) map.field("c", reply.configuration_digest);
 }
@@ -165,6 +165,7 @@ void write_body(const FetchReply& reply, Map& map) {
   }
   const auto has_age = [](const FetchAnswer& answer) { return answer.written != 0; };
   if (std::ranges::any_of(reply.answers, has_age)) map.field("w", wire::ages_to_bytes(reply.answers));
+  if (reply.load > 0) map.field("l", std::uint64_t{reply.load});
 }
 void write_body(const Store& store, Map& map) {
   map.field("p", code(store.purpose)).field("r", store.records).field("h", store.hint);
@@ -263,6 +264,7 @@ void write_body(const Lease& lease, Map& map) {
 }
 void write_body(const LeaseReply& reply, Map& map) {
   map.field("l", reply.records).field("a", reply.age_ms).field("s", reply.spread);
+  if (reply.load > 0) map.field("o", std::uint64_t{reply.load});
 }
 void write_body(const LeaseNotice& notice, Map& map) { map.field("k", notice.key).field("s", notice.spread); }
 void write_body(const Unsupported&, Map&) {}

@@ -141,7 +141,7 @@ void HotReads::refresh(Turn& turn, const KeyHash& hash, Held& held) {
   std::erase_if(nodes, [&](const NodeId& node) { return !turn.neighbours.is_usable(node); });
   const bool is_lender = std::ranges::find(nodes, turn.neighbours.self()) != nodes.end();
   if (nodes.empty() || is_lender) return read(turn, hash, held);
-  const NodeId& lender = nodes[rng_.below(nodes.size())];
+  const NodeId lender = draw_lender(turn, nodes);
   const Ticket number = ++last_ticket_;
   reads_[number] = hash;
   const RequestTerms terms{
@@ -151,6 +151,14 @@ void HotReads::refresh(Turn& turn, const KeyHash& hash, Held& held) {
       .deadline = turn.now.instant + std::min(lender_deadline, time_left(turn.now.instant, held) / 4)};
   const Lease lease{.key = held.key, .reads = std::exchange(held.reads, 0), .spread = held.spread};
   turn.requests.ask(turn.now, terms, {.to = lender, .message = {.body = lease}}, turn.out);
+}
+
+// Of two, the one that serves less.
+NodeId HotReads::draw_lender(Turn& turn, const std::vector<NodeId>& lenders) {
+  const NodeId& first = lenders[rng_.below(lenders.size())];
+  const NodeId& second = lenders[rng_.below(lenders.size())];
+  const auto load = [&](const NodeId& node) { return turn.neighbours.load(turn.now.instant, node); };
+  return load(second) < load(first) ? second : first;
 }
 
 // Of R replicas.
@@ -258,7 +266,9 @@ void HotReads::serve(Turn& turn, const KeyHash& hash, Held& held) {
 // ---- lending
 
 LeaseReply HotReads::lend(Turn& turn, const KeyHash& hash, const Held& held, const NodeId& to) {
-  LeaseReply reply{.records = {}, .age_ms = milliseconds(turn.now.instant - held.read_at)};
+  LeaseReply reply{.records = {},
+                   .age_ms = milliseconds(turn.now.instant - held.read_at),
+                   .load = turn.neighbours.load(turn.now.instant, turn.neighbours.self())};
   if (demand_.is_hot(turn.now.instant, hash)) reply.spread = spread_of(turn, hash);
   if (!is_fresh(held, turn.now.instant) || held.lent.bytes > limits::record_bytes_max) return reply;
   for (const Row& row : held.lent.rows) reply.records.push_back(row.record.bytes());
@@ -298,8 +308,7 @@ void HotReads::on_lease(Turn& turn, const NodeId& from, std::uint64_t request_id
 
 // Whoever reads a hot key is told that it is lent, and when it is written that what it read is over.
 void HotReads::on_fetch(Turn& turn, const NodeId& from, const Fetch& fetch, const FetchReply& reply) {
-  const bool is_read = fetch.form == FetchForm::records || fetch.form == FetchForm::digest;
-  if (!is_read || from == turn.neighbours.self()) return;
+  if (!is_for_read(fetch.form) || from == turn.neighbours.self()) return;
   for (std::size_t i = 0; i < fetch.keys.size(); ++i) {
     if (is_left_out(fetch.form, reply.answers[i])) continue;  // it will be asked for again
     const KeyHash& hash = fetch.keys[i];

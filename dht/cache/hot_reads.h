@@ -97,6 +97,7 @@ class HotReads {
   bool may_lend(std::string_view key) const;
   std::vector<NodeId> lenders(Turn& turn, const KeyHash& key, std::size_t spread) const;
   std::uint8_t spread_of(Turn& turn, const KeyHash& key);
+  NodeId draw_lender(Turn& turn, const std::vector<NodeId>& lenders);
   Held* find_hot(Turn& turn, const KeyHash& hash, const std::string& key);
   Held* find_or_add(Instant now, const KeyHash& hash);
   void refresh(Turn& turn, const KeyHash& hash, Held& held);

@@ -173,7 +173,6 @@ void Liveness::answer_ping(Now now, const NodeId& from, std::uint64_t request_id
                         .heartbeat = ++heartbeat_,
                         .view_digest = members_.digest(),
                         .store_digest = 0,
-                        .load = 0,
                         .wall_ms = ping.asks_time ? std::optional(now.wall_ms) : std::nullopt};
   out.sends.push_back({.to = from, .message = message_with(reply, request_id)});
   const MemberList::Entry* entry = members_.find(from);
@@ -448,7 +447,6 @@ void Liveness::send_ping(Now now, const NodeId& to, Outputs& out) {
                   .heartbeat = ++heartbeat_,
                   .view_digest = members_.digest(),
                   .store_digest = 0,
-                  .load = 0,
                   .asks_time = entry != nullptr && entry->clock.is_due(now.instant)};
   out.sends.push_back({.to = to, .message = message_with(ping, request_id)});
 }

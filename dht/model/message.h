@@ -39,7 +39,6 @@ struct Ping {
   std::uint64_t heartbeat = 0;
   std::uint64_t view_digest = 0;   // over (member, incarnation, dead or not): equal views need no reconciliation
   std::uint64_t store_digest = 0;  // over the partitions both hold; zero while it cannot be told
-  std::uint8_t load = 0;
   bool asks_time = false;
   std::uint64_t policy_digest = 0;         // of all namespaces; zero where there are none
   std::uint64_t configuration_digest = 0;  // of all shards; zero where none is known
@@ -49,7 +48,6 @@ struct PingReply {
   std::uint64_t heartbeat = 0;
   std::uint64_t view_digest = 0;
   std::uint64_t store_digest = 0;
-  std::uint8_t load = 0;
   std::optional<WallMs> wall_ms{};  // where it was asked for
   std::uint64_t policy_digest = 0;
   std::uint64_t configuration_digest = 0;
@@ -111,6 +109,8 @@ enum class FetchForm : std::uint8_t {
   ranges = 2,
   ages = 3,  // of each key: when the newest value was written that does not expire; the value is not sent
 };
+// What it costs the same to answer, and whose answers are alike: the others are of upkeep.
+inline bool is_for_read(FetchForm form) { return form == FetchForm::records || form == FetchForm::digest; }
 struct Fetch {
   FetchForm form = FetchForm::records;
   std::vector<KeyHash> keys;       // not of `ranges`
@@ -131,6 +131,7 @@ struct FetchAnswer {
 };
 struct FetchReply {
   std::vector<FetchAnswer> answers;  // in the order of the keys, or of the ranges
+  std::uint32_t load = 0;            // of the sender (replication/loads.h); 0: it does not say
 };
 
 enum class StorePurpose : std::uint8_t { write = 0, repair = 1 };
@@ -391,6 +392,7 @@ struct LeaseReply {
   std::vector<crypto::Bytes> records;  // empty: ask the replicas
   std::uint32_t age_ms = 0;            // since that read began
   std::uint8_t spread = 0;             // how many nodes lend the key from now on; 0: it is not asked for often any more
+  std::uint32_t load = 0;              // as in FetchReply
 };
 
 // One way. A lease is over before its time, for the key was written; or a key that was read is asked for often, and

@@ -18,8 +18,7 @@ const Fetch* single_fetch(const Send& send, const NodeId& self) {
   const auto* fetch = std::get_if<Fetch>(&send.message.body);
   if (fetch == nullptr || send.message.request_id == 0 || send.release != Release::at_once || send.to == self)
     return nullptr;
-  const bool is_of_keys = fetch->form == FetchForm::records || fetch->form == FetchForm::digest;
-  return is_of_keys && fetch->keys.size() == 1 ? fetch : nullptr;
+  return is_for_read(fetch->form) && fetch->keys.size() == 1 ? fetch : nullptr;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "dht/replication/read.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "dht/model/counter.h"
 #include "dht/model/limits.h"
@@ -34,6 +35,12 @@ Duration hedge_delay(Duration round_trip) {
 Duration hedge_beside(std::size_t sends) {
   const std::size_t noticed = sends > sends_unnoticed ? sends - sends_unnoticed : 0;
   return std::min(hedge_beside_max, hedge_per_send * static_cast<Duration::rep>(noticed));
+}
+
+// From a half to one and a half, by reader and node: who serves little more than another is asked little less.
+double leaning(const NodeId& reader, const NodeId& node) {
+  const auto low = [](const NodeId& id) { return crypto::load_be64(id.bytes.data() + 8); };
+  return 0.5 + static_cast<double>((low(reader) ^ low(node)) >> 11U) * 0x1p-53;
 }
 
 ReadValue read_value(const LiveEntry& live) {
@@ -152,8 +159,10 @@ void Read::sort_by_distance(const Turn& turn) {
     if (target.node != self) nearest = std::min(nearest, turn.neighbours.round_trip(target.node));
   }
   const auto rank = [&](const Target& target) {
-    if (target.node == self) return Duration::rep{-1};
-    return (turn.neighbours.round_trip(target.node) - nearest) / equally_far;
+    if (target.node == self) return std::pair(Duration::rep{-1}, 0.0);
+    const Duration further = turn.neighbours.round_trip(target.node) - nearest;
+    const double load = turn.neighbours.load(turn.now.instant, target.node);
+    return std::pair(further / equally_far, load * leaning(self, target.node));
   };
   // Each reader begins at another one: else all would ask the same of a key that many read.
   if (!targets_.empty()) std::ranges::rotate(targets_, targets_.begin() + self.bytes[0] % std::ssize(targets_));

@@ -25,13 +25,13 @@ Message request(Body body) { return {.request_id = 0x0102030405060708, .body = s
 std::vector<Sample> membership_samples() {
   const MemberUpdate alive{id_of(1), MemberState::alive, 7, {}, Bytes{0xca, 0xfe}};
   const MemberUpdate suspect{id_of(2), MemberState::suspect, 300, id_of(3), {}};
-  auto carrying = request(Ping{.incarnation = 1, .heartbeat = 2, .view_digest = 3, .store_digest = 4, .load = 5});
+  auto carrying = request(Ping{.incarnation = 1, .heartbeat = 2, .view_digest = 3, .store_digest = 4});
   carrying.gossip = {alive, suspect};
   return {
-      {"ping", request(Ping{1, 2, 0x1122334455667788, 0, 255})},
-      {"ping reply", request(PingReply{1ULL << 63U, 2, 3, 4, 5})},
-      {"ping that asks the time", request(Ping{1, 2, 3, 0, 5, true})},
-      {"ping reply with the time", request(PingReply{1, 2, 3, 4, 5, 1'700'000'000'000})},
+      {"ping", request(Ping{1, 2, 0x1122334455667788, 0})},
+      {"ping reply", request(PingReply{1ULL << 63U, 2, 3, 4})},
+      {"ping that asks the time", request(Ping{1, 2, 3, 0, true})},
+      {"ping reply with the time", request(PingReply{1, 2, 3, 4, 1'700'000'000'000})},
       {"ping with gossip", carrying},
       {"probe", request(Probe{id_of(0xaa)})},
       {"probe reply, heard", request(ProbeReply{id_of(0xaa), 1500})},
@@ -60,7 +60,7 @@ std::vector<Sample> data_samples() {
       {"fetch of ranges", request(Fetch{FetchForm::ranges, {}, {{1, 2}, {3, 0x1234567890abcdef}}})},
       {"fetch of ages", request(Fetch{FetchForm::ages, {id_of(1), id_of(2)}})},
       {"fetch reply of ages", request(FetchReply{{aged, FetchAnswer{}}})},
-      {"fetch reply", request(FetchReply{{found, FetchAnswer{}}})},
+      {"fetch reply", request(FetchReply{{found, FetchAnswer{}}, 300})},
       {"fetch reply of digests", request(FetchReply{{digest, FetchAnswer{FetchStatus::elsewhere, {}, {}}}})},
       {"store", request(Store{StorePurpose::repair, {Bytes{0xde, 0xad}}})},
       {"hint", request(Store{StorePurpose::write, {Bytes{0xde, 0xad}}, id_of(3)})},
@@ -112,7 +112,7 @@ std::vector<Sample> data_samples() {
       {"changed, anew", request(Changed{7, {}, false, true})},
       {"changed reply", request(ChangedReply{true})},
       {"lease", request(Lease{"default/a", 12, 5})},
-      {"lease reply", request(LeaseReply{{Bytes{1, 2}}, 1500, 5})},
+      {"lease reply", request(LeaseReply{{Bytes{1, 2}}, 1500, 5, 20})},
       {"lease notice", {.request_id = 0, .body = LeaseNotice{.key = id_of(3), .spread = 5}, .gossip = {}}},
       {"unsupported", request(Unsupported{})},
   };
@@ -290,7 +290,7 @@ Body arbitrary_watch_body(std::size_t number) {
     case 38:
       return Lease{*rc::gen::arbitrary<std::string>(), any<std::uint32_t>(), any<std::uint8_t>()};
     case 39:
-      return LeaseReply{few(arbitrary_bytes()), any<std::uint32_t>(), any<std::uint8_t>()};
+      return LeaseReply{few(arbitrary_bytes()), any<std::uint32_t>(), any<std::uint8_t>(), any<std::uint32_t>()};
     case 40:
       return LeaseNotice{*arbitrary_id(), any<std::uint8_t>()};
     default:
@@ -357,10 +357,9 @@ Body arbitrary_body() {
   const auto number = *rc::gen::inRange<std::size_t>(0, std::variant_size_v<AnyBody>);
   switch (number) {
     case 0:
-      return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<std::uint8_t>(), any<bool>(), any<U>(), any<U>()};
+      return Ping{any<U>(), any<U>(), any<U>(), any<U>(), any<bool>(), any<U>(), any<U>()};
     case 1:
-      return PingReply{any<U>(),        any<U>(), any<U>(), any<U>(), any<std::uint8_t>(),
-                       maybe(any<U>()), any<U>(), any<U>()};
+      return PingReply{any<U>(), any<U>(), any<U>(), any<U>(), maybe(any<U>()), any<U>(), any<U>()};
     case 2:
       return Probe{*arbitrary_id()};
     case 3:
@@ -380,7 +379,7 @@ Body arbitrary_body() {
     case 10:
       return any<bool>() ? Fetch{form, few(arbitrary_id())} : Fetch{FetchForm::ranges, {}, few_key_ranges()};
     case 11:
-      return FetchReply{few(arbitrary_fetch_answer())};
+      return FetchReply{few(arbitrary_fetch_answer()), any<std::uint32_t>()};
     case 12:
       return Store{purpose, few(arbitrary_bytes()), maybe_id()};
     case 13:

@@ -37,6 +37,10 @@ class FakeNeighbours : public dht::Neighbours {
     const auto measured = round_trips.find(id);
     return measured == round_trips.end() ? 1ms : measured->second;
   }
+  std::uint32_t load(dht::Instant, const dht::NodeId& id) override {
+    const auto said = loads.find(id);
+    return said == loads.end() ? 0 : said->second;
+  }
   bool was_heard(const dht::NodeId& id) const override { return !unheard.contains(id); }
   bool is_settled(dht::Instant) const override { return settled; }
   std::vector<dht::NodeId> usable_members() const override {
@@ -62,6 +66,7 @@ class FakeNeighbours : public dht::Neighbours {
 
   dht::NodeId self_id = node(1);
   std::map<dht::NodeId, dht::Duration> round_trips;  // where they are not 1 ms
+  std::map<dht::NodeId, std::uint32_t> loads;        // of those that said one
   dht::ReplicaSet set{{node(1), node(2), node(3)}, {node(4), node(5)}};
   std::map<dht::Partition, dht::ReplicaSet> sets;  // of partitions that have another than `set`
   std::unordered_set<dht::NodeId> away;

@@ -137,11 +137,8 @@ TEST_CASE("a newer incarnation silences everything said about the older", "[live
 TEST_CASE("a small message full of gossip is one datagram", "[liveness]") {
   GossipQueue queue(50ms);
   for (std::uint64_t i = 0; i < 8; ++i) queue.push(t0, accusation(i, 100 + i, UINT64_MAX / 2));
-  const Ping full{.incarnation = UINT64_MAX,
-                  .heartbeat = UINT64_MAX,
-                  .view_digest = UINT64_MAX,
-                  .store_digest = UINT64_MAX,
-                  .load = 255};
+  const Ping full{
+      .incarnation = UINT64_MAX, .heartbeat = UINT64_MAX, .view_digest = UINT64_MAX, .store_digest = UINT64_MAX};
   CHECK(write_message(filled(queue, full)).size() <= limits::datagram_plaintext_bytes_max);
   GossipQueue contacts(50ms);
   for (std::uint64_t i = 0; i < 8; ++i) contacts.push(t0, alive(i, UINT64_MAX / 2));

@@ -214,7 +214,7 @@ TEST_CASE("a stranger's ping is answered, and makes it no member", "[liveness][h
   Fixture f(1);
   Message ping;
   ping.request_id = 99;
-  ping.body = Ping{.incarnation = UINT64_MAX, .heartbeat = 1, .view_digest = 1, .store_digest = 0, .load = 0};
+  ping.body = Ping{.incarnation = UINT64_MAX, .heartbeat = 1, .view_digest = 1, .store_digest = 0};
   f.node.receive(f.now, numbered_node(500), ping, f.out);
   REQUIRE(f.out.sends.size() == 1);
   CHECK(f.out.sends[0].message.request_id == 99);
@@ -225,7 +225,7 @@ TEST_CASE("a stranger's ping is answered, and makes it no member", "[liveness][h
 TEST_CASE("a heartbeat that comes twice, or late, says nothing about now", "[liveness][hostile]") {
   Fixture f(1);
   Message ping;
-  ping.body = Ping{.incarnation = 1, .heartbeat = 5, .view_digest = 0, .store_digest = 0, .load = 0};
+  ping.body = Ping{.incarnation = 1, .heartbeat = 5, .view_digest = 0, .store_digest = 0};
   f.node.receive(f.now, numbered_node(1), ping, f.out);
   const Instant heard = f.node.find(numbered_node(1))->last_heard;
   f.now.instant += 1s;

@@ -67,6 +67,36 @@ TEST_CASE("replicas that are equally far are asked in the key's own order, a nea
   CHECK(bench.out.sends.front().to == node(3));
 }
 
+TEST_CASE("of replicas that are equally far the one that serves less is asked first", "[read]") {
+  const auto first_asked = [](Duration third, std::uint32_t load_of_second, std::uint32_t load_of_third) {
+    Bench bench;
+    bench.neighbours.round_trips = {{node(2), 4ms}, {node(3), third}};
+    bench.neighbours.loads = {{node(2), load_of_second}, {node(3), load_of_third}};
+    Read read(terms_for(bench));
+    Turn turn = bench.turn();
+    read.start(turn, bench.neighbours.set, bench.data_key);
+    return bench.out.sends.front().to;
+  };
+  CHECK(first_asked(5ms, 400, 100) == node(3));
+  CHECK(first_asked(5ms, 100, 400) == node(2));
+  CHECK(first_asked(9ms, 400, 100) == node(2));  // it is nearer
+}
+
+TEST_CASE("most readers turn away from a replica that serves more, and not all at once", "[read]") {
+  std::map<NodeId, int> asked;
+  for (std::uint8_t reader = 10; reader < 110; ++reader) {
+    Bench bench;
+    bench.neighbours.self_id = node(reader);
+    bench.neighbours.loads = {{node(1), 150}, {node(2), 100}, {node(3), 100}};
+    Read read(terms_for(bench));
+    Turn turn = bench.turn();
+    read.start(turn, bench.neighbours.set, bench.data_key);
+    for (const Send& send : bench.out.sends) asked[send.to] += 1;
+  }
+  CHECK(asked[node(1)] > 10);
+  CHECK(asked[node(1)] < 60);
+}
+
 TEST_CASE("readers that are equally far from all replicas share them", "[read]") {
   std::map<NodeId, int> asked;
   for (std::uint8_t reader = 10; reader < 40; ++reader) {
