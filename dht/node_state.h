@@ -180,7 +180,7 @@ struct Node::State final : Neighbours {
   std::optional<Instant> finding_out_since;
   bool is_filling = false;  // noted on disk
   bool was_cut_off = false;
-  Instant departed_at{};  // the last that did
+  Instant departed_at{};        // the last that did
   std::size_t placed_once = 0;  // before the first that departed together with it
   std::uint64_t replies_unasked = 0;
   Replica::Counters told;  // what events have told of

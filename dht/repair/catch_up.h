@@ -4,8 +4,9 @@
 // what it holds that it is not all.
 //
 // Three things make a node behind: its store is new; others may have taken its place, since it was away or cut off for
-// as long as they wait; or a member left, or counts for less, and its place fell to this node. A partition is caught up as soon as each other replica that can be reached was compared with, from the first digest to the last
-// record, since then. With nobody to compare with, what is here is all there is.
+// as long as they wait; or a member left, or counts for less, and its place fell to this node. A partition is caught up
+// as soon as each other replica that can be reached was compared with, from the first digest to the last record, since
+// then. With nobody to compare with, what is here is all there is.
 #pragma once
 
 #include <map>

@@ -56,14 +56,17 @@ std::optional<Body> Descent::next_store(RecordStore& store) {
   std::size_t bytes = 0;
   for (; !pushes_.empty() && batch.records.size() < limits::items_keys_max; pushes_.pop_front()) {
     if (bytes > limits::items_bytes_max) break;
-    for (const Row& row : store.peek(pushes_.front().key).rows) {
-      if (!row.is_replica || has(pushes_.front().theirs, row.record)) continue;
+    Push& push = pushes_.front();
+    for (const Row& row : store.peek(push.key).rows) {
+      if (!row.is_replica || has(push.theirs, row.record)) continue;
       bytes += row.record.bytes().size();
+      const bool has_room = bytes <= limits::record_bytes_max && batch.records.size() < limits::batch_items_max;
+      if (!batch.records.empty() && !has_room) return batch;  // the rest of the key is next
       batch.records.push_back(row.record.bytes());
+      push.theirs.push_back({.tag = row.record.tag(), .seq = row.record.seq()});
     }
   }
   if (batch.records.empty()) return std::nullopt;
-  batch.records.resize(std::min(batch.records.size(), limits::batch_items_max));
   return batch;
 }
 

@@ -11,7 +11,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t partitions_looked_at = 16;  // in one step, some dozens of rows each
+// In one step; a partition is looked at as a whole.
+constexpr std::size_t partitions_looked_at = 16;
+constexpr std::size_t keys_looked_at = 64;
 constexpr Duration step_pause = 20ms;
 constexpr Duration answer_deadline = 10s;
 
@@ -54,9 +56,11 @@ void Reaping::gather(Turn& turn) {
   number_ += 1;
   const auto& endings = repair_.trie().endings();
   std::size_t looked_at = 0;
-  for (; cursor_ < endings.size() && looked_at < partitions_looked_at; ++cursor_) {
+  std::uint64_t keys = 0;
+  for (; cursor_ < endings.size() && looked_at < partitions_looked_at && keys < keys_looked_at; ++cursor_) {
     if (!endings.test(cursor_)) continue;
     looked_at += 1;
+    keys += repair_.trie().tally(static_cast<Partition>(cursor_)).count;
     if (auto found = look_at(turn, cursor_)) batch_->partitions.push_back(std::move(*found));
     if (batch_->partitions.size() == limits::reap_partitions_max) break;
   }
@@ -145,7 +149,7 @@ void Reaping::on_reply(Turn& turn, const NodeId& from, const Body& reply, const 
   const auto* verdicts = std::get_if<ReapReply>(&reply);
   if (batch_->step == ReapStep::ask) {
     take_verdicts(from, verdicts != nullptr ? *verdicts : ReapReply{});
-  } else {
+  } else if (batch_->step == ReapStep::retire) {
     const auto clear = verdicts == nullptr ? 0 : std::ranges::count(verdicts->verdicts, ReapVerdict::clear);
     if (static_cast<std::size_t>(clear) != batch_->authors[from].size()) block_keys_of(from);
   }
@@ -154,7 +158,8 @@ void Reaping::on_reply(Turn& turn, const NodeId& from, const Body& reply, const 
 
 // Whoever does not answer may have anything.
 void Reaping::on_silence(Turn& turn, const RequestOwner& owner) {
-  if (!batch_ || owner.ticket != number_ || owner.slot != step_number(batch_->step)) return;
+  const bool is_awaited = batch_ && owner.ticket == number_ && owner.slot == step_number(batch_->step);
+  if (!is_awaited || batch_->step == ReapStep::commit) return;
   block_all();
   finish(turn);
 }
@@ -162,7 +167,7 @@ void Reaping::on_silence(Turn& turn, const RequestOwner& owner) {
 void Reaping::go_on(Turn& turn) {
   if (!batch_->waiting.empty()) return;
   if (batch_->step == ReapStep::ask && !batch_->authors.empty()) return retire(turn);
-  finish(turn);
+  batch_->step == ReapStep::commit ? conclude(turn) : finish(turn);
 }
 
 // ---- agreeing
@@ -202,9 +207,7 @@ void Reaping::finish(Turn& turn) {
     partition.keys = std::move(keys);
     if (!partition.keys.empty()) agreed.push_back(std::move(partition));
   }
-  if (!agreed.empty()) commit(turn, std::move(agreed));
-  if (batch_->is_last) end_round(turn);
-  batch_.reset();
+  agreed.empty() ? conclude(turn) : commit(turn, std::move(agreed));
 }
 
 // Rounds are at least as far apart as a message lives (end_round): none of before the first time is under way.
@@ -218,7 +221,9 @@ std::vector<ReapKey> Reaping::named_twice(const ReapPartition& partition) {
   return twice;
 }
 
-// Who misses this keeps what the others forgot, and repair spreads it again: then it is reaped another time.
+// Who misses this keeps what the others forgot, and repair spreads it again: then it is reaped another time. This node
+// waits until its own disk has forgotten it: else more is forgotten than a slow disk takes, and writes wait behind
+// that.
 void Reaping::commit(Turn& turn, std::vector<ReapPartition> partitions) {
   std::set<NodeId> nodes;
   for (const ReapPartition& partition : partitions) {
@@ -231,7 +236,16 @@ void Reaping::commit(Turn& turn, std::vector<ReapPartition> partitions) {
   for (const NodeId& node : nodes) {
     if (node != self) ask(turn, node, reap);
   }
-  witness_.answer(turn, self, reap);
+  batch_->step = ReapStep::commit;
+  batch_->waiting = {self};
+  const RequestOwner owner{RequestOwner::Kind::reaping, number_, step_number(ReapStep::commit)};
+  turn.out.sends.push_back({.to = self, .message = {.request_id = turn.requests.expect(self, owner), .body = reap}});
+}
+
+void Reaping::conclude(const Turn& turn) {
+  next_ = turn.now.instant + step_pause;
+  if (batch_->is_last) end_round(turn);
+  batch_.reset();
 }
 
 // What was clean in the round before and was not asked about in this one has to be so twice again.

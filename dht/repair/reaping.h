@@ -75,6 +75,7 @@ class Reaping {
   bool append_records(RecordStore& store, std::uint64_t key, std::vector<crypto::Bytes>& records);
   void finish(Turn& turn);
   void commit(Turn& turn, std::vector<ReapPartition> partitions);
+  void conclude(const Turn& turn);
   std::vector<ReapKey> named_twice(const ReapPartition& partition);
   void end_round(const Turn& turn);
 

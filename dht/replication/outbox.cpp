@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <ranges>
 #include <span>
 #include <utility>
 
@@ -37,17 +38,18 @@ RequestTerms terms_for(const Turn& turn, const NodeId& node) {
           .deadline = turn.now.instant + delivery_deadline};
 }
 
-// As many as a message holds, the newest first; what is left out, if siblings are that large, is repaired otherwise.
-void append_records(const Rows& rows, std::vector<crypto::Bytes>& records) {
+// Those after the newest `told`, as many as a message holds. False where some are left, if siblings are that large.
+bool append_records(const Rows& rows, std::size_t told, std::vector<crypto::Bytes>& records) {
   std::vector<const Record*> newest;
   for (const Row& row : rows) newest.push_back(&row.record);
   std::ranges::sort(newest, std::greater{}, &Record::seq);
   std::size_t bytes = 0;
-  for (const Record* record : newest) {
+  for (const Record* record : newest | std::views::drop(static_cast<std::ptrdiff_t>(told))) {
     bytes += record->bytes().size();
-    if (bytes > limits::record_bytes_max || records.size() == batch_records) return;
+    if (bytes > limits::record_bytes_max || records.size() == batch_records) return false;
     records.push_back(record->bytes());
   }
+  return true;
 }
 
 }  // namespace
@@ -179,7 +181,7 @@ void Outbox::take_batch(Turn& turn, const NodeId& node, Delivery& delivery) {
       delivery.passed_over += 1;
       continue;
     }
-    Waiting waiting = waiting_of(keys[i], held.rows);
+    Waiting waiting = waiting_of(keys[i], held.rows, delivery.batch.empty() ? delivery.told : 0);
     if (waiting.records.empty()) {
       note_delivered(turn, keys[i], node);
       continue;
@@ -195,7 +197,7 @@ void Outbox::take_batch(Turn& turn, const NodeId& node, Delivery& delivery) {
   }
 }
 
-Outbox::Waiting Outbox::waiting_of(const KeyHash& key, const Rows& rows) const {
+Outbox::Waiting Outbox::waiting_of(const KeyHash& key, const Rows& rows, std::size_t told) const {
   // What the replica is to hold: the author's own row too, which is no replica's row here.
   Rows all = rows;
   for (Row& row : all) row.is_replica = true;
@@ -204,7 +206,7 @@ Outbox::Waiting Outbox::waiting_of(const KeyHash& key, const Rows& rows) const {
                   .digest = digest_of(all, data_key_),
                   .is_own = std::ranges::any_of(rows, &Row::is_own),
                   .records = {}};
-  append_records(rows, waiting.records);
+  waiting.is_whole = append_records(rows, told, waiting.records);
   return waiting;
 }
 
@@ -262,6 +264,7 @@ void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) 
   std::size_t records = 0;
   for (const Waiting& each : delivered) records += each.records.size();
   if (reply.answers.size() != records) return on_silence(node);  // no answer at all: the next round asks again
+  const std::size_t told = std::exchange(found->second.told, 0);
   auto answers = std::span(reply.answers);
   for (const Waiting& each : delivered) {
     const auto own = answers.first(each.records.size());
@@ -272,7 +275,12 @@ void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) 
     } else if (std::ranges::any_of(own, is_refused)) {
       turn.store.outbox_remove(each.key, node);
     } else if (!may_have_more(turn, each)) {
-      note_delivered(turn, each.key, node);
+      if (each.is_whole) {
+        note_delivered(turn, each.key, node);
+      } else {
+        found->second.told = told + each.records.size();  // it is alone in its batch: its other records are next
+        found->second.missing = std::max<std::size_t>(found->second.missing, 1);
+      }
     }
   }
   deliver(turn, node);

@@ -53,6 +53,7 @@ class Outbox {
     VersionVector seen;  // of what is here
     RowsDigest digest{};
     bool is_own = false;
+    bool is_whole = true;  // else there are more records than a message holds
     std::vector<crypto::Bytes> records;
   };
 
@@ -61,6 +62,7 @@ class Outbox {
     Scope scope = Scope::own;
     std::vector<Waiting> batch;
     std::size_t missing = 0;      // of the keys that are next: the node said that it lacks them
+    std::size_t told = 0;         // of the records of the next key: they are too large for one message
     std::size_t passed_over = 0;  // keys that stay for the next round: refused for now, unread, or not of this scope
   };
 
@@ -74,7 +76,7 @@ class Outbox {
   void ask(Turn& turn, const NodeId& node, const Delivery& delivery);
   void send(Turn& turn, const NodeId& node, Delivery& delivery);
   void take_batch(Turn& turn, const NodeId& node, Delivery& delivery);
-  Waiting waiting_of(const KeyHash& key, const Rows& rows) const;
+  Waiting waiting_of(const KeyHash& key, const Rows& rows, std::size_t told) const;
   static bool may_have_more(Turn& turn, const Waiting& delivered);
 
   DataKey data_key_;

@@ -72,7 +72,7 @@ void Watches::take_over(Watching& watching, Feed& feed, const WatchRequest& requ
     const bool is_meant = request.is_prefix ? seen.key.starts_with(request.target) : seen.key == request.target;
     if (!version || !is_meant || !is_canonical(seen.key)) continue;  // told as if it had never been seen
     feed.expect(seen.key, *version);
-    watching.told[hash] = {.version = *version, .shown = std::nullopt};
+    watching.told[hash] = {.version = *version, .last = *version, .shown = std::nullopt};
   }
   for (const auto& [hash, key] : feed.keys()) {
     if (key.is_present && !watching.told.contains(hash)) watching.due.emplace(hash, key.name);
@@ -201,16 +201,18 @@ Watches::Dots Watches::shown_in(const ReadAnswer& answer) {
 // ---- telling
 
 // Never what is older. What is newer in some and older in other respects, as where a replica fell silent that alone had
-// something, is told when nobody shows more; and so is that there is nothing, as where it was forgotten.
+// something, is told when nobody shows more, and it has replaced what was told last or is of later; and so is that
+// there is nothing, as where it was forgotten.
 bool Watches::is_news(const Told& told, const News& news) {
   const bool has_all = news.version.covers(told.version);
   if (news.shown.empty()) return told.is_present() && (has_all || news.is_all);
   if (told.version.covers(news.version)) return has_all && told.shown && *told.shown != news.shown;  // one has expired
-  return has_all || (news.is_all && newest_in(news.answer) > told.newest);
+  const bool has_last = news.version.covers(told.last);
+  return has_all || (news.is_all && (has_last || newest_in(news.answer) > told.newest));
 }
 
 void Watches::tell(Turn& turn, Ticket ticket, Watching& watching, const News& news) {
-  static const Told never{.version = {}, .shown = Dots{}};
+  static const Told never{.version = {}, .last = {}, .shown = Dots{}};
   const auto before = watching.told.find(news.key);
   watching.due.erase(news.key);
   if (!is_news(before == watching.told.end() ? never : before->second, news)) return;
@@ -221,6 +223,7 @@ void Watches::tell(Turn& turn, Ticket ticket, Watching& watching, const News& ne
   watching.credit -= 1;
   Told& told = watching.told[news.key];
   told.version.join(news.version);
+  told.last = news.version;
   told.newest = std::max(told.newest, newest_in(news.answer));
   told.shown = news.shown;
   // All of them, in their order: one that need not wait must not pass one that does.

@@ -85,7 +85,8 @@ class Watches {
   using Dots = std::vector<std::pair<NodeId, Seq>>;  // of what a client is shown
   // What a client was told of a key.
   struct Told {
-    VersionVector version;
+    VersionVector version;      // of all that it was told
+    VersionVector last;         // of what it was told last
     std::optional<Dots> shown;  // absent: what it saw before this watch, some value
     Seq newest = 0;
 

@@ -81,7 +81,7 @@ class Mesh {
     return withheld;
   }
 
-  void put(std::size_t i, const std::string& key, EntryKind kind, std::uint64_t ttl_ms = 0) {
+  void put(std::size_t i, const std::string& key, EntryKind kind, std::uint64_t ttl_ms = 0, Duration then = 1s) {
     with(i, [&](Node& node, Outputs& out) {
       PutRequest request;
       request.key = key;
@@ -90,7 +90,7 @@ class Mesh {
       if (kind == EntryKind::value) request.value = {1, 2, 3};
       node.put(now(i), std::move(request), out);
     });
-    run(1s);
+    run(then);
   }
 
   // The values that a client of this device is shown.
@@ -134,6 +134,10 @@ class Mesh {
     while (std::ranges::find(replicas, i) != replicas.end()) ++i;
     return i;
   }
+
+  // How often others were asked whether they are clear.
+  std::size_t asked() const { return asked_; }
+  std::function<bool(const Message&)> passes = [](const Message&) { return true; };
 
   NodeId id(std::size_t i) { return node_id_of(devices_[i]->signatures.signing_key()); }
   MemoryStore& disk(std::size_t i) { return devices_[i]->disk; }
@@ -195,7 +199,11 @@ class Mesh {
     Outputs out;
     input(*devices_[i]->node, out);
     devices_[i]->disk.commit();
-    for (Send& send : out.sends) queue_.push_back({id(i), send.to, std::move(send.message)});
+    for (Send& send : out.sends) {
+      const auto* reap = std::get_if<Reap>(&send.message.body);
+      asked_ += reap != nullptr && reap->step == ReapStep::ask ? 1 : 0;
+      queue_.push_back({id(i), send.to, std::move(send.message)});
+    }
     for (Completion& completion : out.completions) devices_[i]->last = std::move(completion);
   }
   void wake(std::size_t i) {
@@ -210,12 +218,13 @@ class Mesh {
     const std::size_t from = index_of(letter.from);
     const std::size_t to = index_of(letter.to);
     const bool is_cut = half_.contains(from) != half_.contains(to);
-    if (is_cut || !devices_[to]->node || devices_[to]->slept_at) return;
+    if (is_cut || !passes(letter.message) || !devices_[to]->node || devices_[to]->slept_at) return;
     with(to, [&](Node& node, Outputs& out) { node.receive(now(to), letter.from, letter.message, out); });
   }
 
   Instant now_{1s};
   int boots_ = 0;
+  std::size_t asked_ = 0;
   std::set<std::size_t> half_;  // cut off from the other
   std::deque<Letter> queue_;
   std::vector<std::unique_ptr<Device>> devices_;

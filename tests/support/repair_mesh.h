@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,9 +35,9 @@ class RepairMesh {
 
   // A record of nobody's here, as a replica's row.
   Record record(const std::string& key, std::string_view value, const VersionVector& context = {},
-                std::uint64_t author = 99) {
+                std::uint64_t author = 99, WallMs ahead_ms = 0) {
     const sim::SimSignatures signatures(author, sim::Checking::on);
-    const Seq seq = seq_at(repair_epoch_ms) + ++last_;
+    const Seq seq = seq_at(repair_epoch_ms + ahead_ms) + ++last_;
     const Entry entry{.seq = seq, .bytes = crypto::as_bytes(value)};
     return Record::sign({.key = key,
                          .actor = {signatures.signing_key(), 1},
@@ -61,6 +62,22 @@ class RepairMesh {
       take(*devices_[i], out);
     }
   }
+
+  // A write of the device's client.
+  void put(std::size_t device, const std::string& name, std::string_view value) {
+    PutRequest request;
+    request.key = name;
+    request.value.assign(value.begin(), value.end());
+    Outputs out;
+    node(device).put(now(), std::move(request), out);
+    take(*devices_[device], out);
+  }
+
+  void stop(std::size_t device) { devices_[device]->node.reset(); }
+  // Every device sleeps: of all its clocks only the wall clock goes on.
+  void sleep(Duration duration) { slept_ += duration; }
+  std::function<bool(const NodeId& from, const NodeId& to, const Message& message)> passes =
+      [](const NodeId&, const NodeId&, const Message&) { return true; };
 
   void restart(std::size_t device) {
     devices_[device]->node.reset();
@@ -108,7 +125,7 @@ class RepairMesh {
   MemoryStore& disk(std::size_t device) { return *devices_[device]->disk; }
   Node& node(std::size_t device) { return *devices_[device]->node; }
   Now now() const {
-    return {now_, repair_epoch_ms + 1000 + static_cast<WallMs>(now_.time_since_epoch().count() / 1000)};
+    return {now_, repair_epoch_ms + 1000 + static_cast<WallMs>((now_ + slept_).time_since_epoch().count() / 1000)};
   }
   std::size_t messages_of_repair() const { return messages_of_repair_; }
   std::size_t items_asked_for() const { return items_asked_for_; }
@@ -149,7 +166,7 @@ class RepairMesh {
     take(device, out);
   }
   void wake(Device& device) {
-    const auto due = device.node->next_deadline();
+    const auto due = device.node ? device.node->next_deadline() : std::nullopt;
     if (!due || *due > now_) return;
     Outputs out;
     device.node->on_deadline(now(), out);
@@ -162,6 +179,7 @@ class RepairMesh {
       messages_of_repair_ += std::holds_alternative<Compare>(body) || std::holds_alternative<Items>(body) ? 1 : 0;
       stores_ += std::holds_alternative<Store>(body) ? 1 : 0;
       items_asked_for_ += std::holds_alternative<Items>(body) ? 1 : 0;
+      if (!passes(device.node->id(), send.to, send.message)) continue;
       queue_.push_back({device.node->id(), send.to, std::move(send.message)});
     }
   }
@@ -169,7 +187,7 @@ class RepairMesh {
     const Letter letter = std::move(queue_.front());
     queue_.pop_front();
     for (auto& device : devices_) {
-      if (device->node->id() != letter.to) continue;
+      if (!device->node || device->node->id() != letter.to) continue;
       Outputs out;
       device->node->receive(now(), letter.from, letter.message, out);
       take(*device, out);
@@ -177,6 +195,7 @@ class RepairMesh {
   }
 
   Instant now_{1s};
+  Duration slept_{};
   Seq last_ = 0;
   std::vector<std::unique_ptr<Device>> devices_;
   std::deque<Letter> queue_;

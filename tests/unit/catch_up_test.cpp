@@ -113,6 +113,27 @@ TEST_CASE("a departure leaves a node behind in the partitions that fell to it, a
   CHECK(gained > 0);
 }
 
+TEST_CASE("what falls to a node because a member counts for less has to be caught up with", "[catch_up]") {
+  Placed neighbours(8);
+  Contact large = contact(3);
+  large.weight = 8;
+  neighbours.members_view.add(large);
+  CatchUp catch_up{3};
+  std::vector<bool> was_replica;
+  for (std::uint32_t i = 0; i < 4096; ++i) was_replica.push_back(neighbours.is_replica(static_cast<Partition>(16 * i)));
+  catch_up.on_departure(start, neighbours.members_view);
+  neighbours.members_view.add(contact(3));
+  catch_up.on_member(contact(3));  // its contact is heard again
+  std::size_t gained = 0;
+  for (std::uint32_t i = 0; i < 4096; ++i) {
+    const auto partition = static_cast<Partition>(16 * i);
+    if (!neighbours.is_replica(partition)) continue;
+    gained += was_replica[i] ? 0 : 1;
+    CHECK(catch_up.is_caught_up(neighbours, partition) == was_replica[i]);
+  }
+  CHECK(gained > 0);
+}
+
 TEST_CASE("what fell to a node is caught up when the others of it were compared with", "[catch_up]") {
   Placed neighbours(4);
   CatchUp catch_up{3};

@@ -185,6 +185,20 @@ TEST_CASE("a round that began without somebody who is back by now agrees on noth
   CHECK(round.mesh.rows_at(round.replica, name) == round.rows);
 }
 
+TEST_CASE("a node asks about no more before its own disk has forgotten what was agreed upon", "[reaping]") {
+  Mesh mesh;
+  for (int i = 0; i < 400; ++i) mesh.put(0, "default/" + std::to_string(i), EntryKind::tombstone, 0, 10ms);
+  mesh.run_until_asked(0, ReapStep::commit, 4 * grace);
+  mesh.passes = [](const Message& message) {
+    const auto* reap = std::get_if<Reap>(&message.body);
+    return reap == nullptr || reap->step != ReapStep::commit;
+  };
+  mesh.run(2s);
+  const std::size_t asked = mesh.asked();
+  mesh.run(2s);
+  CHECK(mesh.asked() == asked);
+}
+
 TEST_CASE("a key is forgotten when it was asked about twice, whatever else of its partition was", "[reaping]") {
   Mesh mesh;
   const std::string later = Mesh::neighbour_of(name);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <map>
+#include <set>
 
 #include <rapidcheck.h>
 #include <catch2/catch.hpp>
@@ -152,6 +153,41 @@ TEST_CASE("what both hold does not travel because one of them does not take it f
     CHECK(reply.records.empty());
     descent.on_answer(reply, mine);
   }
+}
+
+TEST_CASE("values of a key that are too large for one message are given in several", "[repair]") {
+  MemoryStore disk;
+  DigestTrie trie{DataKey{}};
+  while (!trie.is_counted()) trie.count_some(disk, 100);
+  Rows rows;
+  const std::string large(1U << 20U, 'x');
+  Mesh records(0);
+  for (std::uint64_t author = 90; author < 97; ++author) merge_record(rows, records.record(key(0), large, {}, author));
+  REQUIRE(rows.size() == 7);
+  for (Row& row : rows) row.is_replica = true;
+  TrackedStore(disk, trie).replace(hash_key(key(0)), rows);
+  MemoryStore nothing;
+  DigestTrie none{DataKey{}};
+  while (!none.is_counted()) none.count_some(nothing, 100);
+  const std::vector<std::uint16_t> shared{static_cast<std::uint16_t>(partition_of(hash_key(key(0))))};
+  constexpr std::uint32_t salt = 7;
+  TrieReader mine({.trie = trie, .store = disk, .shared = shared}, salt);
+  TrieReader theirs({.trie = none, .store = nothing, .shared = shared}, salt);
+  std::set<crypto::Bytes> given;
+  Descent descent;
+  while (const auto question = descent.next(mine, salt)) {
+    if (const auto* compare = std::get_if<Compare>(&*question)) {
+      descent.on_answer(answer(*compare, theirs), mine);
+      continue;
+    }
+    std::size_t bytes = 0;
+    for (const crypto::Bytes& record : std::get<Store>(*question).records) {
+      bytes += record.size();
+      given.insert(record);
+    }
+    CHECK(bytes <= limits::record_bytes_max);
+  }
+  CHECK(given.size() == 7);
 }
 
 TEST_CASE("a node that does not know who is away says nothing of what it holds", "[repair]") {

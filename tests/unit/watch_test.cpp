@@ -456,23 +456,6 @@ TEST_CASE("a holder that is none any more is not asked again, and what it tells 
   CHECK(mesh.reads == reads + 1);
 }
 
-TEST_CASE("of concurrent values the older one, read alone, is not told after the newer one", "[watch]") {
-  Watching mesh;
-  test::Bench other(10);
-  const WriteIntent intent{.key = "a/1", .value = crypto::as_bytes("older")};
-  const Record older = other.author.write(intent, {}, {}, mesh.watcher.now.wall_ms)->record;
-  mesh.run(1s);
-  mesh.open("a/1");
-  mesh.write("a/1", "newer", {0});
-  CHECK(mesh.told() == Texts{"current", "a/1=newer"});
-  mesh.readable = [] { return std::vector<std::size_t>{1}; };
-  mesh.at(1).store_row(older);
-  const std::size_t reads = mesh.reads;
-  mesh.run(10s);
-  CHECK(mesh.reads > reads);
-  CHECK(mesh.told().empty());
-}
-
 TEST_CASE("a prefix with more keys than may be watched ends the watch", "[watch]") {
   Watching mesh(1);
   const Ticket watch = mesh.open("a/", {}, 1);
