@@ -19,6 +19,7 @@
 #include "daemon/paths.h"
 #include "dht/model/limits.h"
 #include "store/health.h"
+#include "store/replacement.h"
 
 namespace kith::daemon {
 namespace {
@@ -72,9 +73,13 @@ bool has_damaged_database(const std::string& folder) {
 Finding examine_database(const std::string& folder) {
   const std::string path = folder + "/kith.db";
   if (::access(path.c_str(), R_OK) != 0) {
-    const bool is_missing = errno == ENOENT;
-    return {"database", Verdict::warn, path + ": " + reason(errno),
-            is_missing ? "the first start of kithd makes it" : "run kith doctor as the user of kithd, or as root"};
+    const int code = errno;
+    if (code == ENOENT && store::may_be_pending(folder)) {
+      return {"database", Verdict::warn, path + " is about to be replaced by what was whole of a damaged one",
+              "start kithd again: it goes on"};
+    }
+    return {"database", Verdict::warn, path + ": " + reason(code),
+            code == ENOENT ? "the first start of kithd makes it" : "run kith doctor as the user of kithd, or as root"};
   }
   const dht::Status whole = store::check_database(path);
   if (!whole) {

@@ -16,6 +16,7 @@
 #include "store/database.h"
 #include "store/mesh_key.h"
 #include "store/node_key.h"
+#include "store/replacement.h"
 #include "store/snapshot.h"
 
 namespace kith::daemon {
@@ -35,7 +36,7 @@ dht::WallMs wall_ms() {
 
 Status check_free(const store::DataFolder& folder, const dht::MeshId& mesh) {
   std::error_code ignored;
-  if (std::filesystem::exists(folder.file("kith.db"), ignored)) {
+  if (std::filesystem::exists(folder.file("kith.db"), ignored) || store::may_be_pending(folder.path())) {
     return Error{ErrorCode::conflict, folder.path() +
                                           " holds a database already; start kithd there and restore into it, or "
                                           "choose another --home"};

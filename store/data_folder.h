@@ -2,6 +2,8 @@
 // A node's data folder, held by one process at a time.
 //
 //   kith.db, kith.db-wal, kith.db-shm   the database (database.h)
+//   kith.db.part, .salvaged-N           a copy of what a damaged one still holds, on its way (replacement.h)
+//   kith.db.damaged-N, -wal, -shm       the damaged one, kept
 //   author.state, commit.mark           what it is compared with at start (side_files.h)
 //   node.key, mesh.key                  who this node is, which mesh it belongs to (node_key.h, mesh_key.h)
 //   leaving, left                       that it leaves its mesh for good, or has (daemon/home.h)

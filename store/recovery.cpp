@@ -2,12 +2,13 @@
 #include "store/recovery.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
+#include <filesystem>
 
+#include "store/replacement.h"
 #include "store/salvage.h"
 #include "store/schema.h"
 
@@ -21,7 +22,6 @@ using dht::Result;
 using dht::Status;
 
 constexpr const char* database_name = "kith.db";
-constexpr int damaged_files_max = 1000;
 
 // What every step of opening needs.
 struct Setting {
@@ -168,52 +168,68 @@ Attempt try_open(const Setting& setting) {
   return examine(std::move(attempt), setting);
 }
 
-// The first free name. Nothing that was moved aside is ever overwritten.
-Result<std::string> free_name(const std::string& path) {
-  for (int i = 1; i < damaged_files_max; ++i) {
-    std::string name = path + ".damaged-" + std::to_string(i);
-    struct stat status {};
-    if (::lstat(name.c_str(), &status) != 0 && errno == ENOENT) return name;
+// Nobody needs a part of a copy: no journal on disk, and one sync at its end. By the descriptor it was created with,
+// which is told of every write that the system failed to bring to the disk since.
+Status copy_whole_rows(const Setting& setting) {
+  const std::string part = part_path(setting.folder);
+  const File file(::open(part.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file.is_open()) return system_error("cannot create " + part, errno);
+  Result<Connection> fresh = Connection::open(
+      {.path = part, .page_cache_bytes = setting.options.page_cache_bytes, .vfs = setting.options.vfs});
+  if (!fresh) return fresh.error();
+  if (!fresh->execute("pragma journal_mode = memory; pragma synchronous = off; pragma locking_mode = exclusive")) {
+    return fresh->error("cannot begin " + part);
   }
-  return Error{ErrorCode::storage, "too many damaged databases lie beside " + path + "; remove them"};
-}
-
-Result<std::string> move_aside(const Setting& setting) {
-  const std::string path = setting.path();
-  Result<std::string> aside = free_name(path);
-  if (!aside) return aside.error();
-  if (::rename(path.c_str(), aside->c_str()) != 0) return system_error("cannot rename " + path, errno);
-  if (::rename((path + "-wal").c_str(), (*aside + "-wal").c_str()) != 0 && errno != ENOENT) {
-    return system_error("cannot rename " + path + "-wal", errno);
-  }
-  ::unlink((path + "-shm").c_str());
-  if (Status synced = sync_folder(setting.folder.path()); !synced) return synced.error();
-  return aside;
-}
-
-// What can still be read and believed of the damaged file.
-Status take_over(OpenedFile& file, const Setting& setting) {
+  if (Result<SchemaState> schema = prepare_schema(*fresh, migrations()); !schema) return schema.error();
   const Connection::Options damaged{
-      .path = file.report.damaged_path, .vfs = setting.options.vfs, .checksums = Connection::Checksums::ignored};
-  const Result<std::uint64_t> copied = salvage(damaged, file.connection, setting.sealer);
-  if (!copied) return copied.error();
-  file.report.rows_recovered = *copied;
-  return recount(file);
+      .path = setting.path(), .vfs = setting.options.vfs, .checksums = Connection::Checksums::ignored};
+  if (Status copied = salvage(damaged, *fresh, setting.sealer); !copied) return copied;
+  fresh->close();
+  if (::fsync(file.descriptor()) != 0) return system_error("cannot sync " + part, errno);
+  return Done{};
 }
 
-Result<OpenedFile> begin_anew(const Setting& setting, const std::string& damage) {
-  const Result<std::string> aside = move_aside(setting);
-  if (!aside) return aside.error();
-  if (Status created = create_file(setting.path()); !created) return created.error();
-  Attempt attempt = try_open(setting);
-  if (attempt.fault != Fault::none) return attempt.error;
+// What went wrong, and what to do about it. The damaged database is untouched, so the next start does it all again.
+Error cannot_salvage(const Setting& setting, std::string damage, const Error& cause) {
+  std::error_code ignored;
+  std::uintmax_t bytes = 0;
+  for (const char* ending : {"", "-wal"}) {
+    const std::uintmax_t size = std::filesystem::file_size(setting.path() + ending, ignored);
+    if (!ignored) bytes += size;
+  }
+  std::replace(damage.begin(), damage.end(), '\n', ' ');
+  constexpr std::uint64_t mebibyte = 1U << 20;
+  return {ErrorCode::storage,
+          setting.path() + " is damaged (" + damage + ") and what is whole of it could not be copied: " +
+              cause.message + ". It was left as it is. The copy takes about " + std::to_string(bytes / mebibyte + 1) +
+              " MiB and " + std::to_string(free_bytes(setting.folder.path()).value_or(0) / mebibyte) +
+              " MiB are free at " + setting.folder.path() +
+              ": make room if that is too little, else see the system's log; then start kithd again"};
+}
 
+// The name under which the damaged file lies from now on. kith.db is whole then, and says nothing of an author.
+Result<std::string> begin_anew(const Setting& setting, const std::string& damage) {
+  if (Status copied = copy_whole_rows(setting); !copied) {
+    ::unlink(part_path(setting.folder).c_str());
+    return cannot_salvage(setting, damage, copied.error());
+  }
+  return replace_database(setting.folder);
+}
+
+// The file that took the place of the damaged one.
+Result<OpenedFile> open_salvaged(Attempt attempt, const std::string& damage, const std::string& damaged_path) {
+  if (attempt.fault != Fault::none) {
+    attempt.error.message += ". This is the new database that holds what was whole of a damaged one, which lies at " +
+                             damaged_path +
+                             "; nothing more was lost. Start kithd again; if it fails again, see the system's log";
+    return attempt.error;
+  }
   OpenReport& report = attempt.file.report;
   report.was_clean = false;
   report.damage = damage;
-  report.damaged_path = *aside;
+  report.damaged_path = damaged_path;
+  report.rows_recovered = attempt.file.meta.records;
   report.author_lost = "the database was damaged";
-  if (Status taken = take_over(attempt.file, setting); !taken) return taken.error();
   return std::move(attempt.file);
 }
 
@@ -222,18 +238,22 @@ Result<OpenedFile> begin_anew(const Setting& setting, const std::string& damage)
 Result<OpenedFile> open_file(const DataFolder& folder, const OpenOptions& options, const Sealer& sealer,
                              SideFiles& side_files) {
   const Setting setting{.folder = folder, .options = options, .sealer = sealer, .side_files = side_files};
+  std::string damage = "found by an earlier start, which was interrupted";
+  Result<std::string> aside = finish_replacement(folder);
+  if (!aside) return aside.error();
   if (Status created = create_file(setting.path()); !created) return created.error();
+  // A log must not become durable before the name of the database it belongs to.
+  if (Status synced = sync_folder(folder.path()); !synced) return synced.error();
   Attempt attempt = try_open(setting);
-  switch (attempt.fault) {
-    case Fault::none:
-      return std::move(attempt.file);
-    case Fault::damaged:
-      return begin_anew(setting, attempt.error.message);
-    case Fault::full:
-    case Fault::other:
-      break;
+  if (attempt.fault == Fault::damaged) {
+    damage = attempt.error.message;
+    aside = begin_anew(setting, damage);
+    if (!aside) return aside.error();
+    attempt = try_open(setting);
   }
-  return attempt.error;
+  if (attempt.fault == Fault::full) attempt.error.message += "; make room, then start kithd again";
+  if (!aside->empty()) return open_salvaged(std::move(attempt), damage, *aside);
+  return attempt.fault == Fault::none ? Result<OpenedFile>(std::move(attempt.file)) : attempt.error;
 }
 
 }  // namespace kith::store

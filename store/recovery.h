@@ -4,9 +4,10 @@
 //   file ──► schema ──► meta ──► closed in order? ──no──► quick_check ──► author.state, commit.mark ──► open
 //     │        │                                              │
 //     └────────┴────────────── damaged ◄──────────────────────┘
-//                                 └─► moved aside, a new file begun, rows whose seals hold copied over, a new run
+//                                 └─► rows whose seals hold copied into a new file, which takes its place; a new run
 //
-// Only damage moves a file aside. A disk that is full or refuses is an error: the file may be whole.
+// Only damage moves a file aside. A disk that is full or refuses is an error: the file may be whole. The damaged file
+// is touched only when the copy is whole, and an interrupted replacement is finished at the next start (replacement.h).
 #pragma once
 
 #include "store/data_folder.h"

@@ -2,6 +2,7 @@
 #include "store/salvage.h"
 
 #include <algorithm>
+#include <array>
 
 #include "store/write_statements.h"
 
@@ -110,6 +111,7 @@ class Target {
     return statements_.apply(write);
   }
   bool finish() { return count_ == 0 || connection_.execute("commit"); }
+  dht::Error error() const { return connection_.error("cannot write the copy"); }
 
  private:
   bool begin_anew() { return finish() && connection_.execute("begin immediate"); }
@@ -119,64 +121,102 @@ class Target {
   std::uint64_t count_ = 0;
 };
 
-// The records, past every damaged stretch. False: the target failed.
-bool copy_records(Connection& damaged, const Sealer& sealer, Target& target, std::uint64_t& copied) {
-  Result<Statement> rows = damaged.prepare(
+// The damaged database. Its log is not copied into it, whatever happens: it is evidence, and may be needed again.
+class Source {
+ public:
+  explicit Source(Connection connection) : connection_(std::move(connection)) {}
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+  ~Source() { connection_.abandon(); }
+
+  // Empty where damage hides the table.
+  Result<std::optional<Statement>> prepare(const char* sql) {
+    Result<Statement> statement = connection_.prepare(sql);
+    if (statement) return std::optional(std::move(*statement));
+    if (connection_.fault() == Fault::damaged) return std::optional<Statement>();
+    return error();
+  }
+
+  // After a step that gave no row: whether only what the disk holds is to blame. All else passes, and must not cost
+  // rows.
+  Status is_over(Step step) const {
+    const Fault fault = connection_.fault();
+    if (step == Step::done || fault == Fault::damaged || fault == Fault::unreadable) return dht::Done{};
+    return error();
+  }
+
+ private:
+  dht::Error error() const { return connection_.error("cannot read the damaged database"); }
+
+  Connection connection_;
+};
+
+// The records, past every damaged stretch.
+Status copy_records(Source& damaged, const Sealer& sealer, Target& target) {
+  Result<std::optional<Statement>> rows = damaged.prepare(
       "select rowid, key_hash, actor_tag, variant, roles, seal, record from records where rowid > ? order by rowid");
-  if (!rows) return true;
+  if (!rows) return rows.error();
+  if (!*rows) return dht::Done{};
+  Statement& row = **rows;
   std::int64_t last = 0;
   for (std::int64_t skip = 1; skip < skip_max; skip *= 2) {
-    rows->bind(1, last);
-    Step step = rows->step();
-    for (; step == Step::row; step = rows->step()) {
-      last = std::max(last, rows->integer(0));
+    row.bind(1, last);
+    Step step = row.step();
+    for (; step == Step::row; step = row.step()) {
+      last = std::max(last, row.integer(0));
       skip = 1;
-      const std::optional<Write> record = record_in(*rows, sealer);
-      if (record && !target.put(*record)) return false;
-      copied += record.has_value();
+      const std::optional<Write> record = record_in(row, sealer);
+      if (record && !target.put(*record)) return target.error();
     }
-    rows->reset();
-    if (step == Step::done) return true;
+    if (Status over = damaged.is_over(step); !over) return over;
+    row.reset();
+    if (step == Step::done) return dht::Done{};
     last += skip;
   }
-  return true;
+  return dht::Done{};
 }
 
 // A table of lesser worth, up to the first damaged stretch.
-using Reading = std::optional<Write> (*)(const Statement&, const Sealer&);
-bool copy_rows(Connection& damaged, const char* sql, const Sealer& sealer, Target& target, Reading reading) {
-  Result<Statement> rows = damaged.prepare(sql);
-  if (!rows) return true;
-  while (rows->step() == Step::row) {
-    const std::optional<Write> write = reading(*rows, sealer);
-    if (write && !target.put(*write)) return false;
+struct Table {
+  const char* sql;
+  std::optional<Write> (*reading)(const Statement&, const Sealer&);
+};
+constexpr std::array<Table, 7> lesser_tables{
+    {{"select target, key_hash, seal from outbox", outbox_in},
+     {"select op_id, key_hash, seq, expires_ms, seal, actor_tag from operations", operation_in},
+     {"select node_id, contact, seal from contacts", contact_in},
+     {"select kind, name, first, second, seal from notes", note_in},
+     {"select key_hash, record, seal from policies", policy_in},
+     {"select key_hash, promised, accepted, value, seal from acceptances", acceptance_in},
+     {"select shard, bytes, seal from shards", shard_in}}};
+
+Status copy_rows(Source& damaged, const Table& table, const Sealer& sealer, Target& target) {
+  Result<std::optional<Statement>> rows = damaged.prepare(table.sql);
+  if (!rows) return rows.error();
+  if (!*rows) return dht::Done{};
+  Statement& row = **rows;
+  Step step = row.step();
+  for (; step == Step::row; step = row.step()) {
+    const std::optional<Write> write = table.reading(row, sealer);
+    if (write && !target.put(*write)) return target.error();
   }
-  return true;
+  return damaged.is_over(step);
 }
 
 }  // namespace
 
-Result<std::uint64_t> salvage(const Connection::Options& damaged, Connection& fresh, const Sealer& sealer) {
-  std::uint64_t copied = 0;
-  Result<Connection> source = Connection::open(damaged);
-  if (!source) return copied;
+Status salvage(const Connection::Options& damaged, Connection& fresh, const Sealer& sealer) {
   Result<WriteStatements> statements = WriteStatements::prepare(fresh, sealer);
   if (!statements) return statements.error();
   Target target(fresh, std::move(*statements));
-  const bool is_done =
-      copy_records(*source, sealer, target, copied) &&
-      copy_rows(*source, "select target, key_hash, seal from outbox", sealer, target, outbox_in) &&
-      copy_rows(*source, "select op_id, key_hash, seq, expires_ms, seal, actor_tag from operations", sealer, target,
-                operation_in) &&
-      copy_rows(*source, "select node_id, contact, seal from contacts", sealer, target, contact_in) &&
-      copy_rows(*source, "select kind, name, first, second, seal from notes", sealer, target, note_in) &&
-      copy_rows(*source, "select key_hash, record, seal from policies", sealer, target, policy_in) &&
-      copy_rows(*source, "select key_hash, promised, accepted, value, seal from acceptances", sealer, target,
-                acceptance_in) &&
-      copy_rows(*source, "select shard, bytes, seal from shards", sealer, target, shard_in) && target.finish();
-  source->abandon();
-  if (!is_done) return fresh.error("cannot copy what the damaged database still holds");
-  return copied;
+  Result<Connection> opened = Connection::open(damaged);
+  if (!opened) return opened.error();
+  Source source(std::move(*opened));
+  if (Status copied = copy_records(source, sealer, target); !copied) return copied;
+  for (const Table& table : lesser_tables) {
+    if (Status copied = copy_rows(source, table, sealer, target); !copied) return copied;
+  }
+  return target.finish() ? Status(dht::Done{}) : Status(target.error());
 }
 
 }  // namespace kith::store

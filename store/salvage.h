@@ -8,8 +8,9 @@
 
 namespace kith::store {
 
-// Copies every row that can be reached and believed from the file at `damaged` into `fresh`, and returns how many
-// records were among them. Damage ends nothing but the reading of what it hides. Errors: `fresh` cannot be written.
-dht::Result<std::uint64_t> salvage(const Connection::Options& damaged, Connection& fresh, const Sealer& sealer);
+// Copies every row that can be reached and believed from the file at `damaged`, which is only read, into `fresh`.
+// Damage ends nothing but the reading of what it hides. Errors: `fresh` cannot be written, or what keeps `damaged` from
+// being read is no damage, as a full disk or no memory: then `fresh` lacks rows that a later try can copy.
+dht::Status salvage(const Connection::Options& damaged, Connection& fresh, const Sealer& sealer);
 
 }  // namespace kith::store

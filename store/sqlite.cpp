@@ -23,6 +23,9 @@ constexpr int checkpoint_wait_ms = 100;
 Fault fault_of(int code) {
   // The file could be opened for writing: it is its own header that says otherwise.
   if (code == SQLITE_READONLY || code == SQLITE_IOERR_DATA) return Fault::damaged;
+  if (code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ || code == SQLITE_IOERR_CORRUPTFS) {
+    return Fault::unreadable;
+  }
   switch (code & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:

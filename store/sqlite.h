@@ -21,9 +21,10 @@ namespace kith::store {
 // What a caller does about a failure differs by kind, not by SQLite's hundred codes.
 enum class Fault : std::uint8_t {
   none,
-  damaged,  // the file is not what SQLite or this program wrote
-  full,     // no room on the disk
-  other,    // input and output, permissions, locks, memory
+  damaged,     // the file is not what SQLite or this program wrote
+  unreadable,  // the disk did not give a part of the file
+  full,        // no room on the disk
+  other,       // other input and output, permissions, locks, memory
 };
 
 enum class Step : std::uint8_t { row, done, failed };

@@ -31,6 +31,7 @@ Error refusal(const Connection& connection) {
     case Fault::full:
       return connection.error("the disk is full; make room, then start kithd again");
     case Fault::none:
+    case Fault::unreadable:
     case Fault::other:
       break;
   }
