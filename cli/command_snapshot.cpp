@@ -120,6 +120,9 @@ Exit restore(const Common& common, const RestoreCommand& command) {
                grouped(number(answer["done"])), utc(number(answer["taken_ms"])),
                answer["took_ms"].real().value_or(0) / 1e3);
   }
+  if (const std::uint64_t waiting = number(answer["waiting"]); waiting > 0) {
+    fmt::print(stderr, "kith: {} of them wait here until a replica is back\n", grouped(waiting));
+  }
   warn_of_refusals(answer);
   return number(answer["refused"]) > 0 ? Exit::refused : Exit::done;
 }

@@ -135,6 +135,8 @@ void RestoreWork::completed(const dht::Completion& completion) {
   bytes_in_flight_ -= brought.stored.record.size();
   if (const auto* error = std::get_if<dht::Error>(&completion.outcome)) return on_failure(std::move(brought), *error);
   job_->done += 1;
+  const auto* receipt = std::get_if<dht::Receipt>(&completion.outcome);
+  if (receipt != nullptr && receipt->copies + receipt->hints == 0) job_->waiting_here += 1;
 }
 
 void RestoreWork::on_failure(Brought brought, const dht::Error& error) {
@@ -167,10 +169,11 @@ void RestoreWork::answer(dht::Now now) {
   const Job job = std::move(*job_);
   job_.reset();
   responder_.respond(job.from, [&](RpcWriter& writer) {
-    writer.map(job.refused > 0 ? 7 : 6).text("node").text(dht::to_text(job.file->facts().node));
+    writer.map(job.refused > 0 ? 8 : 7).text("node").text(dht::to_text(job.file->facts().node));
     writer.text("taken_ms").number(job.file->facts().taken_ms);
     writer.text("records").number(job.file->records());
     writer.text("done").number(job.done).text("refused").number(job.refused);
+    writer.text("waiting").number(job.waiting_here);
     if (job.refused > 0) writer.text("first_refusal").name(job.first_refusal);
     writer.text("took_ms").real(milliseconds(now.instant - job.began));
   });

@@ -59,6 +59,7 @@ class RestoreWork {
     bool is_read = false;
     std::uint64_t done = 0;
     std::uint64_t refused = 0;
+    std::uint64_t waiting_here = 0;  // of those done: no replica has taken them yet, nor a stand-in
     std::string first_refusal = {};
   };
 

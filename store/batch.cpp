@@ -4,10 +4,6 @@
 namespace kith::store {
 namespace {
 
-constexpr std::uint8_t role_own = 1;
-constexpr std::uint8_t role_replica = 2;
-constexpr std::uint8_t role_spare = 4;
-
 // Walks rows in their order and knows each one's name.
 class NamedRows {
  public:

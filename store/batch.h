@@ -74,7 +74,10 @@ struct Batch {
   std::uint64_t bytes = 0;
 };
 
-// How a row's two claims are stored.
+// How a row's claims are stored.
+inline constexpr std::uint8_t role_own = 1;
+inline constexpr std::uint8_t role_replica = 2;
+inline constexpr std::uint8_t role_spare = 4;
 std::uint8_t roles_of(const dht::Row& row);
 void assign_roles(dht::Row& row, std::uint8_t roles);
 

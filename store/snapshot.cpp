@@ -6,8 +6,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 
+#include "dht/model/limits.h"
+#include "dht/model/record.h"
+#include "store/batch.h"
 #include "store/files.h"
 #include "store/mesh_key.h"
 #include "store/schema.h"
@@ -46,6 +50,12 @@ Status check_kind(Connection& connection, const std::string& path) {
   return Error{ErrorCode::unsupported, path + " was made by a later kith; install that one"};
 }
 
+// A write that nobody has taken is in the outbox when its time is over, at the latest.
+bool was_on_its_way(const dht::Record& record, dht::WallMs taken_ms) {
+  constexpr auto longest = std::chrono::duration_cast<std::chrono::milliseconds>(dht::limits::request_deadline_max);
+  return dht::seq_wall_ms(record.seq()) + static_cast<dht::WallMs>(longest.count()) >= taken_ms;
+}
+
 }  // namespace
 
 Status mark_as_snapshot(Connection& copy, const SnapshotFacts& facts) {
@@ -80,6 +90,7 @@ Result<SnapshotFile> SnapshotFile::open(const std::string& path) {
   const Result<std::string> verdict = file.connection_.query("pragma quick_check(1)");
   if (!verdict || *verdict != "ok") return file.damaged();
   if (Status facts = file.read_facts(); !facts) return facts.error();
+  if (Status found = file.find_left_out(); !found) return found.error();
   Result<Statement> records =
       file.connection_.prepare("select rowid, record from records where rowid > ? order by rowid");
   if (!records) return file.damaged();
@@ -96,9 +107,23 @@ Status SnapshotFile::read_facts() {
   std::copy(node.begin(), node.end(), facts_.node.bytes.begin());
   facts_.mesh = std::move(*mesh);
   facts_.taken_ms = static_cast<dht::WallMs>(facts->integer(2));
+  return Done{};
+}
+
+Status SnapshotFile::find_left_out() {
+  Result<Statement> rows =
+      connection_.prepare("select rowid, record from records where roles & " + std::to_string(role_replica) +
+                          " = 0 and key_hash not in (select key_hash from outbox) order by rowid");
+  if (!rows) return damaged();
+  Step step = Step::row;
+  while ((step = rows->step()) == Step::row) {
+    const crypto::ByteSpan bytes = rows->blob(1);
+    const auto record = dht::Record::parse(crypto::Bytes(bytes.begin(), bytes.end()));
+    if (record && !was_on_its_way(*record, facts_.taken_ms)) left_out_.push_back(rows->integer(0));
+  }
   const Result<std::string> count = connection_.query("select count(*) from records");
-  if (!count) return damaged();
-  records_ = std::strtoull(count->c_str(), nullptr, 10);
+  if (!count || step == Step::failed) return damaged();
+  records_ = std::strtoull(count->c_str(), nullptr, 10) - left_out_.size();
   return Done{};
 }
 
@@ -110,6 +135,7 @@ Result<std::vector<SnapshotFile::Stored>> SnapshotFile::records_after(std::int64
   Step step = Step::row;
   std::size_t bytes = 0;
   while (page.size() < count_max && bytes < page_record_bytes && (step = records_after_.step()) == Step::row) {
+    if (std::ranges::binary_search(left_out_, records_after_.integer(0))) continue;
     const crypto::ByteSpan record = records_after_.blob(1);
     bytes += record.size();
     page.push_back({.row = records_after_.integer(0), .record = crypto::Bytes(record.begin(), record.end())});

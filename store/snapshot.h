@@ -7,6 +7,10 @@
 // takes it for kith.db. Its rows' seals are of the node that made it and mean nothing to others: whoever reads it must
 // prove each record by its author's signature. It holds the secret of the mesh, so that the mesh can live on from this
 // file alone, and it does not hold node.key: nobody can be that node with it.
+//
+// A row that the node kept as its author alone is no copy: what the replicas took since, a deletion perhaps, is not
+// here. Such a record is read from the file only where replicas may lack it: it waited in the outbox, or had just been
+// written and was on its way.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +41,7 @@ class SnapshotFile {
   static dht::Result<SnapshotFile> open(const std::string& path);
 
   const SnapshotFacts& facts() const { return facts_; }
-  std::uint64_t records() const { return records_; }
+  std::uint64_t records() const { return records_; }  // those that records_after() gives
 
   // Records as they lie, unproved, with the number by which reading goes on after each.
   struct Stored {
@@ -57,6 +61,7 @@ class SnapshotFile {
   SnapshotFile() = default;
 
   dht::Status read_facts();
+  dht::Status find_left_out();
   dht::Result<std::vector<crypto::Bytes>> blobs(const char* sql);
   dht::Error damaged() const;
 
@@ -64,6 +69,7 @@ class SnapshotFile {
   Connection connection_;
   Statement records_after_;
   SnapshotFacts facts_;
+  std::vector<std::int64_t> left_out_;  // rows that were the author's alone, in order
   std::uint64_t records_ = 0;
 };
 

@@ -33,7 +33,8 @@ Ticket Coordinator::restore(Turn& turn, const RestoreRequest& request) {
   return ticket;
 }
 
-// Proves the record, and merges it into the own rows where this node is one of the replicas.
+// Proves the record, and merges it into the own rows where this node is one of the replicas. Elsewhere it is kept here
+// only while nobody can take it (write.h).
 Result<Record> Coordinator::take_restored(Turn& turn, const RestoreRequest& request) {
   std::optional<Record> record = Record::parse(request.record);
   if (!record) return Error{ErrorCode::invalid, "a record is damaged"};
@@ -45,8 +46,14 @@ Result<Record> Coordinator::take_restored(Turn& turn, const RestoreRequest& requ
   const auto& replicas = turn.neighbours.replica_set(partition_of(record->key_hash())).replicas;
   if (std::find(replicas.begin(), replicas.end(), turn.neighbours.self()) == replicas.end()) {
     const std::span one(&request.record, 1);
-    if (!replica_.verified_rows(turn.now.wall_ms, record->key_hash(), one).empty()) return std::move(*record);
-    return Error{ErrorCode::denied, "a record of " + key + " is not what its author signed in this mesh"};
+    if (replica_.verified_rows(turn.now.wall_ms, record->key_hash(), one).empty()) {
+      return Error{ErrorCode::denied, "a record of " + key + " is not what its author signed in this mesh"};
+    }
+    // It may have to wait here, beside what this node writes.
+    const KeyRows& held = turn.store.read(record->key_hash());
+    if (!held.is_unread && author_.contradicts(*record, held.rows)) begin_run(turn);
+    author_.observe(record->seq(), turn.now.wall_ms);
+    return std::move(*record);
   }
   Store store{.purpose = StorePurpose::repair, .records = {request.record}};
   const Replica::StoreOutcome outcome = replica_.store(turn.now.wall_ms, store, author_);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "dht/model/merge.h"
 #include "dht/model/token.h"
 
 namespace kith::dht {
@@ -60,8 +61,26 @@ void Write::note_if_untold(Turn& turn) {
     return turn.neighbours.members_known() > 1 && turn.neighbours.usable_members().size() == 1;
   };
   if (!std::ranges::any_of(targets_, is_other) && !is_alone()) return;
+  is_nowhere_ = !holds_what_it_notes(turn);
+  if (is_nowhere_) return;
   has_noted_ = true;
   turn.store.outbox_add(terms_.record.key_hash(), self);
+}
+
+// What this node wrote it holds. A record that is brought back is kept nowhere here where this node is no replica: now
+// it waits here, as a copy does that was taken for somebody else. False while the disk does not tell what is here.
+bool Write::holds_what_it_notes(Turn& turn) const {
+  if (!terms_.is_restored) return true;
+  const KeyRows& held = turn.store.read(terms_.record.key_hash());
+  if (held.is_unread || held.is_damaged) return false;
+  const auto has_it = [&](const Row& row) {
+    return row.record == terms_.record || supersedes(row.record, terms_.record);
+  };
+  if (std::ranges::any_of(held.rows, has_it)) return true;
+  Rows rows = held.rows;
+  merge_record(rows, terms_.record);
+  turn.store.replace(terms_.record.key_hash(), std::move(rows));
+  return true;
 }
 
 // The own commit is one of the copies: its answer comes from this node itself, after the commit.
@@ -106,7 +125,9 @@ void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
     return note_if_untold(turn);
   }
   target.state = State::stored;
-  if (target.node != turn.neighbours.self()) settle_outbox(turn, target);
+  if (target.node == turn.neighbours.self()) return;
+  is_nowhere_ = false;
+  settle_outbox(turn, target);
 }
 
 // Somebody has it now: it is told, and this replica lacks it no more.
@@ -220,7 +241,7 @@ std::size_t Write::reachable() const {
 
 // Replicas known to be away lower what can be waited for, down to this device's own row; silence and refusal do not.
 bool Write::is_enough() const {
-  if (!own_committed_) return false;
+  if (!own_committed_ || is_nowhere_) return false;
   if (counted() >= terms_.required) return true;
   if (terms_.is_strict) return false;
   const std::size_t here = reachable() + count(State::silent, false) + count(State::refused, false);
@@ -264,6 +285,7 @@ Receipt Write::receipt(Instant now, const DataKey& data_key) const {
 }
 
 Error Write::failure() const {
+  if (is_nowhere_) return unread_error(terms_.record.key());
   const std::string reached = std::to_string(counted()) + " of " + std::to_string(terms_.required) + " copies";
   if (refusal_ == ErrorCode::clock_skew) {
     return {

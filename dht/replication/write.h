@@ -67,6 +67,7 @@ class Write {
   void ask(Turn& turn, std::size_t slot);
   void expect_own_commit(Turn& turn, std::size_t slot);
   void note_if_untold(Turn& turn);
+  bool holds_what_it_notes(Turn& turn) const;
   void settle_outbox(Turn& turn, const Target& target) const;
   void note_in_outbox(Turn& turn, Target& target);
   bool is_all_there_is(Turn& turn) const;
@@ -90,6 +91,7 @@ class Write {
   bool has_noted_ = false;  // in the outbox, after the start, perhaps in this very turn
   bool deadline_passed_ = false;
   bool own_committed_ = false;
+  bool is_nowhere_ = false;  // brought back, and neither taken by anybody nor kept here
   bool answered_ = false;
 };
 

@@ -132,6 +132,37 @@ TEST_CASE("a snapshot is finished while the database is written without pause, a
   CHECK(values.at(tests::numbered_name(0)) != large);
 }
 
+TEST_CASE("a snapshot gives what its device kept as the author alone only where replicas may lack it", "[store]") {
+  StoredNode node;
+  const dht::WallMs taken_ms = facts().taken_ms;
+  const auto keep = [&](const std::string& name, dht::WallMs written_ms, bool is_replica) {
+    dht::Row row = replica_row({.key = name, .seq = written_ms << 16U});
+    row.is_own = true;
+    row.is_replica = is_replica;
+    node->replace(dht::hash_key(name), {row});
+  };
+  const dht::WallMs earlier_ms = taken_ms - 3'600'000;
+  keep("default/held", earlier_ms, true);
+  keep("default/taken", earlier_ms, false);
+  keep("default/untold", earlier_ms, false);
+  keep("default/awaited", earlier_ms, false);
+  keep("default/on-its-way", taken_ms - 59'000, false);
+  node->outbox_add(dht::hash_key("default/untold"), self);
+  node->outbox_add(dht::hash_key("default/awaited"), dht::NodeId{{8}});
+  node->outbox_add(dht::hash_key("default/awaited"), dht::NodeId{{7}});
+  REQUIRE(node->flush());
+  const std::string path = node.folder().file("copy");
+  REQUIRE(node->begin_snapshot({.file = path, .facts = facts()}));
+  REQUIRE(finished(node.database()).state == State::done);
+
+  auto file = store::SnapshotFile::open(path);
+  REQUIRE(file);
+  CHECK(file->records() == 4);
+  const auto values = values_in(*file, 2);
+  CHECK(values.size() == 4);
+  CHECK_FALSE(values.contains("default/taken"));
+}
+
 TEST_CASE("a snapshot neither replaces a file nor is put where it cannot be", "[store]") {
   StoredNode node;
   const std::string path = node.folder().file("copy");
