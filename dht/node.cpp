@@ -406,12 +406,13 @@ void Node::State::refresh_contact(Instant now, const NodeId& node) {
   const Contact* before = table.find(node);
   const bool was_placed = table.view().contains(node);
   const bool counts_for_less = was_placed && member->contact.weight < before->weight;
+  const bool counts_for_more = is_placed && (!was_placed || member->contact.weight > before->weight);
   const bool has_moved = was_placed && (counts_for_less || member->contact.zone != before->zone);
   if (has_moved) repair.catch_up().on_departure(now, table.view());
   store.remember_contact(node, member->contact.bytes);
   if (member->contact.has_left) return forget(now, node);
   table.add(member->contact);
-  if (is_placed && !has_moved) repair.catch_up().on_member(member->contact);
+  if (counts_for_more && !has_moved) repair.catch_up().on_member(member->contact);
 }
 
 std::vector<NodeId> Node::State::usable_members() const {

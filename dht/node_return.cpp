@@ -10,6 +10,9 @@ namespace {
 
 constexpr Duration departures_together = std::chrono::minutes(1);
 
+// What came in while a device slept is read when it wakes, and says nothing of now.
+constexpr Duration time_to_wake = std::chrono::seconds(3);
+
 }  // namespace
 
 // Whoever is remembered was not heard since this node was last running, or since before that.
@@ -21,7 +24,14 @@ void Node::State::take_up_absences(Now now, const std::vector<NodeId>& remembere
     if (since) departures.learn_absence(now.instant, node, std::chrono::milliseconds(now.wall_ms - *since));
   }
   const WallMs lived_ms = absences.last_lived().value_or(now.wall_ms);
-  if (!remembered.empty() && lived_ms + departure_ms() <= now.wall_ms) repair.catch_up().begin_again(now.instant);
+  const auto is_away_for_long = [&](const NodeId& node) {
+    const auto since = absences.since(node);
+    return since && *since + departure_ms() <= now.wall_ms;
+  };
+  // Long off, or alone for long before.
+  const bool was_away = lived_ms + departure_ms() <= now.wall_ms ||
+                        2 * std::ranges::count_if(remembered, is_away_for_long) >= std::ssize(remembered);
+  if (was_away && !remembered.empty()) repair.catch_up().begin_again(now.instant);
   meet_all(now, remembered, lived_ms, absences.granularity());
   if (is_held_back()) begin_returning(now);  // also where an earlier run did not finish
 }
@@ -34,14 +44,15 @@ WallMs Node::State::departure_ms() const {
 void Node::State::note_departure(Instant now, std::size_t placed_before) {
   if (departed_at + departures_together <= now) placed_once = placed_before;
   departed_at = now;
-  was_cut_off = was_cut_off || 2 * table.view().size() <= placed_once;
+  // Of two each is asked for every read.
+  was_cut_off = was_cut_off || (placed_once > 2 && 2 * table.view().size() <= placed_once);
 }
 
 // A device that slept has missed as much as one that was off. Only the wall clock tells.
 void Node::State::notice_gap(Now now, Outputs& out) {
   const auto since = absences.take_gap(now.wall_ms, departure_ms());
   if (!since) return;
-  if (liveness.member_count() > 0) repair.catch_up().begin_again(now.instant);
+  if (liveness.member_count() > 0) repair.catch_up().begin_again(now.instant + time_to_wake);
   forget_all_reads();
   if (now.wall_ms < *since + reap_witness.grace_ms()) return;
   std::vector<NodeId> nodes;

@@ -41,6 +41,9 @@ struct Node::State final : Neighbours {
     const Member* member = liveness.find(node);
     return member == nullptr ? Duration::zero() : member->rtt;
   }
+  bool is_clock_behind(const Now& now) const override {
+    return liveness.clock_survey(now).ahead_ms > static_cast<std::int64_t>(limits::skew_shared_ms / 2);
+  }
   std::uint32_t load(Instant now, const NodeId& node) override {
     return node == self() ? loads.own(now, options.weight) : loads.of(now, node);
   }

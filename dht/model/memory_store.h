@@ -56,6 +56,13 @@ class MemoryStore : public RecordStore {
   // The key's rows no longer pass their check. Requires: nothing is uncommitted.
   void damage(const KeyHash& key);
 
+  // While it is full, replicas take nothing new.
+  void fill_up(bool is_full) { is_full_ = is_full; }
+  Status accepts_writes() override {
+    if (is_full_) return Error{ErrorCode::storage, "the disk is full"};
+    return Done{};
+  }
+
   // While it fails, the disk gives nothing: every key is unread.
   void fail_reads() { is_failing_ = true; }
   void heal_reads() { is_failing_ = false; }
@@ -110,6 +117,7 @@ class MemoryStore : public RecordStore {
   std::set<KeyHash> uncommitted_acceptances_;
   std::vector<std::function<void()>> undo_;
   bool is_failing_ = false;
+  bool is_full_ = false;
 };
 
 }  // namespace kith::dht

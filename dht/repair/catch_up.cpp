@@ -21,7 +21,7 @@ void CatchUp::on_departure(Instant now, const View& view) {
 }
 
 void CatchUp::on_member(const Contact& contact) {
-  if (former_ && !former_->view.contains(contact.id)) former_->view.add(contact);
+  if (former_) former_->view.add(contact);
 }
 
 void CatchUp::on_compared(const NodeId& peer, Instant began) {

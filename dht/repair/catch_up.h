@@ -34,7 +34,7 @@ class CatchUp {
   void begin_again(Instant now) { all_since_ = now; }
   // The member leaves the placement, or moves in it; `view` still has it.
   void on_departure(Instant now, const View& view);
-  // It came, or came back. One that has moved stands where it stood.
+  // It came, came back, or counts for more.
   void on_member(const Contact& contact);
 
   // Everything that both hold was the same at one time after `began`.

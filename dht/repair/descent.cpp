@@ -57,13 +57,14 @@ std::optional<Body> Descent::next_store(RecordStore& store) {
   for (; !pushes_.empty() && batch.records.size() < limits::items_keys_max; pushes_.pop_front()) {
     if (bytes > limits::items_bytes_max) break;
     Push& push = pushes_.front();
+    std::size_t lacked = 0;
     for (const Row& row : store.peek(push.key).rows) {
-      if (!row.is_replica || has(push.theirs, row.record)) continue;
+      if (!row.is_replica || has(push.theirs, row.record) || ++lacked <= push.given) continue;
       bytes += row.record.bytes().size();
       const bool has_room = bytes <= limits::record_bytes_max && batch.records.size() < limits::batch_items_max;
       if (!batch.records.empty() && !has_room) return batch;  // the rest of the key is next
       batch.records.push_back(row.record.bytes());
-      push.theirs.push_back({.tag = row.record.tag(), .seq = row.record.seq()});
+      push.given += 1;
     }
   }
   if (batch.records.empty()) return std::nullopt;

@@ -38,6 +38,7 @@ class Descent {
   struct Push {
     KeyHash key;
     std::vector<VersionEntry> theirs;
+    std::size_t given = 0;  // of the records that it lacks: all are more than a message holds
   };
 
   std::optional<Body> next_store(RecordStore& store);

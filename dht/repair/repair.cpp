@@ -181,10 +181,11 @@ bool Repair::stands(const Turn& turn, const NodeId& peer, const Pair& pair) cons
   if (!pair.differs_since || pair.rests_until > turn.now.instant) return false;
   if (!turn.neighbours.is_usable(peer) || turn.neighbours.is_held_back_from(peer)) return false;
   const bool is_as_explained = pair.explained == Roots{pair.root, pair.theirs};
-  if (is_as_explained && turn.now.instant < pair.explained_until) return false;
+  const bool is_wanted = catch_up_.wants(peer);
+  if (is_as_explained && !is_wanted && turn.now.instant < pair.explained_until) return false;
   const Duration differs = turn.now.instant - *pair.differs_since;
   const bool is_first = turn.neighbours.self() < peer;
-  if (catch_up_.wants(peer)) return is_first || differs >= differs_behind;
+  if (is_wanted) return is_first || differs >= differs_behind;
   return pair.rounds >= rounds_least && differs >= (is_first ? differs_least : differs_long);
 }
 
@@ -249,8 +250,14 @@ void Repair::on_reply(Turn& turn, const NodeId& from, const Body& reply, const R
   } else if (const auto* stored = std::get_if<StoreReply>(&reply)) {
     led.records +=
         static_cast<std::uint64_t>(std::ranges::count(stored->answers, StoreStatus::stored, &StoreAnswer::status));
+    const auto is_left_out = [&](const StoreAnswer& answer) {
+      // What one device dated wrongly holds up nobody.
+      const bool is_for_clock = answer.reason == ErrorCode::clock_skew;
+      return may_be_taken_later(answer) && (!is_for_clock || turn.neighbours.is_clock_behind(turn.now));
+    };
     const bool is_here = from == turn.neighbours.self();
-    led.has_left_out = led.has_left_out || (is_here && std::ranges::any_of(stored->answers, may_be_taken_later));
+    if (is_here && std::ranges::any_of(stored->answers, is_left_out))
+      return rest_longer(turn.now.instant, owner.ticket);
   } else {
     return break_off(turn.now.instant, owner.ticket);
   }
@@ -288,6 +295,15 @@ void Repair::break_off(Instant now, std::uint64_t number) {
   led_.erase(number);
 }
 
+// There is no room here for what the peer gives, or it is of a later time than it is here: soon it will not be better.
+void Repair::rest_longer(Instant now, std::uint64_t number) {
+  Pair& pair = pairs_[led_.at(number).peer];
+  pair.rest = std::clamp(2 * pair.rest, rest_least, rest_most);
+  const Duration rest = pair.rest;
+  break_off(now, number);
+  pair.rests_until = with_jitter(now, rest);
+}
+
 // One that brought nothing doubles the rest before the next: what it met may be refused for its clock, or on its way.
 void Repair::finish(Instant now, std::uint64_t number) {
   const auto found = led_.find(number);
@@ -295,7 +311,7 @@ void Repair::finish(Instant now, std::uint64_t number) {
   const Led& led = found->second;
   pair.rest = led.records > 0 ? rest_least : std::clamp(2 * pair.rest, rest_least, rest_most);
   pair.rests_until = with_jitter(now, pair.rest);
-  if (led.records == 0 && !led.has_left_out) {
+  if (led.records == 0) {
     pair.explained = led.roots;
     pair.explained_until = with_jitter(now, explained_holds);
   }
@@ -303,7 +319,7 @@ void Repair::finish(Instant now, std::uint64_t number) {
   pair.rounds = 0;
   counters_.records_repaired += led.records;
   counters_.partitions_differing += led.descent.partitions_differing();
-  if (!led.has_left_out) catch_up_.on_compared(led.peer, led.began);
+  catch_up_.on_compared(led.peer, led.began);
   led_.erase(found);
 }
 

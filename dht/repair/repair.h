@@ -145,7 +145,6 @@ class Repair {
     Descent descent;
     bool is_waiting = false;  // for an answer
     std::uint64_t records = 0;
-    bool has_left_out = false;  // of what the peer gave, some had no room here, or is of a later time than it is here
     Instant began{};
     Roots roots{};
   };
@@ -160,6 +159,7 @@ class Repair {
   std::vector<NodeId> partners(const Neighbours& neighbours) const;
   bool puts_off(const Neighbours& neighbours) const;
   void break_off(Instant now, std::uint64_t number);
+  void rest_longer(Instant now, std::uint64_t number);
   void finish(Instant now, std::uint64_t number);
   void drop(const NodeId& peer);
   void greet(const Turn& turn);

@@ -20,7 +20,7 @@ class Loads {
   // A load is the reads of so long.
   static constexpr Duration window = std::chrono::seconds(10);
   // What was said longer ago says nothing.
-  static constexpr Duration said_holds = std::chrono::minutes(5);
+  static constexpr Duration said_holds = std::chrono::minutes(1);
 
   void served(Instant now, std::size_t reads) {
     turn_window(now);

@@ -29,6 +29,8 @@ class Neighbours {
   virtual bool is_caught_up(Partition partition) = 0;
   // Smoothed; zero while unmeasured.
   virtual Duration round_trip(const NodeId& node) const = 0;
+  // By the wall clocks of most others this one's is behind: it refuses as of a later time what is of today.
+  virtual bool is_clock_behind(const Now& now) const = 0;
   // How many reads the node serves (loads.h); zero where it did not say so lately.
   virtual std::uint32_t load(Instant now, const NodeId& node) = 0;
   // No member came, went or was doubted for a while: the nodes asked are the nodes that were written to.

@@ -181,8 +181,9 @@ void Outbox::take_batch(Turn& turn, const NodeId& node, Delivery& delivery) {
       delivery.passed_over += 1;
       continue;
     }
-    Waiting waiting = waiting_of(keys[i], held.rows, delivery.batch.empty() ? delivery.told : 0);
-    if (waiting.records.empty()) {
+    const std::size_t told = keys[i] == delivery.told_of ? delivery.told : 0;
+    Waiting waiting = waiting_of(keys[i], held.rows, told);
+    if (waiting.records.empty() && told == 0) {
       note_delivered(turn, keys[i], node);
       continue;
     }
@@ -194,6 +195,7 @@ void Outbox::take_batch(Turn& turn, const NodeId& node, Delivery& delivery) {
     records += waiting.records.size();
     if (!delivery.batch.empty() && (bytes > batch_bytes || records > batch_records)) return;
     delivery.batch.push_back(std::move(waiting));
+    if (!delivery.batch.back().is_whole) return;
   }
 }
 
@@ -245,6 +247,13 @@ void Outbox::on_digests(Turn& turn, const NodeId& node, const FetchReply& reply)
   deliver(turn, node);
 }
 
+// The other records of the key are next.
+void Outbox::note_told(Delivery& delivery, const Waiting& part) {
+  delivery.told = part.records.size() + (part.key == delivery.told_of ? delivery.told : 0);
+  delivery.told_of = part.key;
+  delivery.missing += 1;
+}
+
 // The node has all that is here of the key, so this one has told somebody.
 void Outbox::note_delivered(Turn& turn, const KeyHash& key, const NodeId& node) {
   turn.store.outbox_remove(key, node);
@@ -264,7 +273,6 @@ void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) 
   std::size_t records = 0;
   for (const Waiting& each : delivered) records += each.records.size();
   if (reply.answers.size() != records) return on_silence(node);  // no answer at all: the next round asks again
-  const std::size_t told = std::exchange(found->second.told, 0);
   auto answers = std::span(reply.answers);
   for (const Waiting& each : delivered) {
     const auto own = answers.first(each.records.size());
@@ -278,8 +286,7 @@ void Outbox::on_answer(Turn& turn, const NodeId& node, const StoreReply& reply) 
       if (each.is_whole) {
         note_delivered(turn, each.key, node);
       } else {
-        found->second.told = told + each.records.size();  // it is alone in its batch: its other records are next
-        found->second.missing = std::max<std::size_t>(found->second.missing, 1);
+        note_told(found->second, each);
       }
     }
   }

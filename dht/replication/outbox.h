@@ -62,7 +62,8 @@ class Outbox {
     Scope scope = Scope::own;
     std::vector<Waiting> batch;
     std::size_t missing = 0;      // of the keys that are next: the node said that it lacks them
-    std::size_t told = 0;         // of the records of the next key: they are too large for one message
+    KeyHash told_of{};            // its records are too large for one message
+    std::size_t told = 0;         // of them
     std::size_t passed_over = 0;  // keys that stay for the next round: refused for now, unread, or not of this scope
   };
 
@@ -70,6 +71,7 @@ class Outbox {
   void go_on_readdressing(Turn& turn);
   static bool hold_as_replica(Turn& turn, const KeyHash& key);
   static void readdress(Turn& turn, const KeyHash& key, const NodeId& gone);
+  static void note_told(Delivery& delivery, const Waiting& part);
   static void note_delivered(Turn& turn, const KeyHash& key, const NodeId& node);
   void begin(Turn& turn, const NodeId& node, Scope scope);
   void deliver(Turn& turn, const NodeId& node);

@@ -39,8 +39,9 @@ Duration hedge_beside(std::size_t sends) {
 
 // From a half to one and a half, by reader and node: who serves little more than another is asked little less.
 double leaning(const NodeId& reader, const NodeId& node) {
-  const auto low = [](const NodeId& id) { return crypto::load_be64(id.bytes.data() + 8); };
-  return 0.5 + static_cast<double>((low(reader) ^ low(node)) >> 11U) * 0x1p-53;
+  const std::uint64_t both = crypto::load_be64(reader.bytes.data()) ^ crypto::load_be64(node.bytes.data());
+  constexpr std::uint64_t odd = 0x9e3779b97f4a7c15;  // of 2⁶⁴, the golden ratio (Knuth, TAOCP vol. 3, §6.4)
+  return 0.5 + static_cast<double>((both * odd) >> 11U) * 0x1p-53;
 }
 
 ReadValue read_value(const LiveEntry& live) {

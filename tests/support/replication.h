@@ -37,6 +37,7 @@ class FakeNeighbours : public dht::Neighbours {
     const auto measured = round_trips.find(id);
     return measured == round_trips.end() ? 1ms : measured->second;
   }
+  bool is_clock_behind(const dht::Now&) const override { return clock_behind; }
   std::uint32_t load(dht::Instant, const dht::NodeId& id) override {
     const auto said = loads.find(id);
     return said == loads.end() ? 0 : said->second;
@@ -66,7 +67,8 @@ class FakeNeighbours : public dht::Neighbours {
 
   dht::NodeId self_id = node(1);
   std::map<dht::NodeId, dht::Duration> round_trips;  // where they are not 1 ms
-  std::map<dht::NodeId, std::uint32_t> loads;        // of those that said one
+  bool clock_behind = false;
+  std::map<dht::NodeId, std::uint32_t> loads;  // of those that said one
   dht::ReplicaSet set{{node(1), node(2), node(3)}, {node(4), node(5)}};
   std::map<dht::Partition, dht::ReplicaSet> sets;  // of partitions that have another than `set`
   std::unordered_set<dht::NodeId> away;

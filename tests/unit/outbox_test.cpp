@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "dht/replication/outbox.h"
 
-#include <set>
-
 #include <catch2/catch.hpp>
 
 #include "tests/support/replication.h"
@@ -438,28 +436,6 @@ TEST_CASE("who refuses a record for ever has not been told", "[outbox]") {
   outbox.on_answer(turn, node(2), {.answers = {refused}});
   CHECK(bench.store.outbox_for(node(2), 10).empty());
   CHECK(bench.store.outbox_for(node(1), 10).size() == 1);
-}
-
-TEST_CASE("what is too large for one message is delivered in several, and then forgotten", "[outbox]") {
-  Bench bench;
-  Rows rows;
-  const std::string large(1U << 20U, 'x');
-  for (std::uint8_t author = 10; author < 17; ++author) merge_record(rows, Bench(author).write_own(key, large));
-  REQUIRE(rows.size() == 7);
-  rows.front().is_own = true;
-  bench.store.replace(hash_key(key), rows);
-  bench.store.outbox_add(hash_key(key), node(2));
-  Outbox outbox{bench.data_key};
-  Turn turn = bench.turn();
-  outbox.on_member_back(turn, node(2));
-  std::set<crypto::Bytes> delivered;
-  for (int message = 0; message < 3 && !bench.store.outbox_for(node(2), 10).empty(); ++message) {
-    const auto& sent = std::get<Store>(bench.out.sends.back().message.body).records;
-    delivered.insert(sent.begin(), sent.end());
-    outbox.on_answer(turn, node(2), {.answers = std::vector(sent.size(), stored)});
-  }
-  CHECK(delivered.size() == 7);
-  CHECK(bench.store.outbox_for(node(2), 10).empty());
 }
 
 }  // namespace kith::dht
