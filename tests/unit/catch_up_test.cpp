@@ -47,6 +47,27 @@ struct Placed final : FakeNeighbours {
   Placement placement{members_view};
 };
 
+constexpr std::uint32_t samples = 4096;
+
+Partition sample(std::uint32_t number) { return static_cast<Partition>(16 * number); }
+
+// Of which samples this node is a replica.
+std::vector<bool> replica_of(Placed& neighbours) {
+  std::vector<bool> is_replica;
+  for (std::uint32_t i = 0; i < samples; ++i) is_replica.push_back(neighbours.is_replica(sample(i)));
+  return is_replica;
+}
+
+void check_behind_where_gained(const CatchUp& catch_up, Placed& neighbours, const std::vector<bool>& before) {
+  std::size_t gained = 0;
+  for (std::uint32_t i = 0; i < samples; ++i) {
+    if (!neighbours.is_replica(sample(i))) continue;
+    gained += before[i] ? 0 : 1;
+    CHECK(catch_up.is_caught_up(neighbours, sample(i)) == before[i]);
+  }
+  CHECK(gained > 0);
+}
+
 }  // namespace
 
 TEST_CASE("a new node has caught up with a partition when each other replica was compared with", "[catch_up]") {
@@ -97,20 +118,12 @@ TEST_CASE("who has caught up with everybody is behind no more", "[catch_up]") {
 TEST_CASE("a departure leaves a node behind in the partitions that fell to it, and in no others", "[catch_up]") {
   Placed neighbours(8);
   CatchUp catch_up{3};
-  std::vector<bool> was_replica;
-  for (std::uint32_t i = 0; i < 4096; ++i) was_replica.push_back(neighbours.is_replica(static_cast<Partition>(16 * i)));
+  const std::vector<bool> before = replica_of(neighbours);
   for (const std::uint8_t left : std::to_array<std::uint8_t>({3, 5})) {
     catch_up.on_departure(start, neighbours.members_view);
     neighbours.members_view.remove(contact(left).id);
   }
-  std::size_t gained = 0;
-  for (std::uint32_t i = 0; i < 4096; ++i) {
-    const auto partition = static_cast<Partition>(16 * i);
-    if (!neighbours.is_replica(partition)) continue;
-    gained += was_replica[i] ? 0 : 1;
-    CHECK(catch_up.is_caught_up(neighbours, partition) == was_replica[i]);
-  }
-  CHECK(gained > 0);
+  check_behind_where_gained(catch_up, neighbours, before);
 }
 
 TEST_CASE("what falls to a node because a member counts for less has to be caught up with", "[catch_up]") {
@@ -119,18 +132,10 @@ TEST_CASE("what falls to a node because a member counts for less has to be caugh
   large.weight = 8;
   neighbours.members_view.add(large);
   CatchUp catch_up{3};
-  std::vector<bool> was_replica;
-  for (std::uint32_t i = 0; i < 4096; ++i) was_replica.push_back(neighbours.is_replica(static_cast<Partition>(16 * i)));
+  const std::vector<bool> before = replica_of(neighbours);
   catch_up.on_departure(start, neighbours.members_view);
   neighbours.members_view.add(contact(3));
-  std::size_t gained = 0;
-  for (std::uint32_t i = 0; i < 4096; ++i) {
-    const auto partition = static_cast<Partition>(16 * i);
-    if (!neighbours.is_replica(partition)) continue;
-    gained += was_replica[i] ? 0 : 1;
-    CHECK(catch_up.is_caught_up(neighbours, partition) == was_replica[i]);
-  }
-  CHECK(gained > 0);
+  check_behind_where_gained(catch_up, neighbours, before);
 }
 
 TEST_CASE("what fell to a node is caught up when the others of it were compared with", "[catch_up]") {
