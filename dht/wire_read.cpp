@@ -106,7 +106,8 @@ bool read_body(const Fields& in, CompareReply& out) {
 
 bool read_body(const Fields& in, Items& out) {
   crypto::Bytes keys;
-  return in.take("k", keys) && wire::read_key_beginnings(keys, limits::items_keys_max, out.keys);
+  return in.take("k", keys) && in.take_if_there("a", out.after) &&
+         wire::read_key_beginnings(keys, limits::items_keys_max, out.keys);
 }
 
 bool read_body(const Fields& in, ItemsReply& out) { return in.take_list("r", out.records, limits::batch_items_max); }

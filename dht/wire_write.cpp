@@ -189,7 +189,11 @@ void write_body(const CompareReply& reply, Map& map) {
   if (!reply.records.empty()) map.field("r", reply.records);
 }
 
-void write_body(const Items& items, Map& map) { map.field("k", wire::key_beginnings_to_bytes(items.keys)); }
+void write_body(const Items& items, Map& map) {
+  map.field("k", wire::key_beginnings_to_bytes(items.keys));
+  if (items.after > 0) map.field("a", std::uint64_t{items.after});
+}
+
 void write_body(const ItemsReply& reply, Map& map) { map.field("r", reply.records); }
 
 void write_body(const Reap& reap, Map& map) {

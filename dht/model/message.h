@@ -212,9 +212,10 @@ struct CompareReply {
   std::vector<crypto::Bytes> records;  // of keys that the asker does not have at all
 };
 
-// All rows of keys, named by the first eight bytes of their hashes. The answer may end early.
+// All rows of keys, named by the first eight bytes of their hashes. The answer may end early, also within a key.
 struct Items {
   std::vector<std::uint64_t> keys;
+  std::uint32_t after = 0;  // rows of the first key that the asker has by now
 };
 struct ItemsReply {
   std::vector<crypto::Bytes> records;  // in the order of the keys

@@ -47,6 +47,8 @@ class CatchUp {
   bool is_behind() const { return all_since_ || former_; }
   bool is_new() const { return is_new_; }
   bool wants(const NodeId& peer) const { return is_behind() && !was_compared_since(peer, latest()); }
+  // Nobody else brings it what is missing. To who was away, the others bring most: hints, and copies they held for it.
+  bool is_on_its_own() const { return is_new_ || former_; }
 
   // Nothing is left to be waited for: every usable one of `peers`, who share something with this node, was compared
   // with. Others who do had time to be found.

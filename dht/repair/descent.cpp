@@ -2,6 +2,7 @@
 #include "dht/repair/descent.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "dht/model/limits.h"
 
@@ -21,6 +22,12 @@ bool has(std::span<const VersionEntry> versions, const Record& record) {
   return std::ranges::any_of(versions, [&](const VersionEntry& version) {
     return version.tag == record.tag() && version.seq >= record.seq();
   });
+}
+
+bool is_large(std::span<const Record> answer) {
+  std::size_t bytes = 0;
+  for (const Record& record : answer) bytes += record.bytes().size();
+  return bytes > limits::items_bytes_max || answer.size() == limits::batch_items_max;
 }
 
 Rows rows_beginning(RecordStore& store, std::uint64_t beginning) {
@@ -47,7 +54,7 @@ std::optional<Body> Descent::next(TrieReader& reader, std::uint32_t salt) {
 
 Items Descent::next_items() {
   const auto count = static_cast<std::ptrdiff_t>(std::min(wanted_.size(), limits::items_keys_max));
-  return {.keys = {wanted_.begin(), wanted_.begin() + count}};
+  return {.keys = {wanted_.begin(), wanted_.begin() + count}, .after = taken_};
 }
 
 // Empty where all of it is needless by now.
@@ -162,13 +169,21 @@ void Descent::push_or_ask(const Prefix& listed_in, const KeyHash& key) {
   if (frontier_.empty() || frontier_.back() != partition) frontier_.push_back(partition);
 }
 
-// An answer ends early where it is large, and leaves out what the peer does not have any more.
+// An answer ends early where it is large, and leaves out what the peer does not have any more. The last key of a large
+// one may have further rows, and is asked for them.
 void Descent::on_items(std::span<const Record> records) {
-  const auto asked = static_cast<std::ptrdiff_t>(std::min(wanted_.size(), limits::items_keys_max));
-  auto last = wanted_.begin() + asked;
+  auto last = wanted_.begin() + static_cast<std::ptrdiff_t>(std::min(wanted_.size(), limits::items_keys_max));
+  const std::uint32_t taken_before = std::exchange(taken_, 0);
   if (!records.empty()) {
-    const auto found = std::find(wanted_.begin(), last, beginning_of(records.back().key_hash()));
-    if (found != last) last = found + 1;
+    const std::uint64_t ending = beginning_of(records.back().key_hash());
+    const auto is_of_it = [&](const Record& record) { return beginning_of(record.key_hash()) == ending; };
+    if (const auto found = std::find(wanted_.begin(), last, ending); found != last) {
+      const auto taken = static_cast<std::uint32_t>(std::ranges::count_if(records, is_of_it)) +
+                         (found == wanted_.begin() ? taken_before : 0);
+      const bool goes_on = is_large(records) && taken < limits::items_rows_max;
+      if (goes_on) taken_ = taken;
+      last = goes_on ? found : found + 1;
+    }
   }
   wanted_.erase(wanted_.begin(), last);
 }

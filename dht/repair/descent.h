@@ -52,6 +52,7 @@ class Descent {
 
   std::vector<Prefix> frontier_{Prefix{}};  // differ, or may; the next one last
   std::deque<std::uint64_t> wanted_;        // keys by their beginning
+  std::uint32_t taken_ = 0;                 // rows of the first of them that came
   std::deque<Push> pushes_;
 
   // The question under way.

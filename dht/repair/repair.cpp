@@ -30,7 +30,8 @@ constexpr int rounds_least = 2;
 constexpr Duration differs_least = 1500ms;
 constexpr Duration differs_long = 20s;
 
-// Who is behind waits for no second round, and leads before a peer would. Of two such it is the smaller id again.
+// Who is behind, and brought nothing by others, waits for no second round, and leads before a peer would. Of two such
+// it is the smaller id again.
 constexpr Duration differs_behind = 1s;
 
 constexpr Duration rest_least = 2s;
@@ -185,7 +186,7 @@ bool Repair::stands(const Turn& turn, const NodeId& peer, const Pair& pair) cons
   if (is_as_explained && !is_wanted && turn.now.instant < pair.explained_until) return false;
   const Duration differs = turn.now.instant - *pair.differs_since;
   const bool is_first = turn.neighbours.self() < peer;
-  if (is_wanted) return is_first || differs >= differs_behind;
+  if (is_wanted && catch_up_.is_on_its_own()) return is_first || differs >= differs_behind;
   return pair.rounds >= rounds_least && differs >= (is_first ? differs_least : differs_long);
 }
 

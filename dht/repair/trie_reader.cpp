@@ -153,13 +153,19 @@ CompareReply answer(const Compare& question, TrieReader& reader) {
 ItemsReply answer(const Items& question, RecordStore& store) {
   ItemsReply reply;
   std::size_t bytes = 0;
+  std::size_t passed_over = 0;
   for (const std::uint64_t beginning : question.keys) {
     if (bytes > limits::items_bytes_max) break;
     for (const KeyHash& key : keys_beginning(store, beginning)) {
       for (const Row& row : store.peek(key).rows) {
-        const bool has_room = bytes == 0 || bytes + row.record.bytes().size() <= limits::record_bytes_max;
-        if (!row.is_replica || !has_room || reply.records.size() == limits::batch_items_max) continue;
+        if (!row.is_replica) continue;
+        if (beginning == question.keys.front() && passed_over < question.after) {
+          ++passed_over;
+          continue;
+        }
         bytes += row.record.bytes().size();
+        const bool has_room = bytes <= limits::record_bytes_max && reply.records.size() < limits::batch_items_max;
+        if (!reply.records.empty() && !has_room) return reply;
         reply.records.push_back(row.record.bytes());
       }
     }

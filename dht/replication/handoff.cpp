@@ -225,7 +225,7 @@ void Handoff::ask(Turn& turn, std::size_t slot) {
 
 void Handoff::on_reply(Turn& turn, const RequestOwner& owner, const Body& reply) {
   if (owner.ticket != batch_number_ || owner.slot >= targets_.size()) return;
-  const bool was_sent_records = !targets_[owner.slot].sent.empty();
+  const bool was_sent_records = !targets_[owner.slot].lots.empty();
   const auto* digests = std::get_if<FetchReply>(&reply);
   const auto* verdicts = std::get_if<StoreReply>(&reply);
   if (digests != nullptr && !was_sent_records) return take_digests(turn, owner.slot, *digests);
@@ -273,26 +273,35 @@ void Handoff::look_closer(Target& target, const Part& part, FetchStatus status, 
   }
 }
 
-// What changed since the digests were asked for, or is too large for a message, is left for another sweep.
+// As many as a message holds. What changed since the digests were asked for is left for another sweep.
+std::vector<crypto::Bytes> Handoff::next_records(Turn& turn, Target& target) {
+  std::vector<crypto::Bytes> next;
+  std::size_t bytes = 0;
+  target.lots.clear();
+  for (; target.items_sent < target.differing.size(); ++target.items_sent, target.records_sent = 0) {
+    const std::size_t item = target.differing[target.items_sent];
+    const KeyRows& held = turn.store.read(items_[item].key);
+    if (digest_of(held.rows, data_key_) != items_[item].digest) continue;
+    const auto records = replica_records(held.rows);
+    target.lots.push_back({.item = item});
+    for (; target.records_sent < records.size(); ++target.records_sent) {
+      const crypto::Bytes& record = records[target.records_sent]->bytes();
+      bytes += record.size();
+      const bool has_room = bytes <= limits::record_bytes_max && next.size() < limits::batch_items_max;
+      if (!next.empty() && !has_room) return next;
+      next.push_back(record);
+      target.lots.back().records += 1;
+    }
+    target.lots.back().is_last = true;
+  }
+  return next;
+}
+
 void Handoff::send_records(Turn& turn, std::size_t slot) {
   Target& target = targets_[slot];
-  Store store{.purpose = StorePurpose::repair, .records = {}, .hint = target.absent};
-  std::size_t bytes = 0;
-  for (const std::size_t i : target.differing) {
-    const KeyRows& held = turn.store.read(items_[i].key);
-    if (digest_of(held.rows, data_key_) != items_[i].digest) continue;
-    const auto records = replica_records(held.rows);
-    std::size_t size = 0;
-    for (const Record* record : records) size += record->bytes().size();
-    const bool is_too_many = store.records.size() + records.size() > limits::batch_items_max;
-    if (is_too_many || bytes + size > limits::record_bytes_max) continue;
-    bytes += size;
-    for (const Record* record : records) store.records.push_back(record->bytes());
-    target.sent.push_back(i);
-    target.records.push_back(records.size());
-  }
+  Store store{.purpose = StorePurpose::repair, .records = next_records(turn, target), .hint = target.absent};
   if (store.records.empty()) return finish_target(turn, slot);
-  bytes_sent_ += bytes;
+  for (const crypto::Bytes& record : store.records) bytes_sent_ += record.size();
   counters_.records_sent += store.records.size();
   turn.requests.ask(turn.now, terms_for(turn, slot),
                     {.to = target.node, .message = {.body = std::move(store)}, .release = Release::after_commit},
@@ -300,15 +309,19 @@ void Handoff::send_records(Turn& turn, std::size_t slot) {
 }
 
 void Handoff::take_verdicts(Turn& turn, std::size_t slot, const StoreReply& reply) {
-  const Target& target = targets_[slot];
+  Target& target = targets_[slot];
   auto verdicts = std::span(reply.answers);
-  for (std::size_t i = 0; i < target.sent.size() && verdicts.size() >= target.records[i]; ++i) {
-    const auto of_key = verdicts.first(target.records[i]);
-    verdicts = verdicts.subspan(target.records[i]);
+  for (const Lot& lot : target.lots) {
+    if (verdicts.size() < lot.records) return finish_target(turn, slot);
+    const auto of_key = verdicts.first(lot.records);
+    verdicts = verdicts.subspan(lot.records);
     const auto is_refused = [](const StoreAnswer& answer) { return answer.status == StoreStatus::refused; };
-    if (std::none_of(of_key.begin(), of_key.end(), is_refused)) items_[target.sent[i]].confirmations += 1;
+    target.is_refused = target.is_refused || std::ranges::any_of(of_key, is_refused);
+    if (!lot.is_last) continue;
+    items_[lot.item].confirmations += target.is_refused ? 0 : 1;
+    target.is_refused = false;
   }
-  finish_target(turn, slot);
+  send_records(turn, slot);
 }
 
 void Handoff::finish_target(Turn& turn, std::size_t slot) {

@@ -75,6 +75,12 @@ class Handoff {
   };
   // Items that are asked about by one digest, in order of their keys.
   using Part = std::vector<std::size_t>;
+  // Records of one item in a message; they may be the middle or the end of it.
+  struct Lot {
+    std::size_t item = 0;
+    std::size_t records = 0;
+    bool is_last = false;
+  };
   // What one replica is asked about.
   struct Target {
     NodeId node;
@@ -82,8 +88,10 @@ class Handoff {
     std::vector<std::size_t> items{};      // that it is to confirm
     std::vector<Part> parts{};             // that it is asked for now
     std::vector<std::size_t> differing{};  // items of which it holds something else; forgotten where it falls silent
-    std::vector<std::size_t> sent{};       // items whose records are on the way
-    std::vector<std::size_t> records{};    // how many for each
+    std::size_t items_sent = 0;            // of them
+    std::size_t records_sent = 0;          // of the next one, which is too large for one message
+    bool is_refused = false;               // one of these was
+    std::vector<Lot> lots{};               // on the way
     bool is_done = false;
   };
 
@@ -102,6 +110,7 @@ class Handoff {
   void take_digests(Turn& turn, std::size_t slot, const FetchReply& reply);
   void look_closer(Target& target, const Part& part, FetchStatus status, std::vector<Part>& smaller) const;
   void send_records(Turn& turn, std::size_t slot);
+  std::vector<crypto::Bytes> next_records(Turn& turn, Target& target);
   void take_verdicts(Turn& turn, std::size_t slot, const StoreReply& reply);
   void finish_target(Turn& turn, std::size_t slot);
   void settle_confirmed(Turn& turn);

@@ -126,6 +126,18 @@ TEST_CASE("a departure leaves a node behind in the partitions that fell to it, a
   check_behind_where_gained(catch_up, neighbours, before);
 }
 
+TEST_CASE("who was away leaves it to others to bring what it missed; who is new or stands in has to fetch it",
+          "[catch_up]") {
+  Placed neighbours(10);
+  CatchUp catch_up(3);
+  catch_up.begin_again(start);
+  CHECK(catch_up.wants(contact(1).id));
+  CHECK_FALSE(catch_up.is_on_its_own());
+  SECTION("new") { catch_up.begin_with_all(start); }
+  SECTION("stands in") { catch_up.on_departure(start, neighbours.members_view); }
+  CHECK(catch_up.is_on_its_own());
+}
+
 TEST_CASE("what falls to a node because a member counts for less has to be caught up with", "[catch_up]") {
   Placed neighbours(8);
   Contact large = contact(3);

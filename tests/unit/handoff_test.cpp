@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "dht/replication/handoff.h"
 
+#include <set>
 #include <utility>
 
 #include <catch2/catch.hpp>
@@ -55,6 +56,30 @@ TEST_CASE("a replica that refuses the records, or is silent, keeps the copy here
   holder.confirm(2);
   holder.confirm(3);
   CHECK_FALSE(holder.holds_copy());
+}
+
+TEST_CASE("a key that is too large for one message is handed over in several", "[handoff]") {
+  Holder holder;
+  const std::string large(1U << 20U, 'x');
+  Rows rows;
+  for (std::uint8_t author = 10; author < 17; ++author) merge_record(rows, Bench(author).write_own(key, large));
+  REQUIRE(rows.size() == 7);
+  holder.bench.store.replace(hash_key(key), rows);
+  holder.start_over();
+  holder.confirm(2);
+  holder.lack(3);
+  const bool is_first_refused = GENERATE(false, true);
+  std::set<crypto::Bytes> sent;
+  for (int messages = 0; sent.size() < rows.size(); ++messages) {
+    REQUIRE(messages < 7);
+    REQUIRE(holder.holds_copy());
+    const std::vector<crypto::Bytes> records = holder.records_sent_to(3);
+    sent.insert(records.begin(), records.end());
+    StoreReply reply{.answers = std::vector(records.size(), stored)};
+    if (is_first_refused && messages == 0) reply.answers.front() = refused;
+    holder.reply(3, reply);
+  }
+  CHECK(holder.holds_copy() == is_first_refused);
 }
 
 TEST_CASE("a replica that is catching up is sent nothing and keeps the copy here", "[handoff]") {

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <map>
-#include <set>
 
-#include <rapidcheck.h>
 #include <catch2/catch.hpp>
 
-#include "dht/repair/cover.h"
 #include "tests/support/repair_mesh.h"
 #include "tests/support/replication.h"
 
@@ -16,36 +13,7 @@ using namespace std::chrono_literals;
 
 using Mesh = test::RepairMesh;
 
-View view_of(std::uint8_t members) {
-  View view;
-  for (std::uint8_t i = 0; i < members; ++i) {
-    Contact contact;
-    contact.signing_key.fill(i);
-    contact.id = node_id_of(contact.signing_key);
-    contact.weight = 1;
-    view.add(contact);
-  }
-  return view;
-}
-
-struct PlacedNeighbours final : test::FakeNeighbours {
-  explicit PlacedNeighbours(Placement& placed) : placement(placed) { self_id = node_id_of(crypto::PublicKey{}); }
-  const ReplicaSet& replica_set(Partition partition) override { return placement.replica_set(partition, 3); }
-  Placement& placement;
-};
-
 std::string key(std::size_t number) { return "default/" + std::to_string(number); }
-
-// 200 records.
-void fill(MemoryStore& disk, DigestTrie& trie) {
-  while (!trie.is_counted()) trie.count_some(disk, 100);
-  TrackedStore store(disk, trie);
-  Mesh records(0);
-  for (std::size_t i = 0; i < 200; ++i) {
-    const Record record = records.record(key(i), "v");
-    store.replace(record.key_hash(), {{.record = record, .is_own = false, .is_replica = true}});
-  }
-}
 
 }  // namespace
 
@@ -127,84 +95,17 @@ TEST_CASE("of an old version and the new one only the new one travels", "[repair
   CHECK(mesh.node(0).counters().repair.records_repaired + mesh.node(1).counters().repair.records_repaired == 1);
 }
 
-TEST_CASE("what both hold does not travel because one of them does not take it for shared", "[repair]") {
-  MemoryStore disk;
-  DigestTrie trie{DataKey{}};
-  fill(disk, trie);
-  std::vector<std::uint16_t> all;
-  std::vector<std::uint16_t> half;
-  const bool half_is_mixed = GENERATE(true, false);
-  for (const KeyHash& hash : disk.keys_after(std::nullopt)) {
-    const auto partition = static_cast<std::uint16_t>(partition_of(hash));
-    if (!all.empty() && all.back() == partition) continue;
-    all.push_back(partition);
-    const bool is_in_half = half_is_mixed ? all.size() % 2 == 0 : partition < 0x8000;
-    if (is_in_half) half.push_back(partition);
-  }
-  const bool leader_sees_all = GENERATE(true, false);
-  constexpr std::uint32_t salt = 7;
-  TrieReader mine({.trie = trie, .store = disk, .shared = leader_sees_all ? all : half}, salt);
-  TrieReader theirs({.trie = trie, .store = disk, .shared = leader_sees_all ? half : all}, salt);
-  Descent descent;
-  while (const auto question = descent.next(mine, salt)) {
-    const auto* compare = std::get_if<Compare>(&*question);
-    REQUIRE(compare != nullptr);
-    const CompareReply reply = answer(*compare, theirs);
-    CHECK(reply.records.empty());
-    descent.on_answer(reply, mine);
-  }
-}
-
-TEST_CASE("values of a key that are too large for one message are given in several", "[repair]") {
-  MemoryStore disk;
-  DigestTrie trie{DataKey{}};
-  while (!trie.is_counted()) trie.count_some(disk, 100);
-  Rows rows;
-  const std::string large(1U << 20U, 'x');
-  Mesh records(0);
-  for (std::uint64_t author = 90; author < 97; ++author) merge_record(rows, records.record(key(0), large, {}, author));
-  REQUIRE(rows.size() == 7);
-  for (Row& row : rows) row.is_replica = true;
-  TrackedStore(disk, trie).replace(hash_key(key(0)), rows);
-  MemoryStore nothing;
-  DigestTrie none{DataKey{}};
-  while (!none.is_counted()) none.count_some(nothing, 100);
-  const std::vector<std::uint16_t> shared{static_cast<std::uint16_t>(partition_of(hash_key(key(0))))};
-  constexpr std::uint32_t salt = 7;
-  TrieReader mine({.trie = trie, .store = disk, .shared = shared}, salt);
-  TrieReader theirs({.trie = none, .store = nothing, .shared = shared}, salt);
-  std::set<crypto::Bytes> given;
-  Descent descent;
-  while (const auto question = descent.next(mine, salt)) {
-    if (const auto* compare = std::get_if<Compare>(&*question)) {
-      descent.on_answer(answer(*compare, theirs), mine);
-      continue;
-    }
-    std::size_t bytes = 0;
-    for (const crypto::Bytes& record : std::get<Store>(*question).records) {
-      bytes += record.size();
-      given.insert(record);
-    }
-    CHECK(bytes <= limits::record_bytes_max);
-  }
-  CHECK(given.size() == 7);
-}
-
 TEST_CASE("a node that does not know who is away says nothing of what it holds", "[repair]") {
   MemoryStore disk;
-  View view = view_of(3);
-  Placement placement(view);
-  PlacedNeighbours neighbours(placement);
+  test::FakeNeighbours neighbours;
   Repair repair(disk, DataKey{}, {.replicas = 3, .bytes_per_second = 1000}, crypto::Rng(crypto::Hash256{}));
   repair.start(Instant(1s));
   test::Bench bench;
   Turn turn{{Instant(1s), test::repair_epoch_ms}, bench.out, bench.requests, neighbours, repair.store()};
   for (int i = 0; i < 600; ++i, turn.now.instant += 10ms) repair.on_deadline(turn);
-  crypto::PublicKey other{};
-  other.fill(1);
-  CHECK(repair.root(neighbours, node_id_of(other)) != 0);
+  CHECK(repair.root(neighbours, test::node(2)) != 0);
   neighbours.finding_out = true;
-  CHECK(repair.root(neighbours, node_id_of(other)) == 0);
+  CHECK(repair.root(neighbours, test::node(2)) == 0);
 }
 
 TEST_CASE("a node that starts asks whether what waits for others has been delivered, and sends nothing unasked",
@@ -371,24 +272,6 @@ TEST_CASE("repair stays within its bytes a second", "[repair]") {
   CHECK(mesh.are_equal());
 }
 
-TEST_CASE("what a node keeps for others is counted as to be handed over", "[repair]") {
-  const View view = view_of(20);
-  Placement placement(view);
-  PlacedNeighbours neighbours(placement);
-  MemoryStore disk;
-  DigestTrie trie(DataKey{});
-  fill(disk, trie);
-  Cover cover;
-  while (!cover.is_current(neighbours)) cover.renew(neighbours, trie, 7);
-  std::vector<std::uint16_t> expected;
-  for (Partition partition = 0; partition < 65536; ++partition) {
-    const auto& replicas = neighbours.replica_set(partition).replicas;
-    const bool is_held = std::ranges::find(replicas, neighbours.self_id) != replicas.end();
-    if (trie.tally(partition).count > 0 && !is_held) expected.push_back(static_cast<std::uint16_t>(partition));
-  }
-  CHECK(std::ranges::equal(cover.elsewhere(), expected));
-}
-
 TEST_CASE("a node that joins says that it is catching up until it has what the others have", "[repair]") {
   constexpr std::size_t slow = 20'000;
   Mesh mesh(3, slow);
@@ -445,32 +328,6 @@ TEST_CASE("of each range it is said by itself whether a node catches up there, o
   CHECK(counts.contains(FetchStatus::found));
   CHECK(counts.contains(FetchStatus::catching_up));
   CHECK(counts.contains(FetchStatus::elsewhere));
-}
-
-TEST_CASE("what two nodes share is exactly the partitions that both hold", "[repair]") {
-  rc::check([] {
-    const View view = view_of(*rc::gen::inRange<std::uint8_t>(2, 51));
-    Placement placement(view);
-    PlacedNeighbours neighbours(placement);
-    MemoryStore disk;
-    DigestTrie trie(DataKey{});
-    fill(disk, trie);
-    Cover cover;
-    if (*rc::gen::arbitrary<bool>()) {
-      while (!cover.is_current(neighbours)) cover.renew(neighbours, trie, 7);
-    } else {
-      for (const Partition partition : trie.take_arrivals()) cover.add(neighbours, partition);
-    }
-    const NodeId peer = view.closest(partition_point(*rc::gen::inRange<Partition>(0, 65536)), 1).front();
-    std::vector<std::uint16_t> expected;
-    for (Partition partition = 0; partition < 65536; ++partition) {
-      if (trie.tally(partition).count == 0 || peer == neighbours.self_id) continue;
-      const auto& replicas = neighbours.replica_set(partition).replicas;
-      const auto holds = [&](const NodeId& node) { return std::ranges::find(replicas, node) != replicas.end(); };
-      if (holds(neighbours.self_id) && holds(peer)) expected.push_back(static_cast<std::uint16_t>(partition));
-    }
-    RC_ASSERT(std::ranges::equal(cover.shared_with(peer), expected));
-  });
 }
 
 }  // namespace kith::dht
