@@ -110,7 +110,9 @@ bool read_body(const Fields& in, Items& out) {
          wire::read_key_beginnings(keys, limits::items_keys_max, out.keys);
 }
 
-bool read_body(const Fields& in, ItemsReply& out) { return in.take_list("r", out.records, limits::batch_items_max); }
+bool read_body(const Fields& in, ItemsReply& out) {
+  return in.take_list("r", out.records, limits::batch_items_max) && in.take_flag("m", out.is_cut);
+}
 
 bool read_body(const Fields& in, Reap& out) {
   crypto::Bytes partitions;

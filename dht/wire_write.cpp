@@ -190,11 +190,13 @@ void write_body(const CompareReply& reply, Map& map) {
 }
 
 void write_body(const Items& items, Map& map) {
-  map.field("k", wire::key_beginnings_to_bytes(items.keys));
-  if (items.after > 0) map.field("a", std::uint64_t{items.after});
+  map.field("k", wire::key_beginnings_to_bytes(items.keys)).field("a", items.after);
 }
 
-void write_body(const ItemsReply& reply, Map& map) { map.field("r", reply.records); }
+void write_body(const ItemsReply& reply, Map& map) {
+  map.field("r", reply.records);
+  if (reply.is_cut) map.field("m", std::uint8_t{1});
+}
 
 void write_body(const Reap& reap, Map& map) {
   map.field("s", code(reap.step));

@@ -140,8 +140,7 @@ inline constexpr std::size_t compare_keys_max = 64;               // keys of one
 inline constexpr std::size_t compare_versions_max = 255;          // rows of one key
 inline constexpr std::size_t compare_questions_max = 1U << 18;    // of one descent
 inline constexpr std::size_t items_keys_max = 64;                 // of one question
-inline constexpr std::size_t items_rows_max = 4096;               // of one key, that are asked for
-inline constexpr std::size_t items_bytes_max = 256U << 10;        // of one answer, which has one key at least
+inline constexpr std::size_t items_bytes_max = 256U << 10;        // of one answer, or one record that is larger
 inline constexpr std::size_t repairs_at_once_max = 4;             // descents that one node leads
 inline constexpr std::size_t repair_bytes_per_second = 4U << 20;  // unless configured
 

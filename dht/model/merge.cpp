@@ -170,13 +170,18 @@ VersionVector joined_context(std::span<const Row> rows) {
   return joined;
 }
 
-RowsDigest digest_of(std::span<const Row> rows, crypto::ByteSpan data_key) {
+std::vector<const Record*> replica_records(std::span<const Row> rows) {
   std::vector<const Record*> records;
   for (const Row& row : rows) {
     if (row.is_replica) records.push_back(&row.record);
   }
-  if (records.empty()) return {};
   std::ranges::sort(records, [](const Record* a, const Record* b) { return sorts_before(*a, *b); });
+  return records;
+}
+
+RowsDigest digest_of(std::span<const Row> rows, crypto::ByteSpan data_key) {
+  const std::vector<const Record*> records = replica_records(rows);
+  if (records.empty()) return {};
   crypto::Bytes statement;
   statement.reserve(records.size() * 80);
   for (const Record* record : records) {

@@ -75,6 +75,9 @@ bool are_spare(std::span<const Row> rows);
 // Joins contexts and seqs of all rows: what a token of a read covers (closure).
 VersionVector joined_context(std::span<const Row> rows);
 
+// Those of replica rows, in the order of their tags.
+std::vector<const Record*> replica_records(std::span<const Row> rows);
+
 // Order-independent digest of one key's replica rows: equal exactly when they are. Zero where there are none. Keyed, so
 // that nobody outside the mesh can aim for a collision.
 using RowsDigest = std::array<std::uint8_t, 16>;

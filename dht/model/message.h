@@ -212,13 +212,14 @@ struct CompareReply {
   std::vector<crypto::Bytes> records;  // of keys that the asker does not have at all
 };
 
-// All rows of keys, named by the first eight bytes of their hashes. The answer may end early, also within a key.
+// All rows of keys, named by the first eight bytes of their hashes.
 struct Items {
   std::vector<std::uint64_t> keys;
-  std::uint32_t after = 0;  // rows of the first key that the asker has by now
+  std::optional<ActorTag> after{};  // of the first key only rows of later tags
 };
 struct ItemsReply {
-  std::vector<crypto::Bytes> records;  // in the order of the keys
+  std::vector<crypto::Bytes> records;  // in the order of the keys, those of a key in the order of their tags
+  bool is_cut = false;                 // more follow: to be asked for from the last key and its last tag on
 };
 
 // Reaping: tombstones and expired entries are forgotten when everybody agrees (docs/protocol.md, "Reaping").

@@ -24,12 +24,6 @@ bool has(std::span<const VersionEntry> versions, const Record& record) {
   });
 }
 
-bool is_large(std::span<const Record> answer) {
-  std::size_t bytes = 0;
-  for (const Record& record : answer) bytes += record.bytes().size();
-  return bytes > limits::items_bytes_max || answer.size() == limits::batch_items_max;
-}
-
 Rows rows_beginning(RecordStore& store, std::uint64_t beginning) {
   Rows rows;
   for (const KeyHash& key : keys_beginning(store, beginning)) {
@@ -44,17 +38,18 @@ Rows rows_beginning(RecordStore& store, std::uint64_t beginning) {
 // ---- asking
 
 std::optional<Body> Descent::next(TrieReader& reader, std::uint32_t salt) {
+  if (++questions_ > limits::compare_questions_max) return std::nullopt;
   if (!wanted_.empty()) return next_items();
   if (!pushes_.empty()) {
     if (auto store = next_store(reader.store())) return store;
   }
-  if (frontier_.empty() || ++questions_ > limits::compare_questions_max) return std::nullopt;
+  if (frontier_.empty()) return std::nullopt;
   return next_compare(reader, salt);
 }
 
 Items Descent::next_items() {
   const auto count = static_cast<std::ptrdiff_t>(std::min(wanted_.size(), limits::items_keys_max));
-  return {.keys = {wanted_.begin(), wanted_.begin() + count}, .after = taken_};
+  return {.keys = {wanted_.begin(), wanted_.begin() + count}, .after = after_};
 }
 
 // Empty where all of it is needless by now.
@@ -169,21 +164,17 @@ void Descent::push_or_ask(const Prefix& listed_in, const KeyHash& key) {
   if (frontier_.empty() || frontier_.back() != partition) frontier_.push_back(partition);
 }
 
-// An answer ends early where it is large, and leaves out what the peer does not have any more. The last key of a large
-// one may have further rows, and is asked for them.
-void Descent::on_items(std::span<const Record> records) {
+// An answer leaves out what the peer does not have any more. One that is cut goes on within its last key, but for a
+// peer that does not get on.
+void Descent::on_items(std::span<const Record> records, bool is_cut) {
   auto last = wanted_.begin() + static_cast<std::ptrdiff_t>(std::min(wanted_.size(), limits::items_keys_max));
-  const std::uint32_t taken_before = std::exchange(taken_, 0);
+  const std::optional<ActorTag> after = std::exchange(after_, std::nullopt);
   if (!records.empty()) {
-    const std::uint64_t ending = beginning_of(records.back().key_hash());
-    const auto is_of_it = [&](const Record& record) { return beginning_of(record.key_hash()) == ending; };
-    if (const auto found = std::find(wanted_.begin(), last, ending); found != last) {
-      const auto taken = static_cast<std::uint32_t>(std::ranges::count_if(records, is_of_it)) +
-                         (found == wanted_.begin() ? taken_before : 0);
-      const bool goes_on = is_large(records) && taken < limits::items_rows_max;
-      if (goes_on) taken_ = taken;
-      last = goes_on ? found : found + 1;
-    }
+    const Record& ending = records.back();
+    const auto found = std::find(wanted_.begin(), last, beginning_of(ending.key_hash()));
+    const bool goes_on = is_cut && found != last && (found != wanted_.begin() || !after || ending.tag() > *after);
+    if (goes_on) after_ = ending.tag();
+    if (found != last) last = goes_on ? found : found + 1;
   }
   wanted_.erase(wanted_.begin(), last);
 }

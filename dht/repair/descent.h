@@ -29,7 +29,7 @@ class Descent {
   void on_answer(const CompareReply& reply, TrieReader& reader);
 
   // The answer to Items: its records are to be merged before next() is called. `records` are those of it that parse.
-  void on_items(std::span<const Record> records);
+  void on_items(std::span<const Record> records, bool is_cut);
 
   std::size_t partitions_differing() const { return differing_; }
 
@@ -52,7 +52,7 @@ class Descent {
 
   std::vector<Prefix> frontier_{Prefix{}};  // differ, or may; the next one last
   std::deque<std::uint64_t> wanted_;        // keys by their beginning
-  std::uint32_t taken_ = 0;                 // rows of the first of them that came
+  std::optional<ActorTag> after_;           // of the first of them the rows up to here came
   std::deque<Push> pushes_;
 
   // The question under way.

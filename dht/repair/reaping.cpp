@@ -189,11 +189,11 @@ void Reaping::retire(Turn& turn) {
 bool Reaping::append_records(RecordStore& store, std::uint64_t key, std::vector<crypto::Bytes>& records) {
   const std::uint16_t partition = batch_->partition_of_key.at(key);
   if (batch_->blocked.contains(partition)) return false;
-  std::vector<crypto::Bytes> more = dht::answer(Items{{key}}, store).records;
-  const bool has_room = records.size() + more.size() <= limits::batch_items_max &&
-                        bytes_of(records) + bytes_of(more) <= limits::record_bytes_max;
+  ItemsReply more = dht::answer(Items{{key}}, store, limits::record_bytes_max);
+  const bool has_room = !more.is_cut && records.size() + more.records.size() <= limits::batch_items_max &&
+                        bytes_of(records) + bytes_of(more.records) <= limits::record_bytes_max;
   if (!has_room) batch_->blocked.insert(partition);
-  if (has_room) std::ranges::move(more, std::back_inserter(records));
+  if (has_room) std::ranges::move(more.records, std::back_inserter(records));
   return has_room;
 }
 

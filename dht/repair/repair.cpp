@@ -246,7 +246,7 @@ void Repair::on_reply(Turn& turn, const NodeId& from, const Body& reply, const R
     merge(turn, owner.ticket, parsed(compared->records));
   } else if (const auto* items = std::get_if<ItemsReply>(&reply)) {
     const std::vector<Record> records = parsed(items->records);
-    led.descent.on_items(records);
+    led.descent.on_items(records, items->is_cut);
     merge(turn, owner.ticket, records);
   } else if (const auto* stored = std::get_if<StoreReply>(&reply)) {
     led.records +=

@@ -54,10 +54,9 @@ bool send_at_once(const KeysDifference& difference, RecordStore& store, CompareR
   for (const KeyVersions& key : difference.keys) wanted.keys.push_back(key.key);
   std::size_t bytes = 0;
   for (const crypto::Bytes& record : reply.records) bytes += record.size();
-  ItemsReply items = answer(wanted, store);
-  for (const crypto::Bytes& record : items.records) bytes += record.size();
-  const std::size_t records = reply.records.size() + items.records.size();
-  if (bytes > limits::items_bytes_max || records > limits::batch_items_max) return false;
+  if (bytes > limits::items_bytes_max) return false;
+  ItemsReply items = answer(wanted, store, limits::items_bytes_max - bytes);
+  if (items.is_cut || reply.records.size() + items.records.size() > limits::batch_items_max) return false;
   std::ranges::move(items.records, std::back_inserter(reply.records));
   return true;
 }
@@ -150,23 +149,17 @@ CompareReply answer(const Compare& question, TrieReader& reader) {
   return reply;
 }
 
-ItemsReply answer(const Items& question, RecordStore& store) {
+ItemsReply answer(const Items& question, RecordStore& store, std::size_t bytes_max) {
   ItemsReply reply;
   std::size_t bytes = 0;
-  std::size_t passed_over = 0;
-  for (const std::uint64_t beginning : question.keys) {
-    if (bytes > limits::items_bytes_max) break;
-    for (const KeyHash& key : keys_beginning(store, beginning)) {
-      for (const Row& row : store.peek(key).rows) {
-        if (!row.is_replica) continue;
-        if (beginning == question.keys.front() && passed_over < question.after) {
-          ++passed_over;
-          continue;
-        }
-        bytes += row.record.bytes().size();
-        const bool has_room = bytes <= limits::record_bytes_max && reply.records.size() < limits::batch_items_max;
-        if (!reply.records.empty() && !has_room) return reply;
-        reply.records.push_back(row.record.bytes());
+  for (std::size_t i = 0; i < question.keys.size(); ++i) {
+    for (const KeyHash& key : keys_beginning(store, question.keys[i])) {
+      for (const Record* record : replica_records(store.peek(key).rows)) {
+        if (i == 0 && question.after && record->tag() <= *question.after) continue;
+        bytes += record->bytes().size();
+        reply.is_cut = !reply.records.empty() && (bytes > bytes_max || reply.records.size() == limits::batch_items_max);
+        if (reply.is_cut) return reply;
+        reply.records.push_back(record->bytes());
       }
     }
   }

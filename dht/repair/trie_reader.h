@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "dht/model/limits.h"
 #include "dht/model/message.h"
 #include "dht/repair/digest_trie.h"
 
@@ -65,8 +66,8 @@ class TrieReader {
 // What the answerer says: of each child that differs what is below it, of keys which are not on both sides.
 CompareReply answer(const Compare& question, TrieReader& reader);
 
-// All replica rows of these keys, until the answer is large.
-ItemsReply answer(const Items& question, RecordStore& store);
+// The replica rows of these keys, as many as `bytes_max` hold, or one that is larger.
+ItemsReply answer(const Items& question, RecordStore& store, std::size_t bytes_max = limits::items_bytes_max);
 
 // A version of each replica row, at most limits::compare_versions_max.
 std::vector<VersionEntry> versions_of(std::span<const Row> rows);

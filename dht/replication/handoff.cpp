@@ -37,14 +37,6 @@ bool holds(const std::vector<NodeId>& nodes, const NodeId& node) {
   return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
 }
 
-std::vector<const Record*> replica_records(const Rows& rows) {
-  std::vector<const Record*> records;
-  for (const Row& row : rows) {
-    if (row.is_replica) records.push_back(&row.record);
-  }
-  return records;
-}
-
 }  // namespace
 
 // A sweep that is under way goes on: where members come and go all the time, none would ever reach the end.
@@ -273,26 +265,32 @@ void Handoff::look_closer(Target& target, const Part& part, FetchStatus status, 
   }
 }
 
-// As many as a message holds. What changed since the digests were asked for is left for another sweep.
+// As many as limits::items_bytes_max hold, or one that is larger. What changed since the digests were asked for is left
+// for another sweep.
 std::vector<crypto::Bytes> Handoff::next_records(Turn& turn, Target& target) {
   std::vector<crypto::Bytes> next;
   std::size_t bytes = 0;
   target.lots.clear();
-  for (; target.items_sent < target.differing.size(); ++target.items_sent, target.records_sent = 0) {
+  for (; target.items_sent < target.differing.size(); ++target.items_sent) {
     const std::size_t item = target.differing[target.items_sent];
     const KeyRows& held = turn.store.read(items_[item].key);
-    if (digest_of(held.rows, data_key_) != items_[item].digest) continue;
+    if (digest_of(held.rows, data_key_) != items_[item].digest) {
+      target.records_sent = 0;
+      target.is_refused = false;
+      continue;
+    }
     const auto records = replica_records(held.rows);
     target.lots.push_back({.item = item});
     for (; target.records_sent < records.size(); ++target.records_sent) {
       const crypto::Bytes& record = records[target.records_sent]->bytes();
       bytes += record.size();
-      const bool has_room = bytes <= limits::record_bytes_max && next.size() < limits::batch_items_max;
+      const bool has_room = bytes <= limits::items_bytes_max && next.size() < limits::batch_items_max;
       if (!next.empty() && !has_room) return next;
       next.push_back(record);
       target.lots.back().records += 1;
     }
     target.lots.back().is_last = true;
+    target.records_sent = 0;
   }
   return next;
 }

@@ -89,7 +89,7 @@ class Handoff {
     std::vector<Part> parts{};             // that it is asked for now
     std::vector<std::size_t> differing{};  // items of which it holds something else; forgotten where it falls silent
     std::size_t items_sent = 0;            // of them
-    std::size_t records_sent = 0;          // of the next one, which is too large for one message
+    std::size_t records_sent = 0;          // of the next one, of which the message before held a part
     bool is_refused = false;               // one of these was
     std::vector<Lot> lots{};               // on the way
     bool is_done = false;

@@ -2,6 +2,7 @@
 #include "dht/replication/replica.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "dht/model/counter.h"
 #include "dht/model/limits.h"
@@ -27,12 +28,9 @@ VersionVector seen_of(std::span<const Row> rows, ActorTag writer) {
 }
 
 // Newest first: what does not fit in one answer is what matters least.
-std::vector<const Record*> replica_records(const Rows& rows) {
-  std::vector<const Record*> records;
-  for (const Row& row : rows) {
-    if (row.is_replica) records.push_back(&row.record);
-  }
-  std::sort(records.begin(), records.end(), [](const Record* a, const Record* b) { return a->seq() > b->seq(); });
+std::vector<const Record*> newest_first(const Rows& rows) {
+  std::vector<const Record*> records = replica_records(rows);
+  std::ranges::stable_sort(records, std::greater{}, &Record::seq);
   return records;
 }
 
@@ -75,7 +73,7 @@ FetchAnswer Replica::fetch_one(std::size_t room, const KeyRows& held) const {
     return answer;
   }
   answer.digest = digest_of(held.rows, data_key_);
-  for (const Record* record : replica_records(held.rows)) {
+  for (const Record* record : newest_first(held.rows)) {
     answer.status = FetchStatus::found;
     if (record->bytes().size() > room) break;
     room -= record->bytes().size();

@@ -150,7 +150,7 @@ void answer_question(const Body& question, Replica& leader, Replica& other, Desc
   } else if (const auto* items = std::get_if<Items>(&question)) {
     const ItemsReply reply = answer(*items, other);
     cost.add(reply);
-    descent.on_items(take_all(leader, reply.records));
+    descent.on_items(take_all(leader, reply.records), reply.is_cut);
   } else if (const auto* store = std::get_if<Store>(&question)) {
     take_all(other, store->records);
     cost.add(StoreReply{.answers = std::vector<StoreAnswer>(store->records.size())});

@@ -81,8 +81,9 @@ std::vector<Sample> data_samples() {
       {"compare reply, nothing differs", request(CompareReply{})},
       {"compare reply, records", request(CompareReply{{}, {}, false, {Bytes{0xde, 0xad}}})},
       {"items", request(Items{{1, 0x1234567890abcdef}})},
-      {"items, the rest of a key", request(Items{{1, 0x1234567890abcdef}, 300})},
+      {"items, the rest of a key", request(Items{{1, 0x1234567890abcdef}, 0x0123456789abcdef})},
       {"items reply", request(ItemsReply{{Bytes{0xde, 0xad}}})},
+      {"items reply that is cut", request(ItemsReply{{Bytes{0xde, 0xad}}, true})},
       {"reap ask", request(Reap{ReapStep::ask, {{0x1234, 7, {{0x1234567890abcdef, RowsDigest{1, 2}}}}}, {}})},
       {"reap retire", request(Reap{ReapStep::retire, {}, {Bytes{0xde, 0xad}}})},
       {"reap reply", request(ReapReply{{ReapVerdict::clear, ReapVerdict::blocked}, {0x1234567890abcdef}})},
@@ -329,9 +330,9 @@ Body arbitrary_repair_body(std::size_t number) {
     case 17:
       return CompareReply{few(arbitrary_node()), few(arbitrary_difference()), any<bool>(), few(arbitrary_bytes())};
     case 18:
-      return Items{few(rc::gen::arbitrary<std::uint64_t>(), limits::items_keys_max), any<std::uint32_t>()};
+      return Items{few(rc::gen::arbitrary<std::uint64_t>(), limits::items_keys_max), maybe(any<std::uint64_t>())};
     case 19:
-      return ItemsReply{few(arbitrary_bytes())};
+      return ItemsReply{few(arbitrary_bytes()), any<bool>()};
     case 20:
       return Reap{*rc::gen::element(ReapStep::ask, ReapStep::retire, ReapStep::commit), few(arbitrary_reap_partition()),
                   few(arbitrary_bytes())};

@@ -36,17 +36,20 @@ struct LargeKey {
   std::set<crypto::Bytes> descend(TrieReader& leader, TrieReader& peer) {
     std::set<crypto::Bytes> given;
     Descent descent;
+    std::size_t questions = 0;
     while (const auto question = descent.next(leader, salt)) {
+      REQUIRE(++questions < 100);
       std::vector<crypto::Bytes> sent;
       if (const auto* compare = std::get_if<Compare>(&*question)) {
         const CompareReply reply = answer(*compare, peer);
         sent = reply.records;
         descent.on_answer(reply, leader);
       } else if (const auto* items = std::get_if<Items>(&*question)) {
-        sent = answer(*items, peer.store()).records;
+        const ItemsReply reply = answer(*items, peer.store());
+        sent = reply.records;
         std::vector<Record> taken;
         for (const crypto::Bytes& record : sent) taken.push_back(*Record::parse(record));
-        descent.on_items(taken);
+        descent.on_items(taken, reply.is_cut);
       } else {
         sent = std::get<Store>(*question).records;
       }
