@@ -40,22 +40,6 @@ TEST_CASE("who was off for as long as others wait counts for reads once it was c
   CHECK(mesh.disk(2).read(hash_key("default/b")).rows.size() == 1);
 }
 
-TEST_CASE("who was off for as long as others wait leaves it to them to bring what it missed, first of all",
-          "[catch_up]") {
-  Mesh mesh(2);
-  const std::size_t away = mesh.id(0) < mesh.id(1) ? 1 : 0;  // of two that differ the other one leads first
-  mesh.start();
-  mesh.run(90s);
-  mesh.stop(away);
-  mesh.run(11min);
-  mesh.put(1 - away, name, "written meanwhile");
-  mesh.run(1s);
-  mesh.restart(away);
-  mesh.run(60s);
-  REQUIRE(mesh.disk(away).totals().records == 1);
-  CHECK(mesh.node(away).counters().repair.descents == 0);
-}
-
 TEST_CASE("who was off for a short time counts for reads at once", "[catch_up]") {
   Equal mesh;
   mesh.stop(2);
