@@ -134,13 +134,14 @@ inline constexpr std::size_t client_unsent_bytes_max = 80U << 20;  // what may b
 inline constexpr std::size_t client_requests_in_flight_max = 4096;
 
 // Anti-entropy.
-inline constexpr std::size_t compare_nodes_max = 32;              // in one question; an answer has up to 16 for each
-inline constexpr std::size_t compare_digests_max = 64;            // keys of one node
-inline constexpr std::size_t compare_keys_max = 64;               // keys of one difference
-inline constexpr std::size_t compare_versions_max = 255;          // rows of one key
-inline constexpr std::size_t compare_questions_max = 1U << 18;    // of one descent
-inline constexpr std::size_t items_keys_max = 64;                 // of one question
-inline constexpr std::size_t items_bytes_max = 256U << 10;        // of one answer, or one record that is larger
+inline constexpr std::size_t compare_nodes_max = 32;            // in one question; an answer has up to 16 for each
+inline constexpr std::size_t compare_digests_max = 64;          // keys of one node
+inline constexpr std::size_t compare_keys_max = 64;             // keys of one difference
+inline constexpr std::size_t compare_versions_max = 255;        // rows of one key
+inline constexpr std::size_t compare_questions_max = 1U << 18;  // of one descent
+inline constexpr std::size_t items_keys_max = 64;               // of one question
+// Of one answer, or one record that is larger: four chunks of blobs, with what is signed beside them.
+inline constexpr std::size_t items_bytes_max = 264U << 10;
 inline constexpr std::size_t repairs_at_once_max = 4;             // descents that one node leads
 inline constexpr std::size_t repair_bytes_per_second = 4U << 20;  // unless configured
 

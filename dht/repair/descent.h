@@ -31,6 +31,9 @@ class Descent {
   // The answer to Items: its records are to be merged before next() is called. `records` are those of it that parse.
   void on_items(std::span<const Record> records, bool is_cut);
 
+  // Nothing is left to ask. False where next() is empty because so much was asked that it is another one's turn.
+  bool is_complete() const { return wanted_.empty() && pushes_.empty() && frontier_.empty(); }
+
   std::size_t partitions_differing() const { return differing_; }
 
  private:

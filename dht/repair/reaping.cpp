@@ -185,12 +185,14 @@ void Reaping::retire(Turn& turn) {
   go_on(turn);
 }
 
-// What finds no room in the message has to wait for another round.
+// What finds no room in the message has to wait for another round; what no message holds stays for good.
 bool Reaping::append_records(RecordStore& store, std::uint64_t key, std::vector<crypto::Bytes>& records) {
   const std::uint16_t partition = batch_->partition_of_key.at(key);
   if (batch_->blocked.contains(partition)) return false;
   ItemsReply more = dht::answer(Items{{key}}, store, limits::record_bytes_max);
-  const bool has_room = !more.is_cut && records.size() + more.records.size() <= limits::batch_items_max &&
+  if (more.is_cut) batch_->too_large.insert(key);
+  if (more.is_cut) return false;
+  const bool has_room = records.size() + more.records.size() <= limits::batch_items_max &&
                         bytes_of(records) + bytes_of(more.records) <= limits::record_bytes_max;
   if (!has_room) batch_->blocked.insert(partition);
   if (has_room) std::ranges::move(more.records, std::back_inserter(records));
@@ -201,6 +203,7 @@ void Reaping::finish(Turn& turn) {
   std::vector<ReapPartition> agreed;
   for (ReapPartition& partition : batch_->partitions) {
     if (batch_->blocked.contains(partition.partition)) continue;
+    std::erase_if(partition.keys, [&](const ReapKey& key) { return batch_->too_large.contains(key.key); });
     std::vector<ReapKey> keys = named_twice(partition);
     is_soon_ = is_soon_ || keys.size() < partition.keys.size();
     clean_[partition.partition] = {.round = round_, .keys = std::move(partition.keys)};

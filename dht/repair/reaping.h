@@ -51,8 +51,9 @@ class Reaping {
     ReapStep step = ReapStep::ask;
     std::vector<ReapPartition> partitions;
     std::set<std::uint16_t> blocked;
-    bool is_last = false;                               // of this round
-    std::set<NodeId> waiting;                           // for their answers
+    std::set<std::uint64_t> too_large;  // keys whose authors cannot be given all of it in one message: they stay
+    bool is_last = false;               // of this round
+    std::set<NodeId> waiting;           // for their answers
     std::map<NodeId, std::set<std::uint64_t>> authors;  // who keeps rows of which keys
     std::map<std::uint64_t, std::uint16_t> partition_of_key;
   };

@@ -169,7 +169,7 @@ Repair::Answer Repair::answer(const Turn& turn, const NodeId& from, const Compar
 
 Body Repair::answer(const Turn& turn, const NodeId& from, const Items& question) {
   const bool is_held_back = turn.neighbours.is_held_back() || turn.neighbours.is_held_back_from(from);
-  Body reply = is_held_back ? ItemsReply{} : dht::answer(question, store_);
+  Body reply = is_held_back ? ItemsReply{.records = {}, .is_cut = true} : dht::answer(question, store_);
   counters_.bytes_sent += weight_of(reply);
   return reply;
 }
@@ -246,6 +246,7 @@ void Repair::on_reply(Turn& turn, const NodeId& from, const Body& reply, const R
     merge(turn, owner.ticket, parsed(compared->records));
   } else if (const auto* items = std::get_if<ItemsReply>(&reply)) {
     const std::vector<Record> records = parsed(items->records);
+    if (records.empty() && items->is_cut) return break_off(turn.now.instant, owner.ticket);  // nothing is told now
     led.descent.on_items(records, items->is_cut);
     merge(turn, owner.ticket, records);
   } else if (const auto* stored = std::get_if<StoreReply>(&reply)) {
@@ -312,7 +313,7 @@ void Repair::finish(Instant now, std::uint64_t number) {
   const Led& led = found->second;
   pair.rest = led.records > 0 ? rest_least : std::clamp(2 * pair.rest, rest_least, rest_most);
   pair.rests_until = with_jitter(now, pair.rest);
-  if (led.records == 0) {
+  if (led.records == 0 && led.descent.is_complete()) {
     pair.explained = led.roots;
     pair.explained_until = with_jitter(now, explained_holds);
   }
@@ -320,7 +321,7 @@ void Repair::finish(Instant now, std::uint64_t number) {
   pair.rounds = 0;
   counters_.records_repaired += led.records;
   counters_.partitions_differing += led.descent.partitions_differing();
-  catch_up_.on_compared(led.peer, led.began);
+  if (led.descent.is_complete()) catch_up_.on_compared(led.peer, led.began);
   led_.erase(found);
 }
 

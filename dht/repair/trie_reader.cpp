@@ -56,7 +56,10 @@ bool send_at_once(const KeysDifference& difference, RecordStore& store, CompareR
   for (const crypto::Bytes& record : reply.records) bytes += record.size();
   if (bytes > limits::items_bytes_max) return false;
   ItemsReply items = answer(wanted, store, limits::items_bytes_max - bytes);
-  if (items.is_cut || reply.records.size() + items.records.size() > limits::batch_items_max) return false;
+  for (const crypto::Bytes& record : items.records) bytes += record.size();
+  const bool has_room = !items.is_cut && bytes <= limits::items_bytes_max &&
+                        reply.records.size() + items.records.size() <= limits::batch_items_max;
+  if (!has_room) return false;
   std::ranges::move(items.records, std::back_inserter(reply.records));
   return true;
 }

@@ -27,7 +27,9 @@ struct Weight {
     }
     return bytes + (*this)(reply.records);
   }
-  std::size_t operator()(const Items& items) const { return field + 8 * items.keys.size(); }
+  std::size_t operator()(const Items& items) const {
+    return field + 8 * items.keys.size() + (items.after ? field + 8 : 0);
+  }
   std::size_t operator()(const ItemsReply& reply) const { return field + (*this)(reply.records); }
   std::size_t operator()(const Store& store) const { return 2 * field + (*this)(store.records); }
   template <typename Other>

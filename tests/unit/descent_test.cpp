@@ -83,4 +83,31 @@ TEST_CASE("values of a key that are too large for one message are fetched in sev
   CHECK(key.descend(key.empty, key.full).size() == 14);
 }
 
+TEST_CASE("a value that is larger than an answer may be beside others is not sent with the comparison", "[repair]") {
+  LargeKey mesh;
+  const std::string large(limits::items_bytes_max, 'x');
+  Rows rows;
+  merge_record(rows, mesh.records.record(key(0), large, {}, 90));
+  rows.front().is_replica = true;
+  TrackedStore(mesh.disk, mesh.trie).replace(hash_key(key(0)), rows);
+  const TrieNode nothing{.prefix = Prefix::of(mesh.shared.front()), .form = TrieForm::none, .digests = {}};
+  const CompareReply reply = answer(Compare{.salt = LargeKey::salt, .nodes = {nothing}}, mesh.full);
+  CHECK(reply.records.empty());
+  REQUIRE(reply.differences.size() == 1);
+  CHECK(reply.differences.front().keys.size() == 1);
+}
+
+TEST_CASE("a descent is complete when nothing is left to ask", "[repair]") {
+  LargeKey key;
+  Descent descent;
+  CHECK_FALSE(descent.is_complete());
+  const auto question = descent.next(key.empty, LargeKey::salt);
+  REQUIRE(question);
+  descent.on_answer(answer(std::get<Compare>(*question), key.full), key.empty);
+  CHECK_FALSE(descent.is_complete());
+  descent.on_items({}, false);
+  CHECK_FALSE(descent.next(key.empty, LargeKey::salt));
+  CHECK(descent.is_complete());
+}
+
 }  // namespace kith::dht
