@@ -104,7 +104,9 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   // Who founds a mesh has all there is, and knows who votes. Everybody else with a new store has to be given it first,
   // also one whose disk was lost, and who is called by those that remember it.
   const bool is_stranger = s.liveness.member_count() == 0 && s.configurations.digest() == 0;
-  const bool has_to_be_given_all = is_author_new || is_stranger || !s.store.notes(NoteKind::filling).empty();
+  const bool counts_for_more = s.note_weight();
+  const bool has_to_be_given_all =
+      is_author_new || is_stranger || counts_for_more || !s.store.notes(NoteKind::filling).empty();
   s.finish(now, out, first_send);  // they are members before anybody counts as one that is new
   const std::size_t next_send = out.sends.size();
   s.take_up_absences(now, remembered);
@@ -113,6 +115,15 @@ void Node::start(Now now, std::span<const Endpoint> own_endpoints, Outputs& out)
   if (!remembered.empty()) s.finding_out_since = now.instant;
   if (s.options.is_leaving) s.leaving.begin(now.instant);
   s.finish(now, out, next_send);
+}
+
+// True where it is larger than before: then this node is a replica where it was none.
+bool Node::State::note_weight() {
+  const std::vector<Note> noted = store.notes(NoteKind::weight);
+  const bool is_noted = !noted.empty();
+  const std::uint64_t before = is_noted ? noted.front().first : options.weight;
+  if (!is_noted || before != options.weight) store.keep_note({.kind = NoteKind::weight, .first = options.weight});
+  return options.weight > before;
 }
 
 // A restart while it is under way goes on with it.

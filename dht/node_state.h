@@ -111,6 +111,7 @@ struct Node::State final : Neighbours {
   std::vector<NodeId> remember_members(Now now);
   void forget(Instant now, const NodeId& node);
   void note_absences(Now now);
+  bool note_weight();
   void begin_filling(Instant now);
   WallMs departure_ms() const;
   void note_departure(Instant now, std::size_t placed_before);

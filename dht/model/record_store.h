@@ -88,6 +88,7 @@ enum class NoteKind : std::uint8_t {
   returning = 5,  // a member that is to be asked what it reaped: from when on (wall clock, ms), and up to which seq
   voter = 6,      // no name: this node's tag as a voter (configuration.h)
   filling = 7,    // no name: there while this node has to be given what it is to hold (repair/catch_up.h)
+  weight = 8,     // no name: with what weight this node ran last
 };
 struct Note {
   NoteKind kind = NoteKind::lived;

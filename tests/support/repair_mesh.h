@@ -73,6 +73,8 @@ class RepairMesh {
     take(*devices_[device], out);
   }
 
+  // For its next start.
+  NodeOptions& options(std::size_t device) { return devices_[device]->options; }
   void stop(std::size_t device) { devices_[device]->node.reset(); }
   // Every device sleeps: of all its clocks only the wall clock goes on.
   void sleep(Duration duration) { slept_ += duration; }

@@ -258,6 +258,27 @@ TEST_CASE("a founder whose disk is of before anybody joined catches up", "[repai
   CHECK(mesh.ask(0, key(1)).status == FetchStatus::catching_up);
 }
 
+TEST_CASE("who starts with more weight than before has to be given all that it holds then", "[repair]") {
+  Mesh mesh(3);
+  mesh.start();
+  const auto is_filling = [&] { return !mesh.disk(2).notes(NoteKind::filling).empty(); };
+  const auto is_filling_after_restart_with = [&](std::uint8_t weight) {
+    mesh.options(2).weight = weight;
+    mesh.restart(2);
+    mesh.run(10ms);
+    return is_filling();
+  };
+  mesh.run(2min);
+  REQUIRE_FALSE(is_filling());
+  CHECK_FALSE(is_filling_after_restart_with(1));
+  CHECK(is_filling_after_restart_with(4));
+  CHECK(is_filling_after_restart_with(4));  // its power failed before it had caught up
+  mesh.run(2min);
+  CHECK_FALSE(is_filling());
+  CHECK_FALSE(is_filling_after_restart_with(4));
+  CHECK_FALSE(is_filling_after_restart_with(1));
+}
+
 TEST_CASE("repair stays within its bytes a second", "[repair]") {
   constexpr std::size_t bytes_per_second = 20'000;
   Mesh mesh(2, bytes_per_second);
