@@ -80,6 +80,8 @@ struct NsCommand {
   bool is_create = false;
   std::string conflict;
   std::string cache;
+  std::string durability;
+  std::optional<std::uint64_t> quota_bytes;
   std::optional<std::uint64_t> r;
   std::optional<std::uint64_t> w;
   std::optional<std::uint64_t> ttl_ms;

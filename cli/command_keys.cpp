@@ -54,6 +54,8 @@ void write_fields(RpcWriter& params, const WriteCondition& condition) {
 std::string receipt_line(const RpcValue& receipt) {
   std::string line =
       fmt::format("{}/{} copies", receipt["copies"].number().value_or(0), receipt["wanted"].number().value_or(0));
+  if (const auto in_memory = receipt["in_memory"].number().value_or(0); in_memory > 0)
+    line += fmt::format(", {} of them in memory", in_memory);
   if (const auto hints = receipt["hints"].number().value_or(0); hints > 0)
     line += fmt::format(" + {} stood in for", hints);
   if (const auto queued = receipt["queued"].number().value_or(0); queued > 0)

@@ -23,6 +23,17 @@ std::string lifetime(const RpcValue& ttl_ms) {
   return milliseconds == 0 ? "ever" : human_time(milliseconds);
 }
 
+std::string_view durability(const RpcValue& word) {
+  return word.text() == "write-back" ? "confirmed from memory" : "confirmed from disk";
+}
+
+std::string quota(const RpcValue& policy) {
+  const std::uint64_t most = policy["quota_bytes"].number().value_or(0);
+  if (most == 0) return "none";
+  const auto used = policy["bytes"].number();
+  return human_bytes(most) + (used ? ", about " + human_bytes(*used) + " used" : ", not counted yet");
+}
+
 void print_policy(const Common& common, const RpcValue& policy) {
   if (common.json) {
     fmt::print("{}\n", to_json(policy).dump());
@@ -30,10 +41,12 @@ void print_policy(const Common& common, const RpcValue& policy) {
   }
   const std::string_view conflict = policy["conflict"].text().value_or("?");
   const bool is_strong = conflict == "strong";
-  fmt::print("{}\n  conflict  {}\n  R         {}\n  W         {}\n  live for  {}\n  cache     {}\n",
-             policy["namespace"].text().value_or("?"), conflict, is_strong ? "a majority" : copies(policy["r"]),
-             is_strong ? "a majority" : copies(policy["w"]), lifetime(policy["ttl_ms"]),
-             policy["cache"].text().value_or("around"));
+  fmt::print(
+      "{}\n  conflict  {}\n  R         {}\n  W         {}\n  live for  {}\n  cache     {}\n  writes    {}\n"
+      "  quota     {}\n",
+      policy["namespace"].text().value_or("?"), conflict, is_strong ? "a majority" : copies(policy["r"]),
+      is_strong ? "a majority" : copies(policy["w"]), lifetime(policy["ttl_ms"]),
+      policy["cache"].text().value_or("around"), durability(policy["durability"]), quota(policy));
 }
 
 // A namespace is strong from its beginning: what was there before would not be seen any more.
@@ -62,7 +75,8 @@ Exit ns_set(const Common& common, const NsCommand& command) {
   const auto count = [](bool is_there) { return is_there ? 1U : 0U; };
   const std::size_t fields = 1 + count(command.is_create) + count(!command.conflict.empty()) +
                              count(command.r.has_value()) + count(command.w.has_value()) +
-                             count(command.ttl_ms.has_value()) + count(!command.cache.empty());
+                             count(command.ttl_ms.has_value()) + count(!command.cache.empty()) +
+                             count(!command.durability.empty()) + count(command.quota_bytes.has_value());
   const RpcValue policy = client.call("ns_set", [&](RpcWriter& params) {
     params.map(fields).text("namespace").text(command.name);
     if (command.is_create) params.text("create").boolean(true);
@@ -71,6 +85,8 @@ Exit ns_set(const Common& common, const NsCommand& command) {
     if (command.w) params.text("w").number(*command.w);
     if (command.ttl_ms) params.text("ttl_ms").number(*command.ttl_ms);
     if (!command.cache.empty()) params.text("cache").text(command.cache);
+    if (!command.durability.empty()) params.text("durability").text(command.durability);
+    if (command.quota_bytes) params.text("quota_bytes").number(*command.quota_bytes);
   });
   if (common.json || is_terminal(STDOUT_FILENO)) print_policy(common, policy);
   return Exit::done;

@@ -6,15 +6,13 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <iostream>
-#include <map>
-#include <system_error>
 
 #include "cli/command.h"
+#include "cli/quantities.h"
 
 namespace kith::cli {
 
@@ -50,6 +48,7 @@ struct CommandLine {
   std::string age;
   std::string ttl;
   std::string amount;
+  std::string quota;
   std::function<Exit()> chosen;
 };
 
@@ -70,25 +69,6 @@ constexpr const char* footer = R"(Examples:
 
 Exit codes: 0 done, 1 not found, 2 usage, 3 conflict, 4 too few replicas, 5 no daemon, 6 refused, 7 internal.
 See kith(1).)";
-
-// "90s", "10m", "24h", "7d", "500ms"; a bare number is seconds.
-std::uint64_t milliseconds_of(const std::string& text) {
-  static const std::map<std::string, std::uint64_t> units{{"", 1000},    {"ms", 1},        {"s", 1000},
-                                                          {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
-  std::uint64_t amount = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
-  const auto unit = units.find(std::string(end, text.data() + text.size()));
-  if (error != std::errc() || unit == units.end() || amount == 0) {
-    die(Exit::usage, fmt::format("{} is no time; write 500ms, 90s, 10m, 24h or 7d, and of a --ttl also never", text));
-  }
-  return amount * unit->second;
-}
-
-// Of --ttl: nothing where it was not given, 0 for a life without an end.
-std::optional<std::uint64_t> lifetime_of(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  return text == "never" ? 0 : milliseconds_of(text);
-}
 
 void add_write_options(CLI::App& verb, WriteTerms& terms) {
   verb.add_option("--wait", terms.wait, "how many copies to wait for: local, one, quorum (default) or all")
@@ -163,16 +143,6 @@ void add_del(CLI::App& app, CommandLine& line) {
   add_condition(*verb, line.del.condition);
   add_write_options(*verb, line.del.terms);
   verb->callback([&line] { line.chosen = [&line] { return del(line.common, line.del); }; });
-}
-
-std::int64_t amount_of(const std::string& word) {
-  std::int64_t amount = 1;
-  const char* digits = word.data() + (word.starts_with('+') ? 1 : 0);
-  const auto [end, error] = std::from_chars(digits, word.data() + word.size(), amount);
-  if (error != std::errc() || end != word.data() + word.size()) {
-    die(Exit::usage, fmt::format("{} is no amount to count by; write a whole number, as 5 or -5", word));
-  }
-  return amount;
 }
 
 void add_incr(CLI::App& app, CommandLine& line) {
@@ -301,7 +271,12 @@ void add_ns_changes(CLI::App& verb, CommandLine& line) {
   verb.add_option("--cache", line.ns.cache,
                   "through: keys that many read are shown as they were at most 10 s ago; around: as replicas say")
       ->check(CLI::IsMember({"around", "through"}));
+  verb.add_option("--durability", line.ns.durability,
+                  "full: a replica confirms a write that is on its disk; write-back: once it is in its memory")
+      ->check(CLI::IsMember({"full", "write-back"}));
+  verb.add_option("--quota", line.quota, "refuse what would make it larger than this: 64KiB, 10MiB, 2GiB, or none");
   verb.callback([&line, is_create = verb.get_name() == "create"] {
+    if (!line.quota.empty()) line.ns.quota_bytes = line.quota == "none" ? 0 : bytes_of(line.quota);
     line.ns.is_create = is_create;
     line.ns.ttl_ms = lifetime_of(line.ttl);
     line.chosen = [&line] { return ns_set(line.common, line.ns); };
@@ -318,6 +293,7 @@ void add_ns(CLI::App& app, CommandLine& line) {
       "  kith ns create carts --conflict siblings    concurrent values are all kept and shown\n"
       "  kith ns create locks --conflict strong      a majority agrees on each write; --if-absent and --if-version\n"
       "  kith ns create news --ttl 24h --cache through    many read the same keys; see `kith top --keys`\n"
+      "  kith ns create sensors --durability write-back --quota 64MiB\n"
       "  kith ns set carts -w 3\n"
       "  kith ns list");
   add_ns_changes(*verb->add_subcommand("create", "give a namespace a policy"), line);

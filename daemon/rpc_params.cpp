@@ -117,17 +117,21 @@ std::optional<dht::OpId> op_id_of(const RpcValue& value) {
   return id;
 }
 
-std::optional<dht::Cache> cache_of(const RpcValue& value) {
-  const auto found = std::ranges::find(cache_words, value.text().value_or(""));
-  if (found == cache_words.end()) return std::nullopt;
-  return static_cast<dht::Cache>(found - cache_words.begin());
+template <typename Enum, std::size_t count>
+std::optional<Enum> word_of(const RpcValue& value, const std::array<std::string_view, count>& words) {
+  const auto found = std::ranges::find(words, value.text().value_or(""));
+  if (found == words.end()) return std::nullopt;
+  return static_cast<Enum>(found - words.begin());
+}
+
+std::optional<dht::Cache> cache_of(const RpcValue& value) { return word_of<dht::Cache>(value, cache_words); }
+
+std::optional<dht::Durability> durability_of(const RpcValue& value) {
+  return word_of<dht::Durability>(value, durability_words);
 }
 
 std::optional<dht::Conflict> conflict_of(const RpcValue& value) {
-  const std::string_view word = value.text().value_or("");
-  const auto found = std::ranges::find(conflict_words, word);
-  if (found == conflict_words.end()) return std::nullopt;
-  return static_cast<dht::Conflict>(found - conflict_words.begin());
+  return word_of<dht::Conflict>(value, conflict_words);
 }
 
 std::optional<dht::Wait> wait_of(const RpcValue& value) {
@@ -378,6 +382,8 @@ dht::Result<dht::PolicyRequest> read_ns_set(const RpcValue& map) {
   request.must_be_new = params.flag("create");
   request.conflict = params.take("conflict", "\"newest\", \"siblings\" or \"strong\"", conflict_of);
   request.cache = params.take("cache", "\"around\" or \"through\"", cache_of);
+  request.durability = params.take("durability", "\"full\" or \"write-back\"", durability_of);
+  request.quota_bytes = params.number("quota_bytes", 0, INT64_MAX);
   const auto copies = [&](std::string_view name) -> std::optional<std::uint8_t> {
     const auto given = params.number(name, 0, copies_max);
     return given ? std::optional(static_cast<std::uint8_t>(*given)) : std::nullopt;

@@ -15,6 +15,7 @@ namespace kith::daemon {
 
 // In the order of dht::Conflict.
 inline constexpr std::array<std::string_view, 2> cache_words{"around", "through"};
+inline constexpr std::array<std::string_view, 2> durability_words{"full", "write-back"};
 inline constexpr std::array<std::string_view, 3> conflict_words{"newest", "siblings", "strong"};
 
 // What of a read a client is shown.

@@ -55,6 +55,7 @@ void write_receipt_fields(RpcWriter& writer, const dht::Receipt& receipt) {
   writer.text("hints").number(count(receipt.hints));
   writer.text("queued").number(count(receipt.queued));
   writer.text("durable").boolean(receipt.durable);
+  if (receipt.in_memory > 0) writer.text("in_memory").number(count(receipt.in_memory));
   if (receipt.counter) writer.text("value").integer(*receipt.counter);
   if (receipt.revision > 0) writer.text("revision").number(receipt.revision);
   writer.text("took_ms").real(milliseconds(receipt.took));
@@ -83,17 +84,24 @@ void write_read_fields(RpcWriter& writer, const dht::ReadAnswer& answer, Shown s
   writer.text("took_ms").real(milliseconds(answer.took));
 }
 
-void write_policy(RpcWriter& writer, std::string_view name, const dht::Policy& policy) {
+void write_policy(RpcWriter& writer, std::string_view name, const dht::Policy& policy,
+                  std::optional<std::uint64_t> bytes) {
   const auto copies = [&](std::string_view field, std::uint8_t count) {
     writer.text(field);
     count > 0 ? writer.number(count) : writer.nil();  // nil: the mesh's
   };
-  writer.map(6).text("namespace").name(name);
+  const bool has_quota = policy.quota_bytes > 0;
+  writer.map(has_quota ? 9 : 8).text("namespace").name(name);
   writer.text("conflict").text(conflict_words[static_cast<std::size_t>(policy.conflict)]);
   copies("r", policy.r);
   copies("w", policy.w);
   writer.text("ttl_ms").number(policy.ttl_ms);
   writer.text("cache").text(cache_words[static_cast<std::size_t>(policy.cache)]);
+  writer.text("durability").text(durability_words[static_cast<std::size_t>(policy.durability)]);
+  writer.text("quota_bytes").number(policy.quota_bytes);
+  if (!has_quota) return;
+  writer.text("bytes");
+  bytes ? writer.number(*bytes) : writer.nil();  // nil: unknown yet
 }
 
 void write_hot_keys(RpcWriter& writer, const std::vector<dht::HotKey>& keys) {
@@ -110,9 +118,10 @@ void write_hot_keys(RpcWriter& writer, const std::vector<dht::HotKey>& keys) {
   }
 }
 
-void write_policies(RpcWriter& writer, const dht::Policies& policies) {
-  writer.map(1).text("namespaces").array(policies.all().size());
-  for (const auto& [name, known] : policies.all()) write_policy(writer, name, known.policy);
+void write_policies(RpcWriter& writer, const dht::Node& node) {
+  const dht::Policies::ByName& policies = node.policies().all();
+  writer.map(1).text("namespaces").array(policies.size());
+  for (const auto& [name, known] : policies) write_policy(writer, name, known.policy, node.usage_of(name));
 }
 
 void write_scan(RpcWriter& writer, const dht::ScanAnswer& answer) {

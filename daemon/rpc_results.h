@@ -7,12 +7,13 @@
 #include "daemon/rpc_params.h"
 #include "dht/cache/hot_key.h"
 #include "dht/model/outputs.h"
+#include "dht/node.h"
 #include "dht/replication/policies.h"
 
 namespace kith::daemon {
 
 inline std::size_t receipt_fields(const dht::Receipt& receipt) {
-  return 8 + (receipt.counter ? 1 : 0) + (receipt.revision > 0 ? 1 : 0);
+  return 8 + (receipt.counter ? 1 : 0) + (receipt.revision > 0 ? 1 : 0) + (receipt.in_memory > 0 ? 1 : 0);
 }
 void write_receipt_fields(RpcWriter& writer, const dht::Receipt& receipt);
 
@@ -21,9 +22,11 @@ inline std::size_t read_fields(const dht::ReadAnswer& answer) {
 }
 void write_read_fields(RpcWriter& writer, const dht::ReadAnswer& answer, Shown shown);
 
-void write_policy(RpcWriter& writer, std::string_view name, const dht::Policy& policy);
+// `bytes` of the mesh, as this device estimates them; told where there is a quota.
+void write_policy(RpcWriter& writer, std::string_view name, const dht::Policy& policy,
+                  std::optional<std::uint64_t> bytes);
 void write_hot_keys(RpcWriter& writer, const std::vector<dht::HotKey>& keys);
-void write_policies(RpcWriter& writer, const dht::Policies& policies);
+void write_policies(RpcWriter& writer, const dht::Node& node);
 
 void write_scan(RpcWriter& writer, const dht::ScanAnswer& answer);
 void write_chunks(RpcWriter& writer, const dht::ChunksAnswer& answer);

@@ -151,8 +151,7 @@ void Service::ns_set(dht::Now now, const Call& call, dht::HostOutputs& out) {
 
 void Service::ns_list(dht::Now, const Call& call, dht::HostOutputs&) {
   if (const auto status = read_nothing(call.params); !status) return responder_.fail(call.from, status.error());
-  const dht::Policies& policies = control_.host().node().policies();
-  responder_.respond(call.from, [&](RpcWriter& writer) { write_policies(writer, policies); });
+  responder_.respond(call.from, [&](RpcWriter& writer) { write_policies(writer, control_.host().node()); });
 }
 
 void Service::hot(dht::Now now, const Call& call, dht::HostOutputs&) {
@@ -359,7 +358,9 @@ void Service::answer(const Asked& asked, const dht::Completion& completion) {
     return;
   }
   if (const auto* policy = std::get_if<dht::PolicyAnswer>(&completion.outcome)) {
-    responder_.respond(asked.from, [&](RpcWriter& writer) { write_policy(writer, policy->name, policy->policy); });
+    const auto bytes = control_.host().node().usage_of(policy->name);
+    responder_.respond(asked.from,
+                       [&](RpcWriter& writer) { write_policy(writer, policy->name, policy->policy, bytes); });
     return;
   }
   const bool is_write = !completion.partial.key.empty();

@@ -269,6 +269,7 @@ void Node::State::finish(Now now, Outputs& out, std::size_t first_send) {
   tell_of_changes(turn_now);
   take_hot_reads(turn_now);
   tend_watches(turn_now);
+  tend_quotas();
   carry_digests(turn_now, first_send);
   bundles.pack(now.instant, self(), first_send, out);
   for (std::size_t i = first_send; i < out.sends.size(); ++i) {

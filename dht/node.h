@@ -160,6 +160,8 @@ class Node {
   Repair::Progress repair_progress() const;
   Repair::Verdict repair_verdict(const NodeId& peer) const;
   const Policies& policies() const;
+  // See Neighbours::usage_of().
+  std::optional<std::uint64_t> usage_of(std::string_view name) const;
   const Configurations& configurations() const;
   const NodeOptions& options() const;
   std::size_t tickets_open() const;

@@ -25,6 +25,7 @@ void Node::State::answer_request(Now now, const NodeId& from, const Message& mes
     if (is_for_read(fetch->form)) {
       loads.served(now.instant, fetch->keys.size());
       fetched.load = load(now.instant, self());
+      if (!fetch->usage_of.empty()) fetched.usage = usage_of(fetch->usage_of).value_or(0);
     }
     hot_reads.on_fetch(turn_now, from, *fetch, fetched);
     return reply(from, id, answer, out);
@@ -164,7 +165,11 @@ void Node::State::answer_store(Now now, const NodeId& from, const Store& store_r
   if (store_request.hint) note_hint(now, store_request, outcome.reply);
   Turn turn_now = turn(now, out);
   if (outcome.author_forgot) coordinator.begin_run(turn_now);
-  reply(from, request_id, {.body = std::move(outcome.reply), .release = Release::after_commit}, out);
+  // What is to be handed on must not be forgotten: whom it is for cannot say that it lacks it.
+  const bool is_write_back =
+      store_request.is_write_back && store_request.purpose == StorePurpose::write && !store_request.hint;
+  const Release release = is_write_back ? Release::at_once : Release::after_commit;
+  reply(from, request_id, {.body = std::move(outcome.reply), .release = release}, out);
 }
 
 bool Node::State::is_strong_record(const crypto::Bytes& record) const {

@@ -21,6 +21,18 @@ std::optional<std::string> Node::State::strong_key(std::string_view key) const {
   return is_strong ? std::optional(*canonical) : std::nullopt;
 }
 
+// Those are counted.
+void Node::State::tend_quotas() {
+  if (std::exchange(counted_policies, policies.digest()) == policies.digest()) return;
+  std::vector<std::string_view> names;
+  for (const auto& [name, known] : policies.all()) {
+    if (known.policy.quota_bytes > 0) names.push_back(name);
+  }
+  repair.set_quotas(names);
+}
+
+std::optional<std::uint64_t> Node::usage_of(std::string_view name) const { return state_->usage_of(name); }
+
 Ticket Node::put(Now now, PutRequest request, Outputs& out) {
   return state_->begin(now, out, [&](Turn& turn) {
     auto key = state_->strong_key(request.key);

@@ -51,6 +51,7 @@ struct Node::State final : Neighbours {
     const Member* member = liveness.find(node);
     return member != nullptr && member->last_heard != Instant{};
   }
+  std::optional<std::uint64_t> usage_of(std::string_view name) const override { return repair.usage_of(name); }
   bool is_finding_out() const override { return finding_out_since.has_value(); }
   bool is_joining() const override { return liveness.member_count() == 0 && joining.next_deadline(); }
   bool is_settled(Instant now) const override;
@@ -80,6 +81,7 @@ struct Node::State final : Neighbours {
   Ticket open_watch(Turn& turn_now, WatchRequest request);
   void tell_of_changes(Turn& turn_now);
   void tend_watches(Turn& turn_now);
+  void tend_quotas();
   void take_hot_reads(Turn& turn_now);
   void forget_reads(const std::set<std::uint64_t>& keys);
   void forget_all_reads();
@@ -180,6 +182,7 @@ struct Node::State final : Neighbours {
   HotReads hot_reads;
   std::uint64_t watched_view = 0;      // of the members, when watches were tended last
   std::uint64_t watched_policies = 0;  // and their digest then
+  std::uint64_t counted_policies = 0;  // the digest when it was last said which namespaces have a quota
   std::optional<Instant> settled_since;
   std::optional<Instant> finding_out_since;
   bool is_filling = false;  // noted on disk

@@ -59,7 +59,8 @@ bool read_body(const Fields& in, Find& out) { return in.take("t", out.target) &&
 bool read_body(const Fields& in, FindReply& out) { return in.take_list("c", out.contacts, limits::contacts_per_reply); }
 
 bool read_body(const Fields& in, Fetch& out) {
-  if (!in.take_enum("f", out.form, FetchForm::ages)) return false;
+  if (!in.take_enum("f", out.form, FetchForm::ages) || !in.take_if_there("n", out.usage_of)) return false;
+  if (out.usage_of.size() > limits::namespace_bytes_max) return false;
   if (out.form != FetchForm::ranges) return in.take_list("k", out.keys, limits::batch_items_max);
   crypto::Bytes ranges;
   return in.take("r", ranges) && wire::read_key_ranges(ranges, out.ranges);
@@ -68,7 +69,9 @@ bool read_body(const Fields& in, Fetch& out) {
 bool read_body(const Fields& in, FetchReply& out) {
   std::optional<crypto::Bytes> digests;
   std::optional<crypto::Bytes> ages;
-  if (!in.take_if_there("d", digests) || !in.take_if_there("w", ages) || !in.take_if_there("l", out.load)) return false;
+  if (!in.take_if_there("d", digests) || !in.take_if_there("w", ages) || !in.take_if_there("l", out.load) ||
+      !in.take_if_there("n", out.usage))
+    return false;
   const bool has_answers = digests ? wire::read_digests(*digests, limits::batch_items_max, out.answers)
                                    : in.take_list("a", out.answers, limits::batch_items_max);
   return has_answers && (!ages || wire::read_ages(*ages, out.answers));
@@ -76,7 +79,8 @@ bool read_body(const Fields& in, FetchReply& out) {
 
 bool read_body(const Fields& in, Store& out) {
   return in.take_enum("p", out.purpose, StorePurpose::repair) &&
-         in.take_list("r", out.records, limits::batch_items_max) && in.take_if_there("h", out.hint);
+         in.take_list("r", out.records, limits::batch_items_max) && in.take_if_there("h", out.hint) &&
+         in.take_flag("m", out.is_write_back);
 }
 
 bool read_body(const Fields& in, StoreReply& out) { return in.take_list("a", out.answers, limits::batch_items_max); }

@@ -155,6 +155,7 @@ void write_body(const Fetch& fetch, Map& map) {
   map.field("f", code(fetch.form));
   if (fetch.form != FetchForm::ranges) map.field("k", fetch.keys);
   if (fetch.form == FetchForm::ranges) map.field("r", wire::key_ranges_to_bytes(fetch.ranges));
+  if (!fetch.usage_of.empty()) map.field("n", fetch.usage_of);
 }
 void write_body(const FetchReply& reply, Map& map) {
   const auto has_records = [](const FetchAnswer& answer) { return !answer.records.empty(); };
@@ -166,9 +167,11 @@ void write_body(const FetchReply& reply, Map& map) {
   const auto has_age = [](const FetchAnswer& answer) { return answer.written != 0; };
   if (std::ranges::any_of(reply.answers, has_age)) map.field("w", wire::ages_to_bytes(reply.answers));
   if (reply.load > 0) map.field("l", std::uint64_t{reply.load});
+  if (reply.usage > 0) map.field("n", reply.usage);
 }
 void write_body(const Store& store, Map& map) {
   map.field("p", code(store.purpose)).field("r", store.records).field("h", store.hint);
+  if (store.is_write_back) map.field("m", std::uint8_t{1});
 }
 void write_body(const StoreReply& reply, Map& map) { map.field("a", reply.answers); }
 

@@ -115,6 +115,7 @@ struct Fetch {
   FetchForm form = FetchForm::records;
   std::vector<KeyHash> keys;       // not of `ranges`
   std::vector<KeyRange> ranges{};  // one after the other, rising
+  std::string usage_of{};          // a namespace: how many bytes does it hold? Empty: that is not asked
 };
 enum class FetchStatus : std::uint8_t {
   found = 0,
@@ -132,6 +133,7 @@ struct FetchAnswer {
 struct FetchReply {
   std::vector<FetchAnswer> answers;  // in the order of the keys, or of the ranges
   std::uint32_t load = 0;            // of the sender (replication/loads.h); 0: it does not say
+  std::uint64_t usage = 0;           // about, of the namespace that was asked about, in the whole mesh; 0: unknown
 };
 
 enum class StorePurpose : std::uint8_t { write = 0, repair = 1 };
@@ -139,6 +141,7 @@ struct Store {
   StorePurpose purpose = StorePurpose::write;
   std::vector<crypto::Bytes> records;
   std::optional<NodeId> hint{};  // the replica that the receiver stands in for: it is to hand the records on
+  bool is_write_back = false;    // of a write: it may be confirmed before it is on the receiver's disk
 };
 enum class StoreStatus : std::uint8_t { stored = 0, stale = 1, refused = 2 };
 struct StoreAnswer {

@@ -32,11 +32,12 @@ struct Receipt {
   std::string key;
   crypto::Bytes version;  // token
   Seq seq = 0;
-  int copies = 0;  // durable, counted
-  int wanted = 0;  // N, capped by the members
-  int hints = 0;   // copies held for someone else
-  int queued = 0;  // replicas away that the outbox will serve
-  bool durable = false;
+  int copies = 0;                       // counted; durable, but for those
+  int in_memory = 0;                    // among them that may not be on their disks yet
+  int wanted = 0;                       // N, capped by the members
+  int hints = 0;                        // copies held for someone else
+  int queued = 0;                       // replicas away that the outbox will serve
+  bool durable = false;                 // here
   std::uint64_t revision = 0;           // of a key in a strong namespace: how many values it has had
   std::optional<std::int64_t> counter;  // what it stands at, as far as is known here; of increments and resets
   Duration took{};

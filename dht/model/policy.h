@@ -27,20 +27,28 @@ enum class Cache : std::uint8_t {
   through = 1,  // what is shown may be as old as a lease
 };
 
+// When a replica confirms a write.
+enum class Durability : std::uint8_t {
+  full = 0,        // once it is on its disk
+  write_back = 1,  // once it is in its memory; its disk has it with the next commit
+};
+
 struct Policy {
   Conflict conflict = Conflict::newest;
   std::uint8_t r = 0;  // 0: the mesh's
   std::uint8_t w = 0;
   WallMs ttl_ms = 0;  // life of values that are written without one; 0: for ever
   Cache cache = Cache::around;
+  Durability durability = Durability::full;
+  std::uint64_t quota_bytes = 0;  // of all records, each counted once; 0: without a limit
 
   friend bool operator==(const Policy&, const Policy&) = default;
 };
 
-// version u8 · conflict u8 · r u8 · w u8 · ttl u64, and in version 2 cache u8. Of the first that says all of it, so
-// that members of earlier versions go on reading what they know.
+// version u8 · conflict u8 · r u8 · w u8 · ttl u64, from version 2 on cache u8, and in version 3 durability u8 · quota
+// u64. Of the first that says all of it, so that members of earlier versions go on reading what they know.
 crypto::Bytes encode(const Policy& policy);
-// Absent for another length, version, conflict or cache, and for more copies than limits::quorum_max.
+// Absent for another length or version, for a word that is not known, and for more copies than limits::quorum_max.
 std::optional<Policy> read_policy(crypto::ByteSpan bytes);
 
 // The key of the record.

@@ -63,6 +63,8 @@ struct PolicyRequest {
   std::optional<std::uint8_t> w;
   std::optional<WallMs> ttl_ms;
   std::optional<Cache> cache;
+  std::optional<Durability> durability;
+  std::optional<std::uint64_t> quota_bytes;  // 0: none
 };
 
 // To be told of a key, or of all keys that begin so, as it is now and whenever it changes.

@@ -22,7 +22,7 @@ struct Counted {
   bool has_ending = false;
   bool is_whole = true;  // false: the disk failed at some of it
 };
-Counted count_partition(RecordStore& store, Partition partition, const RecordHasher& hasher) {
+Counted count_partition(RecordStore& store, Partition partition, const RecordHasher& hasher, NamespaceUsage* usage) {
   Counted counted;
   const KeyHash last = Prefix::of(partition).last_key();
   KeyHash first = Prefix::of(partition).first_key();
@@ -33,6 +33,7 @@ Counted count_partition(RecordStore& store, Partition partition, const RecordHas
       const Rows& rows = held.rows;
       counted.is_whole = counted.is_whole && !held.is_unread;
       counted.tally += hasher.of(rows);
+      if (usage != nullptr) usage->meet(rows);
       counted.has_ending = counted.has_ending || may_finish(rows);
     }
     counted.keys += keys.size();
@@ -45,6 +46,7 @@ Counted count_partition(RecordStore& store, Partition partition, const RecordHas
 
 void DigestTrie::change(const KeyHash& key, std::span<const Row> before, std::span<const Row> after) {
   const Partition partition = partition_of(key);
+  usage_.change(before, after, partition < next_);
   if (!is_kept(partition)) return;
   __builtin_prefetch(&tally(partition));  // comes from memory while the records are hashed
   const RecordHasher::Change change = hasher_.change(before, after);
@@ -61,21 +63,22 @@ void DigestTrie::count_some(RecordStore& store, std::size_t keys_max) {
   while (!doubted_.empty() && keys < keys_max) {
     const Partition partition = *doubted_.begin();
     doubted_.erase(doubted_.begin());
-    if (is_kept(partition)) keys += count(store, partition);
+    if (is_kept(partition)) keys += count(store, partition, nullptr);
   }
   while (keys < keys_max) {
     const std::vector<KeyHash> next = store.keys_between(partition_point(next_), Prefix{}.last_key(), 1);
     if (next.empty()) return end_round();
     const Partition partition = partition_of(next.front());
     clear_until(partition);
-    keys += count(store, partition);
+    keys += count(store, partition, &usage_);
     if (partition + 1 == partitions) return end_round();
     next_ = partition + 1;
   }
 }
 
-std::size_t DigestTrie::count(RecordStore& store, Partition partition) {
-  const Counted counted = count_partition(store, partition, hasher_);
+// `usage`: where the round has come to this partition; null where it is counted out of turn.
+std::size_t DigestTrie::count(RecordStore& store, Partition partition, NamespaceUsage* usage) {
+  const Counted counted = count_partition(store, partition, hasher_, usage);
   if (!counted.is_whole && is_kept(partition)) return counted.keys;  // what was counted before is nearer to the truth
   if (is_kept(partition) && counted.tally != tally(partition)) corrections_ += 1;
   set(partition, counted.tally);
@@ -103,6 +106,7 @@ void DigestTrie::end_round() {
   clear_until(static_cast<Partition>(partitions));
   next_ = 0;
   rounds_ += 1;
+  usage_.end_round();
 }
 
 const Tally& DigestTrie::tally(Partition partition) const {

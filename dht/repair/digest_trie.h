@@ -18,6 +18,7 @@
 
 #include "dht/model/prefix.h"
 #include "dht/model/record_store.h"
+#include "dht/repair/namespace_usage.h"
 #include "dht/repair/tally.h"
 
 namespace kith::dht {
@@ -50,6 +51,10 @@ class DigestTrie {
   // Nothing was counted in these partitions, both ends included.
   bool is_empty_between(Partition first, Partition last) const;
 
+  // Of these namespaces the bytes are kept and counted beside the tallies.
+  void set_usage_of(const std::vector<std::string_view>& names) { usage_.set_names(names, next_ > 0); }
+  const NamespaceUsage& usage() const { return usage_; }
+
   // Rises with every change of a tally.
   std::uint64_t version() const { return version_; }
 
@@ -67,7 +72,7 @@ class DigestTrie {
   using Page = std::array<Tally, page_size>;
 
   bool is_kept(Partition partition) const { return is_counted() || partition < next_; }
-  std::size_t count(RecordStore& store, Partition partition);
+  std::size_t count(RecordStore& store, Partition partition, NamespaceUsage* usage);
   void clear_until(Partition partition);
   void set(Partition partition, const Tally& tally);
   void end_round();
@@ -77,6 +82,7 @@ class DigestTrie {
   std::vector<Partition> arrivals_;
   std::bitset<partitions> endings_;
   std::set<Partition> doubted_;
+  NamespaceUsage usage_;
   Partition next_ = 0;
   std::uint64_t rounds_ = 0;
   std::uint64_t corrections_ = 0;

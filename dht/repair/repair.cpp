@@ -333,16 +333,22 @@ void Repair::drop(const NodeId& peer) {
 
 // ---- time
 
+bool Repair::is_count_urgent() const {
+  return !trie_.is_counted() || trie_.has_doubts() || trie_.usage().has_unknown();
+}
+
 bool Repair::is_busy(const Neighbours& neighbours) const {
-  return !trie_.is_counted() || trie_.has_doubts() || !cover_.is_current(neighbours);
+  const bool is_share_open = !trie_.usage().is_idle() && !share_.is_current(neighbours);
+  return is_count_urgent() || is_share_open || !cover_.is_current(neighbours);
 }
 
 void Repair::count(const Turn& turn) {
-  const bool is_urgent = !trie_.is_counted() || trie_.has_doubts();
+  const bool is_urgent = is_count_urgent();
   if (!is_urgent && turn.now.instant < round_at_) return;
   trie_.count_some(store_, is_urgent ? keys_per_step : keys_per_idle_step);
   if (std::exchange(rounds_, trie_.rounds()) != trie_.rounds()) {
     round_at_ = with_jitter(turn.now.instant, round_interval);
+    share_.begin_again();
   }
 }
 
@@ -351,6 +357,7 @@ void Repair::on_deadline(Turn& turn) {
     count(turn);
     settle_cover(turn.neighbours);
     cover_.renew(turn.neighbours, trie_, partitions_per_step);
+    if (!trie_.usage().is_idle()) share_.renew(turn.neighbours, trie_, partitions_per_step);
     catch_up_.settle(turn.now.instant, turn.neighbours, partners(turn.neighbours));
     begin_descents(turn);
     step_at_ = turn.now.instant + (is_busy(turn.neighbours) ? step_pause : idle_pause());
@@ -391,6 +398,11 @@ std::vector<NodeId> Repair::partners(const Neighbours& neighbours) const {
   std::ranges::sort(partners);
   partners.erase(std::unique(partners.begin(), partners.end()), partners.end());
   return partners;
+}
+
+std::optional<std::uint64_t> Repair::usage_of(std::string_view name) const {
+  const std::optional<std::uint64_t> bytes = trie_.usage().bytes(name);
+  return bytes ? share_.of_mesh(*bytes) : std::nullopt;
 }
 
 bool Repair::holds_nothing() const {

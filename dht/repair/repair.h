@@ -3,6 +3,7 @@
 //
 //   digest_trie, tally   what is held here, summed up with every write; tracked_store sees to that
 //   cover                which partitions are shared with whom
+//   namespace_usage      how much of that is of namespaces with a quota; held_share: and so, about, in the mesh
 //   catch_up             for which of them this node may not answer yet
 //   trie_reader          the trie as it is shown to one peer; answers questions
 //   descent              the questions that find a difference and make it good
@@ -21,6 +22,7 @@
 #include "dht/repair/catch_up.h"
 #include "dht/repair/cover.h"
 #include "dht/repair/descent.h"
+#include "dht/repair/held_share.h"
 #include "dht/repair/pace.h"
 #include "dht/repair/tracked_store.h"
 #include "dht/replication/request_table.h"
@@ -88,6 +90,12 @@ class Repair {
     return trie_.is_counted() && cover_.is_current(neighbours) && !neighbours.is_held_back() &&
            !neighbours.is_finding_out();
   }
+
+  // About how many bytes the mesh holds of a namespace whose policy has a quota, each record counted once. Absent while
+  // it was not counted here, and where nothing is held here.
+  std::optional<std::uint64_t> usage_of(std::string_view name) const;
+  // These have one.
+  void set_quotas(const std::vector<std::string_view>& names) { trie_.set_usage_of(names); }
 
   // Requires: all was counted.
   bool holds_nothing() const;
@@ -167,12 +175,14 @@ class Repair {
   Duration idle_pause() const { return settings_.period / 2; }
   Duration greeting_interval() const { return settings_.period * 15 / 2; }
   Instant with_jitter(Instant now, Duration wait);
+  bool is_count_urgent() const;
   bool is_busy(const Neighbours& neighbours) const;
 
   Settings settings_;
   DigestTrie trie_;
   TrackedStore store_;
   Cover cover_;
+  HeldShare share_;
   CatchUp catch_up_;
   Pace pace_;
   crypto::Rng rng_;

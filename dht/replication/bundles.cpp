@@ -18,7 +18,8 @@ const Fetch* single_fetch(const Send& send, const NodeId& self) {
   const auto* fetch = std::get_if<Fetch>(&send.message.body);
   if (fetch == nullptr || send.message.request_id == 0 || send.release != Release::at_once || send.to == self)
     return nullptr;
-  return is_for_read(fetch->form) && fetch->keys.size() == 1 ? fetch : nullptr;
+  const bool is_plain = is_for_read(fetch->form) && fetch->usage_of.empty();
+  return is_plain && fetch->keys.size() == 1 ? fetch : nullptr;
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Fetches of one key each that leave in the same turn for the same node travel as one message, and its answer is taken
 // apart again. Whoever asks knows nothing of it: each has a request of its own, which is repeated where the bundle was
-// lost, and falls silent alone.
+// lost, and falls silent alone. One that also asks how much its namespace holds travels by itself.
 //
 //   fetch a (7) ─┐                                                      ┌─► answer to 7
 //   fetch b (8) ─┼─ pack ──► fetch a b c (90) ··· answer (90) ── take ──┼─► answer to 8

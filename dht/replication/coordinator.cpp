@@ -203,6 +203,7 @@ void Coordinator::on_read_reply(Turn& turn, const RequestOwner& owner, const Bod
     read.on_silence(turn, owner.slot);
     return settle(turn, owner.ticket, read);
   }
+  read.on_usage(fetched->usage);
   const FetchAnswer& answer = fetched->answers.front();
   const Rows rows = replica_.verified_rows(turn.now.wall_ms, read.key_hash(), answer.records);
   if (is_forgotten(turn, read.key_hash(), joined_context(rows))) begin_run_after(turn, joined_context(rows));
@@ -284,6 +285,7 @@ void Coordinator::settle(Turn& turn, Ticket ticket, Read& read) {
   const auto finished = reads_.extract(ticket);
   static const Rows nothing;
   const Read& last = finished.mapped();
+  if (const auto waits = after_read_.find(ticket); waits != after_read_.end()) waits->second.usage = last.usage();
   conclude_read(turn, std::move(*completion), last.is_forgotten() ? nothing : last.merged());
 }
 

@@ -93,6 +93,7 @@ class Coordinator {
   struct Intended {
     PutRequest request;  // its key is canonical
     Instant began;
+    std::uint64_t usage = 0;  // of its namespace, in bytes, as replicas said; 0: none did
   };
   struct Prepared {
     const Intended& intended;
@@ -117,12 +118,19 @@ class Coordinator {
   // An error while as much is in progress as may be.
   std::optional<Error> check_room(const Turn& turn) const;
   std::optional<Error> check_put(const PutRequest& request, const NodeId& self) const;
+  std::optional<Error> check_quota(Turn& turn, const Prepared& prepared, const VersionVector* token) const;
   std::optional<Error> check_strict(Turn& turn, const PutRequest& request, const ReplicaSet& set,
                                     std::size_t required) const;
   void begin_run_after(Turn& turn, const VersionVector& seen);
   bool is_forgotten(Turn& turn, const KeyHash& key, const VersionVector& seen);
+  // It is refused where its namespace is full.
+  bool has_quota(const PutRequest& request) const;
   bool keeps_siblings(std::string_view key) const { return policies_.of(key).conflict == Conflict::siblings; }
-  int w_of(const Policy& policy) const { return policy.w > 0 ? policy.w : defaults_.w; }
+  // A copy in memory is less than one on a disk: of those all are waited for.
+  int w_of(const Policy& policy) const {
+    if (policy.w > 0) return policy.w;
+    return policy.durability == Durability::write_back ? defaults_.n : defaults_.w;
+  }
   void reserve(Turn& turn);
   void on_write_reply(Turn& turn, const NodeId& from, const RequestOwner& owner, const Body& reply);
   void on_chunks_reply(Turn& turn, const RequestOwner& owner, const Body& reply);

@@ -56,6 +56,19 @@ Rows with(Rows rows, const Rows& read) {
   return rows;
 }
 
+// Whether the key takes more room after the write than before: there is nothing in its place, or less.
+bool adds(const PutRequest& request, const VersionVector* token, std::span<const Row> rows, WallMs wall_ms) {
+  const std::vector<LiveEntry> live = live_entries(rows, wall_ms);
+  if (is_counting(request.kind)) {
+    const std::optional<Counter> counter = counter_in(live);
+    return !counter || !counter->is_shown;
+  }
+  return std::ranges::none_of(live, [&](const LiveEntry& each) {
+    const bool is_replaced = token == nullptr || token->covers(each.record->tag(), each.entry.seq);
+    return holds_value(each.entry.kind) && is_replaced && request.value.size() <= each.entry.bytes.size();
+  });
+}
+
 std::optional<std::int64_t> count_in(std::span<const Row> rows, WallMs wall_ms) {
   const auto counter = counter_in(live_entries(rows, wall_ms));
   return counter ? std::optional(counter->value) : std::nullopt;
@@ -77,16 +90,21 @@ Ticket Coordinator::put(Turn& turn, PutRequest request) {
 }
 
 // A delete takes away what there is, a write without a version in a namespace of siblings replaces them, and an
-// increment tells what the counter stands at then: this device alone may know none of it. A write that must not wait
-// for others goes by what is here.
+// increment tells what the counter stands at then: this device alone may know none of it. Nor does it know how much a
+// namespace with a quota holds. A write that must not wait for others goes by what is here.
 bool Coordinator::reads_first(Turn& turn, const PutRequest& request) const {
   // It covers counts, and this device may not know them.
   if (is_token_of_counter(request.token)) return true;
   if (request.wait == Wait::local) return false;
   const bool replaces_siblings = keeps_siblings(request.key) && request.token.empty();
-  if (holds_value(request.kind) && !replaces_siblings) return false;
+  if (holds_value(request.kind) && !replaces_siblings && !has_quota(request)) return false;
   const bool is_repeated = request.op_id && turn.store.find_operation(*request.op_id);
   return is_counting(request.kind) || !is_repeated;
+}
+
+bool Coordinator::has_quota(const PutRequest& request) const {
+  const bool may_add = holds_value(request.kind) || request.kind == EntryKind::counter;
+  return may_add && policies_.of(request.key).quota_bytes > 0;
 }
 
 void Coordinator::read_first(Turn& turn, Ticket ticket, const Intended& intended) {
@@ -95,6 +113,7 @@ void Coordinator::read_first(Turn& turn, Ticket ticket, const Intended& intended
   after_read_.emplace(ticket, intended);
   ReadTerms terms = read_terms(turn, request.key);
   terms.ticket = ticket;
+  terms.asks_usage = has_quota(request) && request.wait != Wait::local;
   terms.deadline = turn.now.instant + bounded(request.deadline) / read_part;
   begin_read(turn, std::move(terms));
 }
@@ -166,6 +185,7 @@ Result<WriteTerms> Coordinator::author_write(Turn& turn, Ticket ticket, const In
     if (!token) return Error{ErrorCode::invalid, "the version is not one that this mesh gave for " + request.key};
     if (is_forgotten(turn, hash, *token)) begin_run_after(turn, *token);
   }
+  if (auto error = check_quota(turn, {intended, read}, token ? &*token : nullptr)) return *std::move(error);
   const OpId op_id = request.op_id ? *request.op_id : rng_.bytes<16>();
   const bool may_expire = holds_value(request.kind) || request.kind == EntryKind::counter;
   const WallMs life = may_expire ? request.ttl_ms.value_or(policy.ttl_ms) : 0;
@@ -196,8 +216,26 @@ Result<WriteTerms> Coordinator::author_write(Turn& turn, Ticket ticket, const In
                     .is_strict = request.strictness == Strictness::strict,
                     .began = intended.began,
                     .deadline = intended.began + bounded(request.deadline),
+                    .is_write_back = policy.durability == Durability::write_back,
                     .by = request.by,
                     .counter = own->counter};
+}
+
+// Before anything is written: a write that is refused leaves nothing behind. What does not add is never refused, else
+// nobody could make room.
+std::optional<Error> Coordinator::check_quota(Turn& turn, const Prepared& prepared, const VersionVector* token) const {
+  const PutRequest& request = prepared.intended.request;
+  if (!has_quota(request)) return std::nullopt;
+  const std::string name(namespace_of(request.key));
+  const std::uint64_t quota = policies_.of(request.key).quota_bytes;
+  const std::uint64_t usage = std::max(prepared.intended.usage, turn.neighbours.usage_of(name).value_or(0));
+  if (usage < quota) return std::nullopt;
+  const Rows known = with(turn.store.read(hash_key(request.key)).rows, prepared.read);
+  if (!adds(request, token, known, turn.now.wall_ms)) return std::nullopt;
+  return Error{ErrorCode::quota, "namespace " + name + " holds about " + std::to_string(usage) +
+                                     " bytes, and its quota is " + std::to_string(quota) +
+                                     "; delete something, or give it a larger one with `kith ns set " + name +
+                                     " --quota SIZE`"};
 }
 
 std::optional<Error> Coordinator::check_strict(Turn& turn, const PutRequest& request, const ReplicaSet& set,
@@ -275,6 +313,7 @@ Result<WriteTerms> Coordinator::repeat_write(Turn& turn, Ticket ticket, const Pr
       .is_strict = request.strictness == Strictness::strict,
       .began = prepared.intended.began,
       .deadline = prepared.intended.began + bounded(request.deadline),
+      .is_write_back = policies_.of(request.key).durability == Durability::write_back,
       .is_restored = true,
       .counter = is_counting(request.kind) ? count_in(with(held.rows, prepared.read), turn.now.wall_ms) : std::nullopt};
 }

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "dht/model/outputs.h"
@@ -59,6 +62,8 @@ class Neighbours {
   virtual bool was_heard(const NodeId& node) const = 0;
   // Started a short time ago: not all that it remembers were heard or missed, so it does not know yet who is away.
   virtual bool is_finding_out() const = 0;
+  // About how many bytes the mesh holds of a namespace that has a quota, by what is held here; absent while unknown.
+  virtual std::optional<std::uint64_t> usage_of(std::string_view name) const = 0;
   // Alone, and asking for members: there are others, who may know more.
   virtual bool is_joining() const = 0;
 };

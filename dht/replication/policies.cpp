@@ -48,6 +48,12 @@ std::optional<Error> check_strong(const PolicyRequest& request, const Policy& po
   if (is_strong && policy.cache == Cache::through) {
     return Error{ErrorCode::invalid, "what a strong namespace shows is never from a cache"};
   }
+  if (is_strong && policy.durability != Durability::full) {
+    return Error{ErrorCode::invalid, "what the voters of a strong namespace have agreed on is on their disks"};
+  }
+  if (is_strong && policy.quota_bytes > 0) {
+    return Error{ErrorCode::invalid, "a quota counts records; a strong namespace has registers, and no quota"};
+  }
   return std::nullopt;
 }
 
@@ -132,6 +138,8 @@ Result<Policy> Policies::change(Turn& turn, Author& author, const PolicyRequest&
   policy.w = request.w.value_or(policy.w);
   policy.ttl_ms = request.ttl_ms.value_or(policy.ttl_ms);
   policy.cache = request.cache.value_or(policy.cache);
+  policy.durability = request.durability.value_or(policy.durability);
+  policy.quota_bytes = request.quota_bytes.value_or(policy.quota_bytes);
   if (auto error = check_strong(request, policy, is_there ? &held->second.policy : nullptr)) return *std::move(error);
   const crypto::Bytes value = encode(policy);
   const std::string key = policy_key(request.name);

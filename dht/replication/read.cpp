@@ -6,6 +6,7 @@
 
 #include "dht/model/counter.h"
 #include "dht/model/limits.h"
+#include "dht/model/policy.h"
 
 namespace kith::dht {
 
@@ -215,6 +216,7 @@ void Read::ask(Turn& turn, std::size_t slot, FetchForm form) {
                            .round_trip = turn.neighbours.round_trip(target.node),
                            .deadline = terms_.deadline};
   Fetch fetch{.form = form, .keys = {terms_.hash}};
+  if (terms_.asks_usage) fetch.usage_of = namespace_of(terms_.key);
   target.request =
       turn.requests.ask(turn.now, terms, {.to = target.node, .message = {.body = std::move(fetch)}}, turn.out);
 }

@@ -10,6 +10,7 @@
 // short while, waited for, and a not-found is believed only when all have said so. A stand-in's not-found never counts.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct ReadTerms {
   std::size_t wanted = 1;  // R, capped by the members
   Conflict conflict = Conflict::newest;
   bool is_strict = false;
+  bool asks_usage = false;  // of the key's namespace, too
   Instant began;
   Instant deadline;
 };
@@ -51,6 +53,10 @@ class Read {
   void on_silence(Turn& turn, std::size_t slot);
   // A replica's records were refused: they are ahead of this node's clock.
   void on_clock_behind() { is_clock_behind_ = true; }
+  // A reply said how many bytes the key's namespace holds, about.
+  void on_usage(std::uint64_t bytes) { usage_ = std::max(usage_, bytes); }
+  // The most that was said; 0: nobody did.
+  std::uint64_t usage() const { return usage_; }
   void on_deadline(Turn& turn);
   std::optional<Instant> next_deadline() const;
 
@@ -104,6 +110,7 @@ class Read {
   Rows merged_;
   std::size_t asked_at_once_ = 1;
   std::size_t repairs_ = 0;
+  std::uint64_t usage_ = 0;
   Instant hedge_at_;
   Instant patience_;
   bool patience_spent_ = false;

@@ -101,7 +101,10 @@ void Write::ask(Turn& turn, std::size_t slot) {
                            .owner = {RequestOwner::Kind::write, terms_.ticket, slot},
                            .round_trip = turn.neighbours.round_trip(node),
                            .deadline = terms_.deadline};
-  Store store{.purpose = StorePurpose::write, .records = {terms_.record.bytes()}, .hint = targets_[slot].stands_in_for};
+  Store store{.purpose = StorePurpose::write,
+              .records = {terms_.record.bytes()},
+              .hint = targets_[slot].stands_in_for,
+              .is_write_back = terms_.is_write_back};
   turn.requests.ask(turn.now, terms,
                     {.to = node, .message = {.body = std::move(store)}, .release = Release::after_commit}, turn.out);
 }
@@ -126,6 +129,7 @@ void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
   }
   target.state = State::stored;
   if (target.node == turn.neighbours.self()) return;
+  target.is_in_memory = terms_.is_write_back && !target.stands_in_for;
   is_nowhere_ = false;
   settle_outbox(turn, target);
 }
@@ -279,6 +283,7 @@ Receipt Write::receipt(Instant now, const DataKey& data_key) const {
   receipt.hints = static_cast<int>(count(State::stored, true));
   receipt.queued = static_cast<int>(queued());
   receipt.durable = own_committed_;
+  receipt.in_memory = static_cast<int>(std::ranges::count_if(targets_, &Target::is_in_memory));
   receipt.counter = terms_.counter;
   receipt.took = now - terms_.began;
   return receipt;

@@ -28,8 +28,9 @@ struct WriteTerms {
   bool is_strict = false;
   Instant began;
   Instant deadline;
-  bool is_restored = false;  // written before, perhaps by another author: never made again under a new run
-  std::int64_t by = 0;       // of an increment
+  bool is_write_back = false;  // replicas may confirm it from memory
+  bool is_restored = false;    // written before, perhaps by another author: never made again under a new run
+  std::int64_t by = 0;         // of an increment
   std::optional<std::int64_t> counter = {};  // what it stands at then
 };
 
@@ -61,6 +62,7 @@ class Write {
     State state = State::waiting;
     std::optional<NodeId> stands_in_for{};
     bool is_in_outbox = false;
+    bool is_in_memory = false;    // its copy may not be on its disk yet
     bool is_author_only = false;  // this node's own row where it is no replica
   };
 

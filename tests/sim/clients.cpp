@@ -30,6 +30,9 @@ crypto::Rng repeat_rng_of(std::uint64_t seed) {
   return crypto::Rng(bytes);
 }
 
+// About twenty records.
+constexpr std::uint64_t quota_bytes = 6000;
+
 }  // namespace
 
 Clients::Clients(const Options& options, Queue& queue, Mesh& mesh, Findings& findings, crypto::Rng rng)
@@ -109,7 +112,8 @@ void Clients::write(const Choice& choice) {
     request.token = known->version;
   }
   const bool is_delete = intent.is_delete;
-  intent.reads_first = is_delete || (request.token.empty() && choice.key.starts_with(siblings));
+  const bool is_where_read_first = options_.has_quota || request.token.empty();
+  intent.reads_first = is_delete || (is_where_read_first && choice.key.starts_with(siblings));
   const std::uint64_t number = history_.begin_write(std::move(intent));
   if (!is_delete) {
     request.kind = History::entry_kind_of(number);
@@ -202,6 +206,8 @@ void Clients::change_policy(const Choice& choice) {
     keeping.must_be_new = true;
     keeping.conflict = dht::Conflict::siblings;
     if (options_.is_cached) keeping.cache = dht::Cache::through;
+    if (options_.has_quota) keeping.quota_bytes = quota_bytes;
+    if (options_.is_write_back) keeping.durability = dht::Durability::write_back;
     ask({.device = choice.device, .client = choice.client, .key = {}, .kind = choice.kind},
         mesh_.at(choice.device).set_policy(keeping));
   }
@@ -290,6 +296,8 @@ bool Clients::finish_write(const Asked& asked, const dht::Completion& completion
   if (asked.kind == KeyKind::own) is_busy_[asked.device] = false;
   const auto* receipt = std::get_if<dht::Receipt>(&completion.outcome);
   if (receipt == nullptr) history_.give_up(asked.write);
+  const auto* error = std::get_if<dht::Error>(&completion.outcome);
+  if (error != nullptr && error->code == dht::ErrorCode::quota) history_.refuse(asked.write);
   if (receipt == nullptr || mesh_.is_liar(asked.device)) return false;  // a liar's clients have no promise from anybody
   knowledge_[{asked.device, asked.client, asked.key}] =
       history_.acknowledge(asked.write, *receipt, reader(asked.device), queue_.now());
@@ -340,6 +348,7 @@ void Clients::check_counter(const Asked& asked, const dht::ReadAnswer& answer) {
 }
 
 void Clients::on_crash(std::size_t device) {
+  history_.forgive_crash(queue_.now() - options_.commit_max);
   is_busy_[device] = false;
   for (const auto& [id, asked] : asked_) {
     if (asked.device != device || asked.write == 0) continue;

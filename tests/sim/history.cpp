@@ -70,9 +70,13 @@ Knowledge History::acknowledge(std::uint64_t number, const dht::Receipt& receipt
   Written& written = writes_.at(number);
   reading_.erase(number);
   written.is_acknowledged = true;
-  written.is_weak = receipt.copies < 2;
+  const int on_disk = receipt.copies - receipt.in_memory;
+  written.is_weak = on_disk < 2;
   written.seqs.insert(receipt.seq);
-  for (const std::uint64_t replaced : written.surely) gone_[{reader, written.intent.key}].try_emplace(replaced, now);
+  if (receipt.in_memory > 0 && on_disk == 0) written.unwritten_at = now;
+  for (const std::uint64_t replaced : written.surely) {
+    if (!written.unwritten_at) gone_[{reader, written.intent.key}].try_emplace(replaced, now);
+  }
   const std::optional<Knowledge>& before = written.intent.knowledge;
   if (before && before->version == receipt.version) return *before;
   Knowledge after{.version = receipt.version, .surely = written.surely, .maybe = {number}};
@@ -199,6 +203,11 @@ void History::check_values(const Seen& seen, Findings& findings) const {
       findings.add({Invariant::nothing_is_forged},
                    fmt::format("{} was served a value that nobody wrote there", seen.answer.key));
     }
+    if (!refused_.empty()) findings.look(Invariant::refused_never_lands);
+    if (number && refused_.contains(*number)) {
+      findings.add({Invariant::refused_never_lands},
+                   fmt::format("{} was served write {}, which was refused for its quota", seen.answer.key, *number));
+    }
   }
 }
 
@@ -243,7 +252,14 @@ void History::check_replaced(const Seen& seen, const Writes& visible, Findings& 
 
 // A promise that still binds the mesh.
 bool History::is_binding(const Written& written) const {
+  if (forgotten_.contains(written.number)) return false;
   return written.is_acknowledged && !(written.is_weak && weak_is_forgiven_);
+}
+
+void History::forgive_crash(dht::Instant since) {
+  for (const auto& [number, written] : writes_) {
+    if (written.unwritten_at && *written.unwritten_at >= since) forgotten_.insert(number);
+  }
 }
 
 bool History::may_have_been_replaced(const Written& written) const {

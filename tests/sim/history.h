@@ -54,8 +54,9 @@ struct Written {
   Writes surely;  // replaced by it; what those replaced among them
   Writes maybe;
   bool is_acknowledged = false;
-  bool is_weak = false;     // acknowledged with fewer than two copies at replicas
-  std::set<dht::Seq> seqs;  // that its author gave it
+  bool is_weak = false;                        // acknowledged with fewer than two copies on the disks of replicas
+  std::optional<dht::Instant> unwritten_at{};  // when it was acknowledged with none
+  std::set<dht::Seq> seqs;                     // that its author gave it
 };
 
 // One answer to a client.
@@ -78,6 +79,10 @@ class History {
   }
   // It failed, or its daemon died: it is not made any more.
   void give_up(std::uint64_t number) { reading_.erase(number); }
+
+  // There was no room for it: nobody ever sees it.
+  void refuse(std::uint64_t number) { refused_.insert(number); }
+  std::size_t refused() const { return refused_.size(); }
 
   // The mesh has forgotten this delete, and may answer that there is nothing; expired entries are not told apart.
   void note_reaped(const dht::KeyHash& key, dht::Seq seq) { reaped_[key].insert(seq); }
@@ -103,6 +108,10 @@ class History {
     weak_is_forgiven_ = true;
     wiped_.insert(device);
   }
+
+  // A device lost what was in its memory. Who died may have been the only one to have what was acknowledged since then
+  // from memory alone.
+  void forgive_crash(dht::Instant since);
 
   std::vector<std::string> keys() const;
   KeyKind kind_of(const std::string& key) const;
@@ -130,6 +139,8 @@ class History {
   std::map<std::pair<std::string, std::string>, std::map<std::uint64_t, dht::Instant>> gone_;
   std::map<dht::KeyHash, std::set<dht::Seq>> reaped_;
   std::set<std::size_t> wiped_;
+  Writes refused_;
+  Writes forgotten_;  // perhaps, in a crash
   std::uint64_t last_number_ = 0;
   bool weak_is_forgiven_ = false;
 };

@@ -42,6 +42,8 @@ void draw_reaping(crypto::Rng& rng, Options& options) {
 
 constexpr std::uint64_t watchers_of_seed = std::uint64_t{1} << 63U;
 constexpr std::uint64_t caches_of_seed = std::uint64_t{1} << 62U;
+constexpr std::uint64_t write_back_of_seed = std::uint64_t{1} << 61U;
+constexpr std::uint64_t quotas_of_seed = std::uint64_t{1} << 60U;
 constexpr double hot_when_cached = 0.02;  // each key that is read
 
 // Drawn apart from the rest, so that no other choice of a seed depends on them. Where deletions are forgotten within
@@ -103,6 +105,8 @@ Options draw_options(const Wishes& wishes) {
   options.has_watchers = rng_of(wishes.seed ^ watchers_of_seed).chance(0.4);
   options.is_cached = rng_of(wishes.seed ^ caches_of_seed).chance(0.5);
   if (options.is_cached) options.hot_reads = hot_when_cached;
+  options.has_quota = rng_of(wishes.seed ^ quotas_of_seed).chance(0.3);
+  options.is_write_back = rng_of(wishes.seed ^ write_back_of_seed).chance(0.5);
   return options;
 }
 
@@ -111,14 +115,15 @@ std::string to_text(const Options& o) {
       "nodes={} operations={} keys={} N/R/W={}/{}/{} loss={:.2f} duplication={:.2f} delay={}..{}ms commit<={}ms "
       "clock<=±{}ms crashes={:.1f}/min sudden={:.3f} power-cuts={:.3f} partitions={:.1f}/min{} clogs={:.1f}/min "
       "wipe={} liars={} noise={:.3f} stream-cuts={:.3f} leaves={} (undone {:.2f}) new-weights={:.2f} grace={}s{} "
-      "strong={} clock-steps={} rollback={} restore={} watchers={} cached={}",
+      "strong={} clock-steps={} rollback={} restore={} watchers={} cached={} write-back={} quota={}",
       o.nodes, o.operations, o.keys, o.n, o.r, o.w, o.loss, o.duplication, o.delay_min.count() / 1000,
       o.delay_max.count() / 1000, o.commit_max.count() / 1000, o.clock_offset_max.count() / 1000, o.crashes_per_minute,
       o.sudden_crash_chance, o.power_cut_chance, o.partitions_per_minute,
       o.has_asymmetric_partitions ? " (one-way)" : "", o.clogs_per_minute, o.has_wipe ? 1 : 0, o.liars, o.noise,
       o.stream_cut_chance, o.leaves, o.leave_undone_chance, o.new_weight_chance, o.tombstone_grace.count() / 1'000'000,
       o.has_long_absence ? " (one is away for longer)" : "", o.has_strong ? 1 : 0, o.clock_steps,
-      o.has_rollback ? 1 : 0, o.has_restore ? 1 : 0, o.has_watchers ? 1 : 0, o.is_cached ? 1 : 0);
+      o.has_rollback ? 1 : 0, o.has_restore ? 1 : 0, o.has_watchers ? 1 : 0, o.is_cached ? 1 : 0,
+      o.is_write_back ? 1 : 0, o.has_quota ? 1 : 0);
 }
 
 bool can_plant(const Options& options) {

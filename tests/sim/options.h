@@ -64,6 +64,8 @@ struct Options {
   dht::Duration reconfigure_after = std::chrono::seconds(60);
   double hot_reads = 4;        // of a key, a second
   bool is_cached = false;      // the namespace that keeps siblings
+  bool is_write_back = false;  // that namespace
+  bool has_quota = false;      // so has it: a few thousand bytes
   int clock_steps = 0;         // clocks that are set wrong by up to an hour, and right again later
   bool has_rollback = false;   // a disk is what it was earlier
   bool has_restore = false;    // what a device held once is brought back into the mesh

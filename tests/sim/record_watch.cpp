@@ -178,6 +178,8 @@ void RecordWatch::check_progress(std::size_t device, const dht::KeyHash& key, co
 void RecordWatch::on_arrival(std::size_t from, std::size_t to, const dht::Message& message) {
   const auto* store = std::get_if<dht::Store>(&message.body);
   if (store == nullptr) return;
+  const bool may_be_from_memory = store->is_write_back && store->purpose == dht::StorePurpose::write && !store->hint;
+  if (may_be_from_memory) return;
   std::vector<dht::KeyHash> keys;
   for (const crypto::Bytes& bytes : store->records) {
     if (const auto record = dht::Record::parse(bytes)) keys.push_back(record->key_hash());

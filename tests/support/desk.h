@@ -57,8 +57,8 @@ struct Desk : Bench {
     return found;
   }
 
-  // Every replica that was asked says that it holds these.
-  void answer_reads(const Rows& rows) {
+  // Every replica that was asked says that it holds these, and so many bytes of the namespace, where that was asked.
+  void answer_reads(const Rows& rows, std::uint64_t usage = 0) {
     for (std::vector<Send> fetches = asked<Fetch>(); !fetches.empty(); fetches = asked<Fetch>()) {
       for (const Send& send : fetches) {
         FetchAnswer answer{.status = rows.empty() ? FetchStatus::absent : FetchStatus::found,
@@ -70,6 +70,7 @@ struct Desk : Bench {
         }
         FetchReply fetched;
         fetched.answers.push_back(std::move(answer));
+        if (!std::get<Fetch>(send.message.body).usage_of.empty()) fetched.usage = usage;
         reply(send.to, send.message.request_id, std::move(fetched));
       }
     }

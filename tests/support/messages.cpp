@@ -57,13 +57,16 @@ std::vector<Sample> data_samples() {
   const StoreAnswer refused{StoreStatus::refused, ErrorCode::clock_skew, {}};
   return {
       {"fetch", request(Fetch{FetchForm::digest, {id_of(1), id_of(2)}})},
+      {"fetch that asks how full a namespace is", request(Fetch{FetchForm::records, {id_of(1)}, {}, "carts"})},
       {"fetch of ranges", request(Fetch{FetchForm::ranges, {}, {{1, 2}, {3, 0x1234567890abcdef}}})},
       {"fetch of ages", request(Fetch{FetchForm::ages, {id_of(1), id_of(2)}})},
       {"fetch reply of ages", request(FetchReply{{aged, FetchAnswer{}}})},
       {"fetch reply", request(FetchReply{{found, FetchAnswer{}}, 300})},
+      {"fetch reply that says how full a namespace is", request(FetchReply{{FetchAnswer{}}, 0, 70'000})},
       {"fetch reply of digests", request(FetchReply{{digest, FetchAnswer{FetchStatus::elsewhere, {}, {}}}})},
       {"store", request(Store{StorePurpose::repair, {Bytes{0xde, 0xad}}})},
       {"hint", request(Store{StorePurpose::write, {Bytes{0xde, 0xad}}, id_of(3)})},
+      {"store from memory", request(Store{StorePurpose::write, {Bytes{0xde, 0xad}}, std::nullopt, true})},
       {"store reply", request(StoreReply{{stored, StoreAnswer{StoreStatus::stale, {}, {}}, refused}})},
       {"scan", request(Scan{"default/a", id_of(4), 1000})},
       {"scan of manifests", request(Scan{"", std::nullopt, 10, true})},
@@ -379,9 +382,10 @@ Body arbitrary_body() {
     case 9:
       return FindReply{few(arbitrary_bytes(), limits::contacts_per_reply)};
     case 10:
-      return any<bool>() ? Fetch{form, few(arbitrary_id())} : Fetch{FetchForm::ranges, {}, few_key_ranges()};
+      return any<bool>() ? Fetch{form, few(arbitrary_id()), {}, any<bool>() ? "carts" : ""}
+                         : Fetch{FetchForm::ranges, {}, few_key_ranges()};
     case 11:
-      return FetchReply{few(arbitrary_fetch_answer()), any<std::uint32_t>()};
+      return FetchReply{few(arbitrary_fetch_answer()), any<std::uint32_t>(), any<std::uint64_t>()};
     case 12:
       return Store{purpose, few(arbitrary_bytes()), maybe_id()};
     case 13:

@@ -2,10 +2,13 @@
 // Nodes that hear each other after a millisecond, and their disks: for tests of how data heals.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dht/consensus/configurations.h"
@@ -68,10 +71,21 @@ class RepairMesh {
     PutRequest request;
     request.key = name;
     request.value.assign(value.begin(), value.end());
+    write(device, std::move(request));
+  }
+  void write(std::size_t device, PutRequest request) {
     Outputs out;
     node(device).put(now(), std::move(request), out);
     take(*devices_[device], out);
   }
+
+  void set_policy(std::size_t device, const PolicyRequest& request) {
+    Outputs out;
+    node(device).set_policy(now(), request, out);
+    take(*devices_[device], out);
+  }
+  // What clients were answered since the last look, at any device.
+  std::vector<Completion> take_completions() { return std::exchange(completions_, {}); }
 
   // For its next start.
   NodeOptions& options(std::size_t device) { return devices_[device]->options; }
@@ -176,6 +190,7 @@ class RepairMesh {
   }
   void take(Device& device, Outputs& out) {
     device.disk->commit();
+    std::ranges::move(out.completions, std::back_inserter(completions_));
     for (Send& send : out.sends) {
       const auto& body = send.message.body;
       messages_of_repair_ += std::holds_alternative<Compare>(body) || std::holds_alternative<Items>(body) ? 1 : 0;
@@ -201,6 +216,7 @@ class RepairMesh {
   Seq last_ = 0;
   std::vector<std::unique_ptr<Device>> devices_;
   std::deque<Letter> queue_;
+  std::vector<Completion> completions_;
   std::size_t messages_of_repair_ = 0;
   std::size_t items_asked_for_ = 0;
   std::size_t stores_ = 0;

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <string>
 #include <unordered_set>
 
 #include "crypto/hash.h"
@@ -63,6 +65,10 @@ class FakeNeighbours : public dht::Neighbours {
   std::size_t members_expected(dht::WallMs, dht::WallMs) const override { return members_known(); }
   std::size_t members_known() const override { return set.replicas.size() + set.next.size() + others_known; }
   bool is_caught_up(dht::Partition) override { return caught_up; }
+  std::optional<std::uint64_t> usage_of(std::string_view name) const override {
+    const auto found = usage.find(name);
+    return found == usage.end() ? std::nullopt : std::optional(found->second);
+  }
   bool keeps_spares() const override { return absences_long; }
 
   dht::NodeId self_id = node(1);
@@ -83,6 +89,7 @@ class FakeNeighbours : public dht::Neighbours {
   bool held_back = false;
   bool absences_long = false;
   std::size_t others_known = 0;
+  std::map<std::string, std::uint64_t, std::less<>> usage;  // of namespaces, as this node estimates it
   std::uint64_t view = 1;
 };
 

@@ -52,6 +52,16 @@ TEST_CASE("fetches that leave together for one node are one message", "[bundles]
   CHECK(bundle->requests == std::vector<std::uint64_t>{1, 2, 3});
 }
 
+TEST_CASE("a fetch that asks how full a namespace is travels by itself", "[bundles][quota]") {
+  Bundles bundles(crypto::Rng(crypto::Hash256{}));
+  Outputs out = fetches(3, node(2));
+  std::get<Fetch>(out.sends[1].message.body).usage_of = "carts";
+  bundles.pack(Instant{1s}, node(1), 0, out);
+  REQUIRE(out.sends.size() == 2);
+  CHECK(fetch_in(out.sends[0]).keys.size() == 2);
+  CHECK(fetch_in(out.sends[1]).usage_of == "carts");
+}
+
 TEST_CASE("a fetch alone keeps its request id", "[bundles]") {
   Bundles bundles(crypto::Rng(crypto::Hash256{}));
   Outputs out = fetches(1, node(2));

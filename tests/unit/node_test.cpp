@@ -126,6 +126,40 @@ TEST_CASE("a record whose signature does not hold is refused and counted as such
   CHECK(device.node.counters().records_refused == 1);
 }
 
+TEST_CASE("only a write at its replica is confirmed from memory, and only where that was asked for", "[node]") {
+  Store store{.purpose = StorePurpose::write, .records = {tests::record_of({}).bytes()}, .is_write_back = true};
+  const auto release_of = [](const Store& request) {
+    Device device;
+    device.node.receive(device.now, numbered_node(1), {.request_id = 1, .body = request, .gossip = {}}, device.out);
+    const auto is_reply = [](const Send& send) { return std::holds_alternative<StoreReply>(send.message.body); };
+    const auto sent = std::ranges::find_if(device.out.sends, is_reply);
+    REQUIRE(sent != device.out.sends.end());
+    return sent->release;
+  };
+  CHECK(release_of(store) == Release::at_once);
+  store.hint = numbered_node(2);
+  CHECK(release_of(store) == Release::after_commit);
+  store.hint.reset();
+  store.purpose = StorePurpose::repair;
+  CHECK(release_of(store) == Release::after_commit);
+  store.purpose = StorePurpose::write;
+  store.is_write_back = false;
+  CHECK(release_of(store) == Release::after_commit);
+}
+
+TEST_CASE("what was confirmed from memory is read only once it is on the disk", "[node]") {
+  Device device;
+  const Record record = tests::record_of({});
+  const Store store{.purpose = StorePurpose::write, .records = {record.bytes()}, .is_write_back = true};
+  device.node.receive(device.now, numbered_node(1), {.request_id = 1, .body = store, .gossip = {}}, device.out);
+  device.out = {};
+  const Fetch fetch{FetchForm::records, {record.key_hash()}, {}};
+  device.node.receive(device.now, numbered_node(1), {.request_id = 2, .body = fetch, .gossip = {}}, device.out);
+  REQUIRE(device.out.sends.size() == 1);
+  CHECK(std::get<FetchReply>(device.out.sends.front().message.body).answers.front().records.size() == 1);
+  CHECK(device.out.sends.front().release == Release::after_commit);
+}
+
 TEST_CASE("a page of members counts only from whom it was asked, as the answer to that question", "[node]") {
   Device device;
   const NodeId seed = numbered_node(1);

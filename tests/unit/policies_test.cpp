@@ -304,159 +304,36 @@ TEST_CASE("nothing is stored in sys/ as other records are", "[policies]") {
   CHECK(desk.replica.store(desk.now.wall_ms, store, desk.author).reply.answers[0].reason == ErrorCode::denied);
 }
 
-// ---- at the coordinator
-
-namespace {
-
-// A desk in a namespace with this policy.
-struct PolicyDesk : Desk {
-  explicit PolicyDesk(PolicyRequest request) : Desk(request.name + "/x") {
-    Turn at = turn();
-    coordinator.set_policy(at, request);
-    store.commit();
-    out = {};
+TEST_CASE("a policy that says no more than an earlier version knows is written in that version", "[policies]") {
+  CHECK(encode(Policy{}).size() == 12);
+  CHECK(encode(Policy{.cache = Cache::through}).size() == 13);
+  const Policy whole{.conflict = Conflict::siblings,
+                     .r = 1,
+                     .w = 2,
+                     .ttl_ms = 3,
+                     .cache = Cache::through,
+                     .durability = Durability::write_back,
+                     .quota_bytes = 1ULL << 40U};
+  for (const Policy& policy : {Policy{}, Policy{.cache = Cache::through}, Policy{.quota_bytes = 7}, whole}) {
+    CHECK(read_policy(encode(policy)) == policy);
   }
+}
 
-  void put(const std::string& value, const crypto::Bytes& token = {}, std::optional<WallMs> ttl_ms = std::nullopt) {
-    PutRequest request;
-    request.value.assign(value.begin(), value.end());
-    request.token = token;
-    request.ttl_ms = ttl_ms;
-    ask(request);
+TEST_CASE("what is no policy of any version is not read as one", "[policies]") {
+  const crypto::Bytes whole = encode(Policy{.durability = Durability::write_back});
+  const std::size_t byte = GENERATE(0, 1, 2, 3, 12, 13);
+  crypto::Bytes strange = whole;
+  strange[byte] = 99;
+  INFO(byte);
+  CHECK_FALSE(read_policy(strange));
+  CHECK_FALSE(read_policy({}));
+  crypto::Bytes longer = whole;
+  longer.push_back(0);
+  CHECK_FALSE(read_policy(longer));
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    INFO(size);
+    CHECK_FALSE(read_policy(crypto::ByteSpan(whole).first(size)));
   }
-
-  ReadAnswer read() {
-    GetRequest request;
-    request.key = key;
-    Turn at = turn();
-    coordinator.get(at, request);
-    answer_reads(store.read(hash_key(key)).rows);
-    commit();
-    REQUIRE(out.completions.size() == 1);
-    return std::get<ReadAnswer>(std::exchange(out.completions, {}).front().outcome);
-  }
-};
-
-Rows sibling_of(const std::string& key) {
-  Member other(9);
-  Rows rows;
-  const auto authored =
-      other.author.write({.key = key, .value = crypto::as_bytes("theirs")}, {}, {}, other.now.wall_ms);
-  merge_record(rows, authored->record);
-  return rows;
-}
-
-}  // namespace
-
-TEST_CASE("a write without a version replaces the siblings that R replicas show", "[policies]") {
-  PolicyDesk desk(creation("carts"));
-  desk.put("mine");
-  const Rows theirs = sibling_of(desk.key);
-  desk.answer_reads(theirs);
-  desk.receipt();
-  CHECK(supersedes(desk.own(), theirs.front().record));
-}
-
-TEST_CASE("a write with a version reads nothing first, and leaves what its client has not seen", "[policies]") {
-  PolicyDesk desk(creation("carts"));
-  desk.put("first");
-  desk.answer_reads({});
-  const Receipt first = desk.receipt();
-  desk.put("second", first.version);
-  CHECK(desk.asked<Fetch>().empty());
-  desk.receipt();
-  desk.put("third", first.version);
-  desk.receipt();
-  const ReadAnswer answer = desk.read();
-  CHECK(answer.conflict == Conflict::siblings);
-  CHECK(answer.values.size() == 2);
-}
-
-TEST_CASE("where the newest wins, a write reads nothing first", "[policies]") {
-  PolicyDesk desk(creation("plain", Conflict::newest));
-  desk.put("mine");
-  CHECK(desk.asked<Fetch>().empty());
-  desk.receipt();
-}
-
-TEST_CASE("a value without a life of its own lives as long as its namespace's policy says", "[policies]") {
-  PolicyRequest request = creation("sessions", Conflict::newest);
-  request.ttl_ms = 5000;
-  PolicyDesk desk(request);
-  desk.put("a");
-  desk.receipt();
-  CHECK(desk.own().entry(0).expires_ms == desk.now.wall_ms + 5000);
-  desk.put("b", {}, 70);
-  desk.receipt();
-  CHECK(desk.own().entry(0).expires_ms == desk.now.wall_ms + 70);
-  desk.put("c", {}, 0);
-  desk.receipt();
-  CHECK(desk.own().entry(0).expires_ms == 0);
-  PutRequest deletion;
-  deletion.kind = EntryKind::tombstone;
-  desk.ask(deletion);
-  desk.answer_reads({});
-  desk.receipt();
-  CHECK(desk.own().entry(0).expires_ms == 0);
-}
-
-TEST_CASE("R and W are the policy's", "[policies]") {
-  PolicyRequest request = creation("strict", Conflict::newest);
-  request.r = 3;
-  request.w = 3;
-  PolicyDesk desk(request);
-  desk.put("a");
-  const std::vector<Send> stores = desk.asked<Store>();
-  REQUIRE(stores.size() == 2);
-  const auto confirm = [&](const Send& send) {
-    StoreReply reply;
-    reply.answers.push_back({.status = StoreStatus::stored, .reason = {}, .seen = {}});
-    desk.reply(send.to, send.message.request_id, std::move(reply));
-  };
-  confirm(stores[0]);
-  CHECK(desk.out.completions.empty());
-  confirm(stores[1]);
-  CHECK(desk.receipt().copies == 3);
-  CHECK(desk.read().wanted == 3);
-}
-
-TEST_CASE("a request that says R or W itself is not asked for the policy's", "[policies]") {
-  PolicyRequest request = creation("strict", Conflict::newest);
-  request.r = 3;
-  request.w = 3;
-  PolicyDesk desk(request);
-  PutRequest put;
-  put.w = 1;
-  desk.ask(put);
-  desk.commit();
-  REQUIRE(desk.out.completions.size() == 1);
-  CHECK(std::get<Receipt>(std::exchange(desk.out.completions, {}).front().outcome).copies == 1);
-  GetRequest get;
-  get.key = desk.key;
-  get.r = 1;
-  Turn at = desk.turn();
-  desk.coordinator.get(at, get);
-  desk.commit();
-  REQUIRE(desk.out.completions.size() == 1);
-  CHECK(std::get<ReadAnswer>(desk.out.completions.front().outcome).wanted == 1);
-}
-
-TEST_CASE("a client that goes on writing without having read adds no more than a hundred siblings", "[policies]") {
-  PolicyDesk desk(creation("carts"));
-  desk.put("first");
-  desk.answer_reads({});
-  const Receipt first = desk.receipt();
-  for (std::size_t i = 0; i < limits::siblings_max; ++i) {
-    desk.put("value " + std::to_string(i), first.version);
-    desk.receipt();
-  }
-  desk.put("one more", first.version);
-  CHECK(desk.error().code == ErrorCode::quota);
-  const ReadAnswer all = desk.read();
-  CHECK(all.values.size() == limits::siblings_max);
-  desk.put("settled", all.version);
-  desk.receipt();
-  CHECK(desk.read().values.size() == 1);
 }
 
 TEST_CASE("a policy that says nothing of the cache is what earlier versions read", "[policies]") {

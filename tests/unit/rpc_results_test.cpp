@@ -57,6 +57,17 @@ constexpr auto tombstone = dht::EntryKind::tombstone;
 
 }  // namespace
 
+TEST_CASE("a policy with a quota tells how full its namespace is, nil while that is unknown", "[rpc][quota]") {
+  const auto told = [](std::uint64_t quota, std::optional<std::uint64_t> bytes) {
+    return Received([&](RpcWriter& w) { write_policy(w, "carts", dht::Policy{.quota_bytes = quota}, bytes); });
+  };
+  CHECK(told(100, 70)["bytes"].number() == 70);
+  CHECK(told(100, 70).whole().size() == 9);
+  CHECK_FALSE(told(100, std::nullopt)["bytes"].number());
+  CHECK(told(100, std::nullopt).whole().size() == 9);
+  CHECK(told(0, std::nullopt).whole().size() == 8);
+}
+
 TEST_CASE("a receipt has the documented fields", "[rpc]") {
   dht::Receipt receipt;
   receipt.key = "default/k";

@@ -30,6 +30,16 @@ TEST_CASE("in a strong namespace a majority decides, and no R or W", "[policies]
   CHECK(one.change(request).error().code == ErrorCode::invalid);
 }
 
+TEST_CASE("what is agreed on in a strong namespace is on disks, and has no quota", "[policies]") {
+  Member one(1);
+  PolicyRequest from_memory = creation("locks", Conflict::strong);
+  from_memory.durability = Durability::write_back;
+  CHECK(one.change(from_memory).error().code == ErrorCode::invalid);
+  PolicyRequest limited = creation("locks", Conflict::strong);
+  limited.quota_bytes = 1000;
+  CHECK(one.change(limited).error().code == ErrorCode::invalid);
+}
+
 TEST_CASE("of two who make a namespace the one who made it strong has made it, and not the later one", "[policies]") {
   Member strong(1);
   Member later(2);

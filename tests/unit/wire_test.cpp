@@ -262,6 +262,15 @@ TEST_CASE("lists longer than their limit are refused", "[wire]") {
   CHECK(is_malformed(write_message(keys)));
 }
 
+TEST_CASE("a fetch asks about a name that a namespace may have, and about no longer one", "[wire][quota]") {
+  Message message{.request_id = 1, .body = Fetch{}, .gossip = {}};
+  std::string& name = std::get<Fetch>(message.body).usage_of;
+  name.assign(limits::namespace_bytes_max, 'a');
+  CHECK_FALSE(is_malformed(write_message(message)));
+  name += 'a';
+  CHECK(is_malformed(write_message(message)));
+}
+
 TEST_CASE("as many ages as answers are read, and no other number", "[wire]") {
   const std::string one_answer = "82a164c40100a177";
   CHECK_FALSE(is_malformed(payload(2, 4, one_answer + "c4080000000000000001")));

@@ -71,6 +71,27 @@ TEST_CASE("copies elsewhere do not acknowledge a write that is not committed her
   CHECK_FALSE(write.take_completion(bench.now.instant, bench.data_key));
 }
 
+TEST_CASE("of a write-back write the receipt tells the copies that may not be on a disk yet", "[write]") {
+  Bench bench;
+  bench.neighbours.away = {node(3)};
+  WriteTerms terms = terms_for(bench, 3);
+  terms.is_write_back = true;
+  Write write(std::move(terms));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  for (const Send& send : bench.out.sends) {
+    CHECK(send.release == Release::after_commit);  // the author's own row is on its disk all the same
+    if (const auto* store = std::get_if<Store>(&send.message.body)) CHECK(store->is_write_back);
+  }
+  for (const std::size_t slot : {0, 1, 3}) write.on_answer(turn, slot, stored);
+  const auto completion = write.take_completion(bench.now.instant, bench.data_key);
+  REQUIRE(completion);
+  const auto& receipt = std::get<Receipt>(completion->outcome);
+  CHECK(receipt.copies == 2);
+  CHECK(receipt.hints == 1);
+  CHECK(receipt.in_memory == 1);  // neither the author's own, nor the stand-in's
+}
+
 TEST_CASE("an answer does not leave before it is durable who still lacks the write", "[write]") {
   Bench bench;
   bench.neighbours.set.next.clear();
