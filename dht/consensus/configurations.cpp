@@ -132,12 +132,16 @@ bool Configurations::is_among(const std::vector<Voter>& voters) const {
 
 bool Configurations::is_newcomer(const Configuration& joint) const { return joint.is_joint() && !is_among(joint.old); }
 
-// The voters that there are bring a newcomer what they have. Who was one before may be counted on for what is dropped.
+// The voters that there are bring a newcomer what they have. To who missed several steps it is the same: a step is over
+// only when a majority that this node is not of has all there is, and each later majority meets that one. Where a
+// configuration was forced there was no such step, and this node may be counted on for what is dropped.
 bool Configurations::begin_anew(RecordStore& store, const Configuration& configuration) {
   const Shard shard = configuration.shard;
   if (!drop_acceptances(store, first_key_of(shard), last_key_of(shard))) return false;
-  const bool was_voter = known_[shard] && known_[shard]->configuration.has_voter(self_);
-  if (was_voter && configuration.has_voter(self_) && !is_newcomer(configuration)) lapse(store);
+  const std::optional<Known>& known = known_[shard];
+  const bool was_voter = known && known->configuration.has_voter(self_);
+  const bool is_forced = known && lineage_of(known->configuration) != lineage_of(configuration);
+  if (is_forced && was_voter && configuration.has_voter(self_) && !is_newcomer(configuration)) lapse(store);
   return true;
 }
 

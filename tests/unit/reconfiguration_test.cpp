@@ -369,13 +369,10 @@ TEST_CASE("who was replaced and is taken in again brings nothing of what it had"
     all_learn(2, two, first.members, true);
     all_learn(3, two, {}, true);
     all_learn(4, first.members, two, true);
-    CHECK(voters.voter(2) == before);
   }
-  SECTION("where it hears of the last one only") {
-    all_learn(9, first.members, {}, true);
-    CHECK(voters.voter(2) != before);
-  }
+  SECTION("where it hears of the last one only") { all_learn(9, first.members, {}, true); }
   CHECK(accepted_by(voters, 2).empty());
+  CHECK(voters.voter(2) == before);  // of other shards it goes on deciding
 }
 
 TEST_CASE("a voter that missed one change of another voter goes on as it was", "[consensus]") {
