@@ -203,7 +203,6 @@ void Coordinator::on_read_reply(Turn& turn, const RequestOwner& owner, const Bod
     read.on_silence(turn, owner.slot);
     return settle(turn, owner.ticket, read);
   }
-  read.on_usage(fetched->usage);
   const FetchAnswer& answer = fetched->answers.front();
   const Rows rows = replica_.verified_rows(turn.now.wall_ms, read.key_hash(), answer.records);
   if (is_forgotten(turn, read.key_hash(), joined_context(rows))) begin_run_after(turn, joined_context(rows));
@@ -212,6 +211,7 @@ void Coordinator::on_read_reply(Turn& turn, const RequestOwner& owner, const Bod
     if (replica_.is_any_ahead(turn.now.wall_ms, read.key_hash(), answer.records)) read.on_clock_behind();
     read.on_silence(turn, owner.slot);
   } else {
+    read.on_usage(fetched->usage);
     read.on_answer(turn, owner.slot, answer, rows);
   }
   settle(turn, owner.ticket, read);

@@ -131,7 +131,8 @@ void Write::on_answer(Turn& turn, std::size_t slot, const StoreAnswer& answer) {
   if (target.node == turn.neighbours.self()) return;
   target.is_in_memory = terms_.is_write_back && !target.stands_in_for;
   is_nowhere_ = false;
-  settle_outbox(turn, target);
+  // What waits in the outbox was perhaps promised with more than a memory.
+  if (!target.is_in_memory) settle_outbox(turn, target);
 }
 
 // Somebody has it now: it is told, and this replica lacks it no more.

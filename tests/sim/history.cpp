@@ -71,7 +71,7 @@ Knowledge History::acknowledge(std::uint64_t number, const dht::Receipt& receipt
   reading_.erase(number);
   written.is_acknowledged = true;
   const int on_disk = receipt.copies - receipt.in_memory;
-  written.is_weak = on_disk < 2;
+  written.is_weak = receipt.copies < 2;
   written.seqs.insert(receipt.seq);
   if (receipt.in_memory > 0 && on_disk == 0) written.unwritten_at = now;
   for (const std::uint64_t replaced : written.surely) {

@@ -54,7 +54,7 @@ struct Written {
   Writes surely;  // replaced by it; what those replaced among them
   Writes maybe;
   bool is_acknowledged = false;
-  bool is_weak = false;                        // acknowledged with fewer than two copies on the disks of replicas
+  bool is_weak = false;                        // acknowledged with fewer than two copies at replicas
   std::optional<dht::Instant> unwritten_at{};  // when it was acknowledged with none
   std::set<dht::Seq> seqs;                     // that its author gave it
 };

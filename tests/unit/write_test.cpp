@@ -295,6 +295,18 @@ TEST_CASE("a write that waits for nobody is noted as told to nobody until somebo
   CHECK(bench.store.outbox_for(node(1), 10).empty());
 }
 
+TEST_CASE("a copy that may not be on a disk yet leaves in the outbox what waits there", "[write]") {
+  Bench bench;
+  bench.neighbours.set.replicas = {node(2), node(3)};
+  WriteTerms terms = terms_for(bench, 0);
+  terms.is_write_back = true;
+  Write write(std::move(terms));
+  Turn turn = bench.turn();
+  write.start(turn, bench.neighbours.set);
+  for (const std::size_t slot : {0, 1, 2}) write.on_answer(turn, slot, stored);
+  CHECK(bench.store.outbox_for(node(1), 10) == std::vector{hash_key(key)});
+}
+
 TEST_CASE("a replica that waits for nobody needs no note: its copy is compared with the others'", "[write]") {
   Bench bench;
   Write write(terms_for(bench, 0));
